@@ -1,0 +1,43 @@
+# Every word can be repeated: what is there already is left alone.
+
+PYTHON = .venv/bin/python
+UNDERSTUDY = .venv/bin/understudy
+
+.PHONY: help install image demo up down test e2e check bench clean
+
+help: ## Show these words
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+install: ## Create or repair the environment (.venv)
+	@scripts/install.sh
+
+image: install ## Build the image that stages run in, if a Docker engine answers
+	@scripts/build_image.sh
+
+demo: image ## Run the whole story on a fresh machine
+	@$(UNDERSTUDY) demo
+
+up: image ## Start the embedded Airflow and MLflow
+	@$(UNDERSTUDY) up
+
+down: install ## Stop what `make up` started
+	@$(UNDERSTUDY) down
+
+test: image ## Run unit, integration and e2e tests; name what was skipped and why
+	@$(PYTHON) -m pytest
+
+e2e: image ## Run the e2e tests only
+	@$(PYTHON) -m pytest tests/e2e
+
+check: install ## Check style, types and architecture
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
+
+bench: image ## Run every benchmark; each prints a table
+	@for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(PYTHON) $$benchmark || exit 1; done
+
+clean: ## Remove the environment and caches; models, data and history stay
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

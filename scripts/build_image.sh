@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Build the image that stages run in, where a Docker engine answers; where none does, say so and leave it at that.
+# Skips when the image holds the present content already.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+dockerfile=include/images/stage/Dockerfile
+version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' plugins/understudy/__init__.py)
+image=understudy-stage:$version
+
+if [ "${AIRFLOW__UNDERSTUDY__ISOLATION:-}" = process ]; then
+  echo "image: not needed, stages are isolated by process (AIRFLOW__UNDERSTUDY__ISOLATION=process)"
+  exit 0
+fi
+if ! docker version >/dev/null 2>&1; then
+  echo "image: no Docker engine answers, so stages will be isolated by process"
+  exit 0
+fi
+
+content=$(
+  find $dockerfile include/images/stage/requirements.txt plugins/understudy/__init__.py plugins/understudy/contract \
+    plugins/understudy/stages -type f ! -name '*.pyc' -exec cksum {} + | LC_ALL=C sort | cksum | tr ' ' '-'
+)
+present=$(docker image inspect --format '{{index .Config.Labels "org.understudy.content"}}' "$image" 2>/dev/null || true)
+if [ "$present" = "$content" ]; then
+  exit 0
+fi
+
+# The legacy builder where the engine has no other: Debian's packages bring none.
+if docker buildx version >/dev/null 2>&1; then
+  builder=1
+else
+  builder=0
+fi
+set -- --file $dockerfile --tag "$image" --label "org.understudy.content=$content"
+if [ -n "${UNDERSTUDY_EXTRA_CA:-}" ]; then
+  set -- "$@" --build-arg "EXTRA_CA=$(cat "$UNDERSTUDY_EXTRA_CA")"
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+started=$SECONDS
+echo "image: building $image (the first time takes a minute or two)"
+if ! DOCKER_BUILDKIT=$builder docker build "$@" . >"$log" 2>&1; then
+  tail -n 20 "$log" >&2
+  echo "image: the build failed, see above; to go on without it: export AIRFLOW__UNDERSTUDY__ISOLATION=process" >&2
+  exit 1
+fi
+docker image prune --force --filter label=org.understudy.stage >/dev/null  # what the new image replaces
+echo "image: $image is ready ($((SECONDS - started)) s)"

@@ -1,0 +1,51 @@
+"""What every test stands on: no state of this machine's user, and Docker only where it is really there."""
+
+import os
+import subprocess
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from understudy import __version__
+
+# Airflow reads its home when it is first imported, which a test module may do: a fixture would come too late.
+_HOME = tempfile.TemporaryDirectory(prefix="understudy-tests-")
+for name in [name for name in os.environ if name.startswith("AIRFLOW__")]:
+    del os.environ[name]
+os.environ["AIRFLOW_HOME"] = str(Path(_HOME.name) / "airflow")
+os.environ["UNDERSTUDY_HOME"] = str(Path(_HOME.name) / "understudy")
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+# Boosting is many times slower when its threads fight for busy cores; containers get the same setting from the runner.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+IMAGE = f"understudy-stage:{__version__}"
+
+
+@lru_cache(maxsize=1)
+def what_docker_lacks() -> str | None:
+    """Tell why the tests that need Docker cannot run here, or None if they can."""
+    for command, lack in (
+        (["docker", "version"], "no Docker engine answers"),
+        (["docker", "image", "inspect", IMAGE], f"the image {IMAGE} is not built (make image)"),
+    ):
+        try:
+            answer = subprocess.run(command, capture_output=True, check=False, timeout=30)
+        except (FileNotFoundError, subprocess.TimeoutExpired):
+            return lack
+        if answer.returncode != 0:
+            return lack
+    return None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked `docker` where there is none, except in CI, which has to have one."""
+    if item.get_closest_marker("docker") is None:
+        return
+    lack = what_docker_lacks()
+    if lack is None:
+        return
+    if os.environ.get("CI"):
+        pytest.fail(f"CI has to have Docker, but {lack}", pytrace=False)
+    pytest.skip(lack)
