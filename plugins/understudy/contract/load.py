@@ -1,0 +1,178 @@
+"""Read ``model.yaml`` and say exactly what is wrong with it: file, line, field, nearest valid name."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from understudy.contract.errors import SpecProblem, UnknownModel
+from understudy.contract.spec import ModelSpec
+from understudy.contract.suggest import nearest
+
+SIZE_LIMIT_BYTES = 1_000_000
+SPEC_FILE = "model.yaml"
+Location = tuple[str | int, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuse what a declaration does not need and an attacker does: aliases and repeated keys."""
+
+    def __init__(self, text: str, path: Path) -> None:
+        super().__init__(text)
+        self.path = path
+        self.lines: dict[Location, int] = {}
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+            raise SpecProblem(
+                self.path,
+                event.start_mark.line + 1,
+                "",
+                f"uses the YAML alias *{event.anchor}",
+                "Write the value out; aliases are refused because they can expand without limit",
+            )
+        return super().compose_node(parent, index)
+
+    def note_lines(self, node: yaml.Node, at: Location) -> None:
+        self.lines[at] = node.start_mark.line + 1
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    line = key.start_mark.line + 1
+                    raise SpecProblem(self.path, line, _dotted(at), "has a list or a mapping as a key", "Write a name")
+                if key.value in seen:
+                    raise SpecProblem(
+                        self.path,
+                        key.start_mark.line + 1,
+                        ".".join(map(str, (*at, key.value))),
+                        "is written twice",
+                        "Keep one of them",
+                    )
+                seen.add(key.value)
+                inner = (*at, key.value)
+                self.note_lines(value, inner)
+                self.lines[inner] = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                self.note_lines(value, (*at, index))
+
+
+def load_spec(path: Path) -> ModelSpec:
+    """Load one declaration.
+
+    :raises SpecProblem: with the line and the field, for everything that can be wrong with the file.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as unreadable:
+        raise SpecProblem(path, None, "", f"cannot be read ({unreadable.strerror})") from unreadable
+    if len(raw) > SIZE_LIMIT_BYTES:
+        raise SpecProblem(path, None, "", f"holds {len(raw):,} bytes; a declaration may have {SIZE_LIMIT_BYTES:,}")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as wrong:
+        line = raw[: wrong.start].count(b"\n") + 1
+        raise SpecProblem(path, line, "", "is not UTF-8 text", "Save the file as UTF-8") from wrong
+    return parse_spec(text, path)
+
+
+def parse_spec(text: str, path: Path) -> ModelSpec:
+    """Parse a declaration that was read from ``path``."""
+    loader = None
+    try:
+        loader = _Loader(text, path)
+        node = loader.get_single_node()
+        if not isinstance(node, yaml.MappingNode):
+            raise SpecProblem(
+                path, 1, "", "holds no declaration", "Start with `model: <name>`, or run `understudy init`"
+            )
+        loader.note_lines(node, ())
+        document = loader.construct_document(node)
+    except yaml.YAMLError as broken:
+        mark = getattr(broken, "problem_mark", None)
+        problem = getattr(broken, "problem", None) or "it cannot be parsed"
+        raise SpecProblem(path, mark.line + 1 if mark else None, "", f"is not valid YAML: {problem}") from broken
+    except RecursionError as deep:
+        raise SpecProblem(path, None, "", "is nested too deeply", "Flatten it") from deep
+    except (ValueError, AttributeError) as impossible:  # AttributeError: PyYAML's, for a !!timestamp that is none
+        raise SpecProblem(path, None, "", f"holds an impossible value: {impossible}") from impossible
+    finally:
+        if loader is not None:
+            loader.dispose()
+    try:
+        return ModelSpec.model_validate(document)
+    except ValidationError as invalid:
+        raise _first_problem(path, loader.lines, invalid) from invalid
+
+
+def _first_problem(path: Path, lines: dict[Location, int], invalid: ValidationError) -> SpecProblem:
+    # A misspelt field is the cause where the right one is reported missing as well.
+    error = next((e for e in invalid.errors() if e["type"] == "extra_forbidden"), invalid.errors()[0])
+    at: Location = tuple(error["loc"])
+    # A rule over several sections has no location of its own; its sentence starts with the field it is about.
+    known_at = at or _location(error["msg"].removeprefix("Value error, ").split(" ", 1)[0])
+    while known_at and known_at not in lines:
+        known_at = known_at[:-1]
+    field = _dotted(at if error["type"] == "missing" else known_at)
+    problem = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        problem = f"unknown field{nearest(str(at[-1]), _fields_at(at[:-1]))}"
+    elif error["type"] == "missing":
+        problem = "is required"
+    if len(invalid.errors()) > 1:
+        problem += (
+            f" ({len(invalid.errors()) - 1} more problem{'s' if len(invalid.errors()) > 2 else ''} after this one)"
+        )
+    return SpecProblem(path, lines.get(known_at), field, problem)
+
+
+def _location(field: str) -> Location:
+    parts = re.findall(r"[A-Za-z_]\w*|\d+", field)
+    return tuple(int(part) if part.isdigit() else part for part in parts)
+
+
+def _dotted(at: Location) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).lstrip(".")
+
+
+def _fields_at(at: Location) -> list[str]:
+    model: Any = ModelSpec
+    for part in at:
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+        if isinstance(part, str) and part in model.model_fields:
+            model = model.model_fields[part].annotation
+            candidates = [a for a in getattr(model, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)]
+            model = candidates[0] if candidates else model
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def spec_path(models_dir: Path, model: str) -> Path:
+    """Find where a model is declared.
+
+    :raises UnknownModel: when no folder of that name holds a declaration.
+    """
+    path = models_dir / model / SPEC_FILE
+    # A folder or a dangling link of that name is a declaration that cannot be read, which load_spec says.
+    if Path(model).name != model or not os.path.lexists(path):
+        raise UnknownModel(model, [p.parent.name for p in declared(models_dir)], models_dir)
+    return path
+
+
+def declared(models_dir: Path) -> list[Path]:
+    """List the declarations below a folder, by name."""
+    return sorted(models_dir.glob(f"*/{SPEC_FILE}"))
+
+
+def load_model(models_dir: Path, model: str) -> ModelSpec:
+    """Load a model's declaration by name; its folder and its ``model`` field must agree."""
+    path = spec_path(models_dir, model)
+    spec = load_spec(path)
+    if spec.model != model:
+        raise SpecProblem(path, 1, "model", f"is {spec.model!r}, but the folder is called {model!r}", "Make them equal")
+    return spec

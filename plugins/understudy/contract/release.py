@@ -1,0 +1,70 @@
+"""What is released: a bundle, the deployment record that says it serves, and the ledger's entries."""
+
+from datetime import datetime
+
+from pydantic import Field, JsonValue
+
+from understudy.contract.declared import Fact, sha256_of
+from understudy.contract.words import Change, EntryKind
+
+GENESIS = "0" * 64
+
+
+class Bundle(Fact):
+    """Name everything that moves forward and back together."""
+
+    model: str
+    version: int = Field(ge=1)
+    model_sha256: str
+    image_digest: str
+    code_commit: str
+    spec_sha256: str
+    data_version: str
+    run: str
+    decision_threshold: float | None = None
+    reference_data: str
+    """The data version that drift is measured against while this bundle serves: its training window."""
+
+
+class Blessing(Fact):
+    """Record that a version passed every gate: against whom, on what, by which ledger entry."""
+
+    challenger: Bundle
+    champion_version: int | None
+    champion_epoch: int
+    """The epoch of the record that the challenger was judged against; another one makes the blessing stale."""
+    judgement_sha256: str
+    rubber_stamped: bool
+
+
+class Deployment(Fact):
+    """Say what serves. Epoch n+1 is written only over epoch n."""
+
+    model: str
+    epoch: int = Field(ge=1)
+    change: Change
+    champion: Bundle
+    previous: Bundle | None
+    """The last confirmed champion before this one: the target of a rollback."""
+    blessing: Blessing | None = None
+
+
+class LedgerEntry(Fact):
+    """Record one decision: who, why, and the numbers that made it. ``hash`` chains the entries."""
+
+    seq: int = Field(ge=1)
+    at: datetime
+    model: str
+    kind: EntryKind
+    actor: str
+    reason: str
+    run: str | None
+    facts: dict[str, JsonValue]
+    once_key: str | None = None
+    """What a retried task would write again under; the ledger holds each key once."""
+    prev_hash: str
+    hash: str
+
+    def expected_hash(self) -> str:
+        """Digest the entry's content and its predecessor's hash."""
+        return sha256_of(self.model_dump(mode="json", exclude={"hash"}))

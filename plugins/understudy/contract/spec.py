@@ -1,0 +1,138 @@
+"""``model.yaml`` as a type: six lines are enough, everything else has a default."""
+
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from understudy.contract.cron import cron_problem
+from understudy.contract.data_spec import ChecksSpec, DataSpec
+from understudy.contract.declared import Declared, Duration, parse_duration, sha256_of
+from understudy.contract.estimators import estimators_for
+from understudy.contract.gates import Gate
+from understudy.contract.metrics import METRICS
+from understudy.contract.suggest import nearest
+from understudy.contract.train_spec import EvaluateSpec, RuntimeSpec, SplitSpec, TrainSpec
+from understudy.contract.words import MlTask, StageName
+
+
+class RetrainSpec(Declared):
+    """Say when to retrain."""
+
+    schedule: str | None = None
+    """A cron expression of five fields; only manual runs when absent."""
+    timezone: str = "UTC"
+    """The time zone of the schedule."""
+    timeout: Duration = Field(default_factory=lambda: parse_duration("24h"))
+    """When a whole run that has not ended is failed."""
+    retries: int = Field(default=2, ge=0, le=10)
+    """How often a broken task is tried again; refusals are never tried again."""
+
+    @field_validator("schedule")
+    @classmethod
+    def _readable_by_airflow(cls, schedule: str | None) -> str | None:
+        problem = cron_problem(schedule) if schedule is not None else None
+        if problem:
+            raise ValueError(problem)
+        return schedule
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, timezone: str) -> str:
+        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as unknown:  # OSError: a folder of zones, such as Europe
+            raise ValueError(f"{timezone!r} is not a time zone; write for example UTC or Europe/Berlin") from unknown
+        return timezone
+
+
+class ModelSpec(Declared):
+    """Declare one model."""
+
+    model: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    """The name, as in the registry and in retrain__<name>: lower case, digits, underscores."""
+    owner: str = Field(min_length=1, max_length=100)
+    """The team to call."""
+    task: MlTask
+    """What kind of target is predicted."""
+    description: str = ""
+    """What the model is for; shown on its DAG's page."""
+    tags: tuple[str, ...] = ()
+    """Further tags of its DAGs."""
+    runbook: str | None = None
+    """A link for the person on call."""
+    data: DataSpec
+    """What to read."""
+    checks: ChecksSpec = ChecksSpec()
+    """When a window may be trained on."""
+    split: SplitSpec = SplitSpec()
+    """Which rows no training sees."""
+    train: TrainSpec = TrainSpec()
+    """How the challenger is made."""
+    evaluate: EvaluateSpec = EvaluateSpec()
+    """How it is compared."""
+    gates: tuple[Gate, ...] = Field(min_length=1)
+    """What it must pass; the first gate's metric is the primary one, which trials optimise."""
+    retrain: RetrainSpec = RetrainSpec()
+    """When to retrain."""
+    runtime: RuntimeSpec = RuntimeSpec()
+    """In what all stages run."""
+    stages: dict[StageName, RuntimeSpec] = Field(default_factory=dict)
+    """In what single stages run, where it differs."""
+
+    @field_validator("task", mode="before")
+    @classmethod
+    def _known_task(cls, task: Any) -> Any:
+        if isinstance(task, str) and task not in {t.value for t in MlTask}:
+            raise ValueError(f"{task!r} is not a task{nearest(task, [t.value for t in MlTask])}")
+        return task
+
+    @model_validator(mode="after")
+    def _known_estimator(self) -> "ModelSpec":
+        known = estimators_for(self.task)
+        if self.train.trainer is None and self.train.estimator not in known:
+            name = self.train.estimator
+            raise ValueError(f"train.estimator {name!r} is unknown for {self.task}{nearest(name, known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _gates_fit_the_task(self) -> "ModelSpec":
+        for index, gate in enumerate(self.gates):
+            at = f"gates[{index}].metric"
+            if self.task not in METRICS[gate.metric].tasks:
+                fitting = ", ".join(m.name for m in METRICS.values() if self.task in m.tasks)
+                raise ValueError(f"{at} {gate.metric} does not fit {self.task}; one of: {fitting}")
+            if gate.metric == "value" and self.evaluate.value is None:
+                raise ValueError(f"{at} value needs evaluate.value, which says what an answer is worth")
+            if gate.metric == "parity_gap" and not self.evaluate.fairness:
+                raise ValueError(f"{at} parity_gap needs evaluate.fairness, the columns to compare")
+        if not METRICS[self.primary].is_quality:
+            raise ValueError(f"gates[0].metric is the primary one and must measure quality, not {self.primary}")
+        if len({gate.metric for gate in self.gates}) < len(self.gates):
+            raise ValueError("gates name a metric twice; put all bounds of one metric into one gate")
+        return self
+
+    @model_validator(mode="after")
+    def _split_fits_the_data(self) -> "ModelSpec":
+        is_dated, is_random = self.data.time is not None, self.split.method == "random"
+        if is_dated and is_random:
+            raise ValueError("split.method random is refused for dated data: test with future data; use time")
+        if not is_dated and not is_random:
+            raise ValueError("split.method time needs data.time; write method: random if the rows have no dates")
+        if not is_dated and not (self.split.holdout.endswith("%") and self.split.validation.endswith("%")):
+            raise ValueError("split.holdout and split.validation must be shares such as 20% where data.time is absent")
+        return self
+
+    @property
+    def primary(self) -> str:
+        """Name the metric that trials optimise and references are compared by."""
+        return self.gates[0].metric
+
+    def runtime_of(self, stage: StageName, deployment: RuntimeSpec) -> RuntimeSpec:
+        """Resolve in what a stage runs: the stage's own settings, then the model's, then the deployment's."""
+        return self.stages.get(stage, RuntimeSpec()).over(self.runtime).over(deployment)
+
+    def digest(self) -> str:
+        """Digest the declaration, defaults included."""
+        return sha256_of(self.model_dump(mode="json"))

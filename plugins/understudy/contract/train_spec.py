@@ -1,0 +1,186 @@
+"""How a model is split, searched, trained and evaluated."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, JsonValue, model_validator
+
+from understudy.contract.data_spec import SafePath
+from understudy.contract.declared import Declared, Duration, parse_duration
+
+SHARE = re.compile(r"^(\d{1,2}(?:\.\d+)?)%$")
+MEMORY = re.compile(r"^(\d{1,6})(m|g)$")
+CODE = re.compile(r"^[\w/.-]+\.py:[A-Za-z_]\w*$")
+
+
+def _code(reference: str) -> str:
+    if not CODE.match(reference) or reference.startswith("/"):
+        raise ValueError(f"{reference!r} does not name code; write file.py:function, relative to the model's folder")
+    return reference
+
+
+def _share_or_duration(value: str) -> str:
+    match = SHARE.match(value)
+    if match is None:
+        parse_duration(value)
+    elif not 0 < float(match[1]) <= 50:
+        raise ValueError(f"{value!r} is not a sensible share; use more than 0% and at most 50%")
+    return value
+
+
+def _memory(value: str) -> str:
+    match = MEMORY.match(value)
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"{value!r} is not an amount of memory; write for example 512m or 4g")
+    return value
+
+
+Code = Annotated[SafePath, AfterValidator(_code)]
+ShareOrDuration = Annotated[str, AfterValidator(_share_or_duration)]
+Memory = Annotated[str, AfterValidator(_memory)]
+
+
+def memory_bytes(value: str) -> int:
+    """Read ``512m`` or ``4g`` as bytes."""
+    return int(value[:-1]) * (1 << (20 if value[-1] == "m" else 30))
+
+
+class SplitSpec(Declared):
+    """Say which rows no training may see."""
+
+    holdout: ShareOrDuration = "20%"
+    """The newest rows, as a share (20%) or a duration (28d), kept for the gates."""
+    validation: ShareOrDuration = "20%"
+    """The newest part of the rest, on which trials are compared."""
+    embargo: Duration = Field(default_factory=lambda: parse_duration("0s"))
+    """A gap before the holdout that nobody uses, so that labels that look ahead cannot leak."""
+    method: Literal["time", "random"] = "time"
+    """random is for data without dates only; a random split of dated data is refused."""
+
+
+class FloatRange(Declared):
+    """Search a real number."""
+
+    low: float
+    """The smallest value."""
+    high: float
+    """The largest value."""
+    log: bool = False
+    """Search the exponent evenly."""
+
+    @model_validator(mode="after")
+    def _be_a_range(self) -> "FloatRange":
+        if self.low >= self.high or (self.log and self.low <= 0):
+            raise ValueError(
+                f"low {self.low} and high {self.high} make no range{' on a log scale' if self.log else ''}"
+            )
+        return self
+
+
+class IntRange(Declared):
+    """Search a whole number."""
+
+    low: int
+    """The smallest value."""
+    high: int
+    """The largest value."""
+    step: int = Field(default=1, ge=1)
+    """The distance between candidates."""
+
+    @model_validator(mode="after")
+    def _be_a_range(self) -> "IntRange":
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low} and high {self.high} make no range")
+        return self
+
+
+class Choice(Declared):
+    """Search a list."""
+
+    choices: tuple[str | int | float | bool | None, ...] = Field(min_length=1)
+    """The candidates."""
+
+
+SearchRange = IntRange | FloatRange | Choice
+
+
+class TrainSpec(Declared):
+    """Say how the challenger is made."""
+
+    estimator: str = "hist_gradient_boosting"
+    """A built-in scikit-learn estimator."""
+    params: dict[str, JsonValue] = Field(default_factory=dict)
+    """Fixed parameters of the estimator or trainer."""
+    search: dict[str, SearchRange] = Field(default_factory=dict)
+    """Parameters to search; nothing is searched when empty."""
+    budget: int = Field(default=8, ge=1, le=500)
+    """How many trials to run in all."""
+    parallelism: int = Field(default=4, ge=1, le=64)
+    """How many trials run at once; also the size of a round."""
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """Makes data sampling, search and training repeatable."""
+    trainer: Code | None = None
+    """Instead of estimator: ``trainer.py:train``, called as train(frame, params, context)."""
+    allow_pickle: bool = False
+    """Let trainer return an object that only pickle can store; loading such a model runs its code."""
+
+
+class ValueSpec(Declared):
+    """Say what an answer is worth."""
+
+    costs: dict[str, dict[str, float]] | None = None
+    """For classes: costs[actual][predicted]; a gain is a negative cost."""
+    function: Code | None = None
+    """``value.py:value`` in the model's folder: (actual, predicted) arrays in, value per row out."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "ValueSpec":
+        if (self.costs is None) == (self.function is None):
+            raise ValueError("give either costs or function")
+        return self
+
+
+class EvaluateSpec(Declared):
+    """Say how the challenger is compared with the champion."""
+
+    slices: tuple[str, ...] = ()
+    """Columns whose values must each not become worse."""
+    min_slice_rows: int = Field(default=200, ge=10)
+    """Smaller slices are shown, not judged."""
+    fairness: tuple[str, ...] = ()
+    """Columns whose groups are compared for parity_gap."""
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    """The accepted risk of a wrong yes, one-sided, per gate."""
+    block: Duration | None = None
+    """The length of the time blocks over which differences are averaged; chosen from the data when absent."""
+    max_rows: int = Field(default=200_000, ge=1000)
+    """A longer holdout is thinned evenly in time."""
+    value: ValueSpec | None = None
+    """What an answer is worth; makes the metric ``value`` available to gates."""
+    must_beat: tuple[Literal["dummy", "linear"], ...] = ("dummy", "linear")
+    """Reference trainings that the challenger must beat on the first gate's metric."""
+
+
+class RuntimeSpec(Declared):
+    """Say in what a stage runs; an absent value falls back to the model's, then to the deployment's."""
+
+    isolation: Literal["docker", "process"] | None = None
+    """Where stages run."""
+    image: str | None = Field(default=None, min_length=1)
+    """The container image."""
+    memory: Memory | None = None
+    """The memory limit."""
+    cpus: float | None = Field(default=None, gt=0, le=512)
+    """The CPU limit; also the number of threads that numeric libraries may start."""
+    shm: Memory | None = None
+    """The size of /dev/shm."""
+    gpus: int | None = Field(default=None, ge=0, le=64)
+    """How many GPUs to hand to the container."""
+    timeout: Duration | None = None
+    """When a stage that still runs is killed."""
+
+    def over(self, fallback: "RuntimeSpec") -> "RuntimeSpec":
+        """Fill what is absent here from a fallback."""
+        return RuntimeSpec.model_validate(
+            {**fallback.model_dump(exclude_none=True), **self.model_dump(exclude_none=True)}
+        )

@@ -1,0 +1,142 @@
+"""How this deployment runs, read once: the environment first, then the [understudy] section of airflow.cfg."""
+
+import os
+from configparser import ConfigParser
+from configparser import Error as ConfigError
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from understudy.contract.declared import Duration, parse_duration
+from understudy.contract.errors import UnderstudyError
+from understudy.contract.train_spec import Memory, RuntimeSpec
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class ConfigUnreadable(UnderstudyError):
+    """airflow.cfg is there and cannot be read."""
+
+    def __init__(self, path: Path, broken: Exception) -> None:
+        self.path = path
+        first_line = str(broken).splitlines()[0]
+        super().__init__(f"{path} cannot be read ({first_line}). Correct it, or let AIRFLOW_CONFIG name another file.")
+
+
+class _AirflowCfg(PydanticBaseSettingsSource):
+    """Read the [understudy] section without importing Airflow, which costs a second."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base class's signature
+        return self().get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        home = os.environ.get("AIRFLOW_HOME")
+        path = Path(os.environ.get("AIRFLOW_CONFIG") or Path(home or "~/airflow").expanduser() / "airflow.cfg")
+        parser = ConfigParser(interpolation=None, strict=False)
+        try:
+            parser.read(path, encoding="utf-8")
+        except (ConfigError, UnicodeDecodeError, OSError) as broken:
+            raise ConfigUnreadable(path, broken) from broken
+        section = dict(parser["understudy"]) if parser.has_section("understudy") else {}
+        return {"UNDERSTUDY_HOME" if name == "home" else name: value for name, value in section.items()}
+
+
+class Settings(BaseSettings):
+    """Hold the deployment's settings; each is an environment variable AIRFLOW__UNDERSTUDY__<NAME>."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AIRFLOW__UNDERSTUDY__",
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+    )
+
+    home: Path = Field(default=PROJECT / ".understudy", validation_alias="UNDERSTUDY_HOME")
+    """The one directory that holds all state of the embedded stack."""
+    models_dir: Path = PROJECT / "include" / "models"
+    """Where the model.yaml files are."""
+    isolation: Literal["auto", "docker", "process"] = "auto"
+    """Where stages run; auto takes Docker where an engine answers."""
+    docker_conn_id: str = ""
+    """The Airflow connection of the Docker daemon (host, TLS); the local socket or DOCKER_HOST when empty."""
+    image: str = "understudy-stage:0.1.0"
+    """The default image of all stages."""
+    memory: Memory = "2g"
+    """The default memory limit of a stage."""
+    cpus: float = Field(default=1.0, gt=0)
+    """The default CPU limit of a stage."""
+    stage_timeout: Duration = Field(default_factory=lambda: parse_duration("2h"))
+    """The default time limit of a stage."""
+    workspace: Path | None = None
+    """Where runs keep their files; <home>/workspace when empty."""
+    keep_runs: Duration = Field(default_factory=lambda: parse_duration("30d"))
+    """How long a run's files stay in the workspace; housekeeping deletes them after that."""
+    workspace_on_daemon: str = ""
+    """The same folder as the Docker daemon sees it; when empty, files are copied through the Docker API instead."""
+    network: str = "bridge"
+    """The Docker network of stages that need one, such as a snapshot from a database; all others have none."""
+    ledger_url: str = ""
+    """The SQLAlchemy URL of the ledger; SQLite below home when empty."""
+    mlflow_tracking_uri: str = ""
+    """The MLflow registry; SQLite below home when empty."""
+    mlflow_artifacts: str = ""
+    """Where a new MLflow experiment keeps artefacts; a folder below home when empty."""
+    data_registry: str = ""
+    """The Git repository that records every data version; a bare repository below home when empty."""
+    data_store: str = ""
+    """The DVC remote that keeps the data; a folder below home when empty."""
+    data_roots: str = ""
+    """Folders, separated by colons, outside of which no absolute data source may lie; no limit when empty."""
+
+    @field_validator("home", "models_dir", "workspace")
+    @classmethod
+    def _start_at_the_project(cls, path: Path | None) -> Path | None:
+        # Not at the working directory: Airflow's processes, the command line and the tests each have another one.
+        return path and PROJECT / path.expanduser()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over airflow.cfg."""
+        return init_settings, env_settings, _AirflowCfg(settings_cls)
+
+    @property
+    def workspace_dir(self) -> Path:
+        """Resolve where runs keep their files."""
+        return self.workspace or self.home / "workspace"
+
+    @property
+    def ledger(self) -> str:
+        """Resolve the ledger's URL."""
+        return self.ledger_url or f"sqlite:///{self.home / 'ledger.db'}"
+
+    @property
+    def registry(self) -> str:
+        """Resolve the registry's URI."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> str:
+        """Resolve where MLflow keeps artefacts."""
+        return self.mlflow_artifacts or (self.home / "mlflow-artifacts").as_uri()
+
+    @property
+    def runtime(self) -> RuntimeSpec:
+        """Give the deployment's defaults in the words of a spec."""
+        return RuntimeSpec(image=self.image, memory=self.memory, cpus=self.cpus, timeout=self.stage_timeout)
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Read the settings once a process."""
+    return Settings()

@@ -1,0 +1,56 @@
+"""Where a run keeps its bulk data: ``<workspace>/<model>/<run>/<task>/``."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from understudy.contract.declared import Fact
+from understudy.contract.spec import ModelSpec
+from understudy.contract.stage import Artefact, artefact_of
+
+UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def run_key(run_id: str) -> str:
+    """Turn an Airflow run id into a short, unique folder name that sorts by time."""
+    digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
+    return f"{UNSAFE.sub('_', run_id)[:60].strip('.')}-{digest}"
+
+
+class RunFolder(Fact):
+    """Give the paths of one run of one model below the workspace."""
+
+    workspace: Path
+    model: str
+    run: str
+
+    @property
+    def path(self) -> Path:
+        """The run's own folder."""
+        return self.workspace / self.model / self.run
+
+    def outputs(self, task: str, map_index: int = -1) -> Path:
+        """Where a task's stage leaves its files."""
+        return self.path / (task if map_index < 0 else f"{task}-{map_index}")
+
+    def resolve(self, artefact: Artefact) -> Path:
+        """Find an artefact that a stage of this run wrote; its path starts at the workspace."""
+        return self.workspace / artefact.path
+
+    def describe(self, path: Path) -> Artefact:
+        """Describe a file or folder below the workspace."""
+        return artefact_of(path, self.workspace)
+
+    def rebase(self, artefact: Artefact, outputs: Path) -> Artefact:
+        """Turn an output's path, which starts at the task's own folder, into one that starts at the workspace."""
+        return artefact.model_copy(update={"path": (outputs / artefact.path).relative_to(self.workspace).as_posix()})
+
+    def freeze_spec(self, spec: ModelSpec) -> ModelSpec:
+        """Keep the declaration that the whole run uses; the first caller decides, later edits wait for the next run."""
+        kept = self.path / "spec.json"
+        if not kept.exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            draft = kept.with_suffix(".draft")
+            draft.write_text(spec.model_dump_json(indent=1, exclude_defaults=False), encoding="utf-8")
+            draft.replace(kept)
+        return ModelSpec.model_validate_json(kept.read_text(encoding="utf-8"))

@@ -1,0 +1,224 @@
+"""judge(): only usable numbers pass, and only when every question was answered."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from understudy.contract.gates import Gate
+from understudy.contract.judge import judge
+from understudy.contract.reports import Comparison, EvaluationReport, SliceComparison
+from understudy.contract.train_spec import EvaluateSpec
+from understudy.contract.words import Verdict
+
+EVALUATE = EvaluateSpec()
+UNUSABLE = [None, math.nan, math.inf, -math.inf]
+
+
+def comparison(metric: str = "roc_auc", **changes: object) -> Comparison:
+    facts = {
+        "metric": metric,
+        "challenger": 0.85,
+        "other": 0.80,
+        "gain": 0.05,
+        "gain_low": 0.03,
+        "gain_high": 0.07,
+        "rows": 5000,
+        "blocks": 30,
+    }
+    return Comparison.model_validate({**facts, **changes})
+
+
+def report(**changes: object) -> EvaluationReport:
+    facts: dict[str, object] = {
+        "task": "binary_classification",
+        "primary": "roc_auc",
+        "challenger_version": "2",
+        "champion_version": 1,
+        "rows": 5000,
+        "blocks": 30,
+        "holdout_start": None,
+        "holdout_end": None,
+        "leaked_rows": 0,
+        "is_linear": False,
+        "comparisons": (comparison(), comparison("log_loss", challenger=0.4, other=0.5)),
+        "references": {"dummy": comparison(other=0.5, gain=0.35), "linear": comparison(other=0.79, gain=0.06)},
+        "measurements": {"size_mb": 3.0, "latency_p95_ms": 4.0, "churn_share": 0.1},
+    }
+    return EvaluationReport.model_validate({**facts, **changes})
+
+
+def first_model(**changes: object) -> EvaluationReport:
+    alone = comparison(other=None, gain=None, gain_low=None, gain_high=None)
+    return report(champion_version=None, comparisons=(alone,), **changes)
+
+
+def slice_of(value: str, p_harm: float | None, judged: bool = True) -> SliceComparison:
+    return SliceComparison(column="region", value=value, judged=judged, p_harm=p_harm, comparison=comparison(rows=400))
+
+
+def test_a_better_challenger_passes_with_every_answer_spelled_out() -> None:
+    judgement = judge(
+        report(), [Gate(metric="roc_auc", floor=0.75, min_gain=0.0), Gate(metric="size_mb", ceiling=10)], EVALUATE
+    )
+    assert judgement.verdict is Verdict.PASSED
+    assert {r.gate for r in judgement.results} == {
+        "no_leak",
+        "roc_auc.floor",
+        "roc_auc.gain",
+        "size_mb.ceiling",
+        "beats_dummy",
+        "beats_linear",
+    }
+    assert not judgement.rubber_stamped
+
+
+def test_first_model_is_judged_on_bounds_only_and_says_so() -> None:
+    judgement = judge(first_model(), [Gate(metric="roc_auc", floor=0.75, min_gain=0.01)], EVALUATE)
+    assert judgement.verdict is Verdict.PASSED
+    assert judgement.rubber_stamped
+    below = judge(first_model(), [Gate(metric="roc_auc", floor=0.9)], EVALUATE)
+    assert below.verdict is Verdict.FAILED
+
+
+def test_no_gates_never_pass() -> None:
+    assert judge(report(), [], EVALUATE).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_tie_passes_a_refresh_and_fails_a_superiority_gate() -> None:
+    tie = report(comparisons=(comparison(challenger=0.8, other=0.8, gain=0.0, gain_low=0.0, gain_high=0.0),))
+    assert judge(tie, [Gate(metric="roc_auc")], EVALUATE).verdict is Verdict.PASSED
+    assert judge(tie, [Gate(metric="roc_auc", margin=0.0)], EVALUATE).verdict is Verdict.PASSED
+    assert judge(tie, [Gate(metric="roc_auc", min_gain=0.0)], EVALUATE).verdict is Verdict.FAILED
+
+
+def test_a_refresh_may_not_lose_more_than_its_margin() -> None:
+    within = report(comparisons=(comparison(challenger=0.799, gain=-0.001, gain_low=-0.006, gain_high=0.004),))
+    beyond = report(comparisons=(comparison(challenger=0.799, gain=-0.001, gain_low=-0.012, gain_high=0.010),))
+    assert judge(within, [Gate(metric="roc_auc", margin=0.01)], EVALUATE).verdict is Verdict.PASSED
+    assert judge(beyond, [Gate(metric="roc_auc", margin=0.01)], EVALUATE).verdict is Verdict.FAILED
+
+
+def test_a_leak_decides_nothing() -> None:
+    assert judge(report(leaked_rows=1), [Gate(metric="roc_auc")], EVALUATE).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_complex_model_that_is_not_better_than_the_simple_one_is_refused() -> None:
+    as_good = report(references={"dummy": comparison(other=0.5, gain=0.35), "linear": comparison(gain=0.0)})
+    judgement = judge(as_good, [Gate(metric="roc_auc")], EVALUATE)
+    assert judgement.verdict is Verdict.FAILED
+    assert "use it" in judgement.sentence
+    assert (
+        judge(as_good.model_copy(update={"is_linear": True}), [Gate(metric="roc_auc")], EVALUATE).verdict
+        is Verdict.PASSED
+    )
+
+
+def test_one_provably_worse_slice_fails_and_holm_guards_against_luck() -> None:
+    evaluate = EvaluateSpec(slices=("region",))
+    harmed = report(slices=(slice_of("north", 0.001), slice_of("south", 0.6)))
+    lucky = report(slices=tuple(slice_of(str(i), 0.04) for i in range(10)))
+    assert judge(harmed, [Gate(metric="roc_auc")], evaluate).verdict is Verdict.FAILED
+    assert judge(lucky, [Gate(metric="roc_auc")], evaluate).verdict is Verdict.PASSED
+
+
+def test_a_declared_slice_that_was_not_measured_is_a_doubt() -> None:
+    evaluate = EvaluateSpec(slices=("region",))
+    assert judge(report(), [Gate(metric="roc_auc")], evaluate).verdict is Verdict.INCONCLUSIVE
+    assert (
+        judge(report(slices=(slice_of("north", None),)), [Gate(metric="roc_auc")], evaluate).verdict
+        is Verdict.INCONCLUSIVE
+    )
+    assert (
+        judge(report(slices=(slice_of("north", None, judged=False),)), [Gate(metric="roc_auc")], evaluate).verdict
+        is Verdict.PASSED
+    )
+
+
+@pytest.mark.parametrize("field", ["challenger", "other", "gain", "gain_low", "gain_high"])
+@pytest.mark.parametrize("value", UNUSABLE)
+def test_an_unusable_number_in_the_comparison_never_passes(field: str, value: float | None) -> None:
+    broken = report(comparisons=(comparison("roc_auc", **{field: value}),))
+    for gate in (Gate(metric="roc_auc"), Gate(metric="roc_auc", floor=0.1, min_gain=0.0)):
+        judgement = judge(broken, [gate], EVALUATE)
+        assert judgement.verdict is Verdict.INCONCLUSIVE
+        assert len(judgement.digest()) == 64
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"comparisons": ()},
+        {"comparisons": (comparison("accuracy"),)},
+        {"comparisons": (comparison(), comparison())},
+        {"comparisons": (comparison(rows=0),)},
+        {"comparisons": (comparison(blocks=3),)},
+        {"references": {}},
+        {"references": {"dummy": comparison(gain=math.nan), "linear": comparison()}},
+    ],
+    ids=["empty", "other metric", "ambiguous", "no rows", "few blocks", "no references", "NaN reference"],
+)
+def test_missing_evidence_never_passes(changes: dict[str, object]) -> None:
+    assert judge(report(**changes), [Gate(metric="roc_auc", floor=0.1)], EVALUATE).verdict is Verdict.INCONCLUSIVE
+
+
+numbers = st.one_of(st.none(), st.floats(), st.floats(-2, 2))
+GATES = [
+    Gate(metric="roc_auc", floor=0.5),
+    Gate(metric="log_loss", ceiling=0.7, min_gain=0.0),
+    Gate(metric="size_mb", ceiling=10),
+    Gate(metric="churn_share", ceiling=0.3),
+]
+
+
+@st.composite
+def reports(draw: st.DrawFn) -> EvaluationReport:
+    def drawn(metric: str) -> Comparison:
+        return comparison(
+            metric,
+            **{k: draw(numbers) for k in ("challenger", "other", "gain", "gain_low", "gain_high")},
+            rows=draw(st.integers(0, 5000)),
+            blocks=draw(st.integers(0, 40)),
+        )
+
+    return report(
+        comparisons=tuple(drawn(m) for m in draw(st.lists(st.sampled_from(["roc_auc", "log_loss"]), max_size=3))),
+        references={n: drawn("roc_auc") for n in draw(st.lists(st.sampled_from(["dummy", "linear"]), unique=True))},
+        measurements={
+            n: draw(numbers) for n in draw(st.lists(st.sampled_from(["size_mb", "churn_share"]), unique=True))
+        },
+        champion_version=draw(st.sampled_from([None, 1])),
+        leaked_rows=draw(st.sampled_from([0, 0, 3])),
+    )
+
+
+@given(reports())
+def test_nothing_passes_on_a_missing_or_unusable_number(drawn: EvaluationReport) -> None:
+    judgement = judge(drawn, GATES, EVALUATE)
+    assert len(judgement.digest()) == 64
+    if judgement.verdict is not Verdict.PASSED:
+        return
+    needed = (
+        [c.challenger for c in drawn.comparisons]
+        + [drawn.measurements["size_mb"]]
+        + [c.gain for c in drawn.references.values()]
+    )
+    if drawn.champion_version is not None:
+        needed += [n for c in drawn.comparisons for n in (c.other, c.gain, c.gain_low, c.gain_high)] + [
+            drawn.measurements["churn_share"]
+        ]
+    assert all(n is not None and math.isfinite(n) for n in needed)
+    assert len(drawn.comparisons) == 2
+    assert set(drawn.references) == {"dummy", "linear"}
+    assert drawn.leaked_rows == 0
+
+
+@given(reports(), st.randoms(use_true_random=False))
+def test_the_order_of_gates_is_irrelevant(drawn: EvaluationReport, chance: random.Random) -> None:
+    shuffled = list(GATES)
+    chance.shuffle(shuffled)
+    ours, theirs = judge(drawn, GATES, EVALUATE), judge(drawn, shuffled, EVALUATE)
+    assert ours.verdict is theirs.verdict
+    assert sorted(r.model_dump_json() for r in ours.results) == sorted(r.model_dump_json() for r in theirs.results)
