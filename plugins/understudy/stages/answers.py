@@ -1,0 +1,92 @@
+"""What one model says about labelled rows, beside the truth, as plain arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from understudy.contract.words import MlTask
+from understudy.stages.scorer import Scorer
+from understudy.stages.window import Array, Window, label_texts
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Hold truth, answers and scores row by row.
+
+    Classes are numbered as in ``classes``, the same for every model that is compared; for a regression ``classes`` is
+    empty and truth and answers are the numbers themselves. ``scores`` has one column for each class.
+    """
+
+    task: MlTask
+    classes: tuple[str, ...]
+    actual: Array
+    predicted: Array
+    scores: Array | None = None
+    values: Array | None = None
+    """What each answer is worth, where the spec says so."""
+
+    def __len__(self) -> int:
+        return len(self.actual)
+
+    def take(self, rows: Array) -> Answers:
+        """Select rows by position or by mask."""
+        return replace(
+            self,
+            actual=self.actual[rows],
+            predicted=self.predicted[rows],
+            scores=None if self.scores is None else self.scores[rows],
+            values=None if self.values is None else self.values[rows],
+        )
+
+    @property
+    def positive_score(self) -> Array | None:
+        """Give the probability of the positive class, which is the second of two."""
+        return None if self.scores is None or self.task is not MlTask.BINARY else self.scores[:, 1]
+
+
+def all_classes(window: Window, scorers: list[Scorer]) -> tuple[str, ...]:
+    """List every class that the rows hold or a model knows, in the order of the first model's own.
+
+    Two classes stay in the models' order, so that the positive one is the same in training, evaluation and serving.
+    """
+    known = [str(c) for scorer in scorers for c in scorer.classes]
+    return tuple(dict.fromkeys([*known, *np.unique(label_texts(window.labels)).tolist()]))
+
+
+def ask(scorer: Scorer, window: Window, classes: tuple[str, ...]) -> Answers:
+    """Let a model answer every row of a window."""
+    return answers_of(scorer, scorer.typed(window.frame), window.labels, classes)
+
+
+def answers_of(scorer: Scorer, typed: object, labels: Array, classes: tuple[str, ...]) -> Answers:
+    """Let a model answer rows that :meth:`Scorer.typed` has made."""
+    task = scorer.facts.task
+    predicted = scorer.answer(typed)  # type: ignore[arg-type]
+    if not task.is_classification:
+        return Answers(task, (), labels, np.asarray(predicted, dtype=np.float64))
+    given = scorer.probabilities(typed)  # type: ignore[arg-type]
+    own = [str(c) for c in scorer.classes]
+    scores = (
+        None
+        if given is None
+        else np.column_stack([given[:, own.index(c)] if c in own else np.zeros(len(given)) for c in classes])
+    )
+    return Answers(task, classes, _numbered(labels, classes), _numbered(predicted, classes), scores)
+
+
+def _numbered(labels: Array, classes: tuple[str, ...]) -> Array:
+    places = {label: place for place, label in enumerate(classes)}
+    known, inverse = np.unique(label_texts(np.asarray(labels)), return_inverse=True)
+    # A model may answer what no row and no model lists; such an answer is wrong, whatever the truth.
+    numbers: Array = np.array([places.get(label, len(classes)) for label in known.tolist()], dtype=np.int64)[inverse]
+    return numbers
+
+
+def no_change(window: Window, classes: tuple[str, ...], task: MlTask) -> Answers:
+    """Answer every row but the first with the label of the row before: what a table of yesterday's labels would say."""
+    if not task.is_classification:
+        return Answers(task, (), window.labels[1:], window.labels[:-1])
+    numbers = _numbered(window.labels, classes)
+    return Answers(task, classes, numbers[1:], numbers[:-1], np.eye(len(classes))[numbers[:-1]])

@@ -1,0 +1,48 @@
+"""Two models by one metric on the same rows, with the interval of the paired gain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from understudy.contract.metrics import METRICS
+from understudy.contract.reports import Comparison
+from understudy.stages.answers import Answers
+from understudy.stages.blocks import Blocks
+from understudy.stages.jackknife import Uncertainty, uncertainty
+from understudy.stages.metrics import finite, measure, with_and_without
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Hold a comparison and the uncertainty behind its interval."""
+
+    comparison: Comparison
+    uncertainty: Uncertainty | None
+
+
+def compare(metric: str, challenger: Answers, other: Answers | None, blocks: Blocks, alpha: float) -> Gain:
+    """Compare two models; without another one only the challenger's value is given."""
+    rows = len(challenger)
+    if other is None:
+        return Gain(
+            Comparison(metric=metric, challenger=measure(metric, challenger), rows=rows, blocks=blocks.count), None
+        )
+    ours, ours_without = with_and_without(metric, challenger, blocks)
+    theirs, theirs_without = with_and_without(metric, other, blocks)
+    sign = 1.0 if METRICS[metric].greater_is_better else -1.0
+    gain = sign * (ours - theirs)
+    spread = uncertainty(gain, sign * (ours_without - theirs_without), blocks.sizes)
+    low, high = spread.interval(gain, alpha) if spread else (None, None)
+    return Gain(
+        Comparison(
+            metric=metric,
+            challenger=finite(ours),
+            other=finite(theirs),
+            gain=finite(gain),
+            gain_low=low,
+            gain_high=high,
+            rows=rows,
+            blocks=blocks.count,
+        ),
+        spread,
+    )

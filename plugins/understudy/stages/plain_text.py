@@ -1,0 +1,100 @@
+"""Turn a file as it arrived into one that a reader understands: unpacked, UTF-8, and really data."""
+
+import codecs
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+from typing import IO
+
+from understudy.stages.context import Refused
+
+CHUNK_BYTES = 1 << 20
+GZIP_MAGIC = b"\x1f\x8b"
+HTML_STARTS = (b"<!doctype html", b"<html", b"<?xml", b"<head")
+
+
+def unpack(path: Path, name: str, scratch: Path) -> Path:
+    """Unpack a gzip file into ``scratch``; give any other file back as it is.
+
+    :raises Refused: when the file is empty or its gzip stream is damaged.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(2)
+    if not head:
+        raise Refused(f"{name} is empty (0 bytes); export it again", "data.source")
+    if head != GZIP_MAGIC:
+        if name.endswith(".gz"):
+            raise Refused(f"{name} ends in .gz but is not a gzip file; rename it or compress it again", "data.source")
+        return path
+    unpacked = scratch / f"{path.name}.unpacked"
+    try:
+        with gzip.open(path, "rb") as packed, unpacked.open("wb") as plain:
+            for chunk in _chunks(packed):
+                plain.write(chunk)
+    except (OSError, EOFError, zlib.error) as damaged:
+        raise Refused(
+            f"{name} is a damaged gzip file ({damaged}); copy or compress it again", "data.source"
+        ) from damaged
+    if not unpacked.stat().st_size:
+        raise Refused(f"{name} is empty inside its gzip wrapper; export it again", "data.source")
+    return unpacked
+
+
+def as_utf8(path: Path, name: str, encoding: str, scratch: Path) -> Path:
+    """Give a UTF-8 file of the same text; a file that is UTF-8 already is only proven to be.
+
+    :raises Refused: naming line and byte where the text does not fit the encoding, or when it is a web page.
+    """
+    try:
+        codec = codecs.lookup(encoding)
+    except LookupError as unknown:
+        raise Refused(
+            f"encoding {encoding!r} is unknown; write for example utf-8 or latin-1", "data.encoding"
+        ) from unknown
+    is_utf8 = codec.name in {"utf-8", "utf-8-sig", "ascii"}
+    converted = path if is_utf8 else scratch / f"{path.name}.utf8"
+    decoder = codecs.getincrementaldecoder("utf-8" if is_utf8 else encoding)()
+    lines, seen = 1, 0
+    with ExitStack() as stack:
+        source = stack.enter_context(path.open("rb"))
+        sink = None if is_utf8 else stack.enter_context(converted.open("w", encoding="utf-8", newline=""))
+        for chunk in chain(_chunks(source), (b"",)):
+            if seen == 0:
+                _refuse_a_web_page(chunk, name)
+            try:
+                text = decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as wrong:
+                at = seen + len(chunk) - len(wrong.object) + wrong.start
+                line = lines + wrong.object[: wrong.start].count(b"\n")
+                raise Refused(_not_encoded(name, encoding, is_utf8, line, at), "data.encoding") from wrong
+            except UnicodeError as wrong:
+                raise Refused(
+                    f"{name} is not {encoding} text ({wrong}); set data.encoding to what it is", "data.encoding"
+                ) from wrong
+            lines += chunk.count(b"\n")
+            seen += len(chunk)
+            if sink is not None:
+                sink.write(text)
+    return converted
+
+
+def _not_encoded(name: str, encoding: str, is_utf8: bool, line: int, at: int) -> str:
+    way_out = (
+        "if it is Western European text, set `encoding: latin-1`" if is_utf8 else "set data.encoding to what it is"
+    )
+    return f"{name} is not {'UTF-8' if is_utf8 else encoding} text: line {line}, byte {at:,}; {way_out}"
+
+
+def _refuse_a_web_page(head: bytes, name: str) -> None:
+    start = head[:200].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    if start.startswith(HTML_STARTS):
+        raise Refused(
+            f"{name} is a web page, not data; is the address behind a log-in, or an error page?", "data.source"
+        )
+
+
+def _chunks(stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+    return iter(lambda: stream.read(CHUNK_BYTES), b"")

@@ -1,0 +1,96 @@
+"""Read rows by SQL."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from understudy.stages.context import Refused
+from understudy.stages.csv_shape import check_columns
+
+if TYPE_CHECKING:
+    import polars as pl
+    from sqlalchemy import Connection
+
+BATCH_ROWS = 50_000
+PLACEHOLDER = re.compile(r"'?\{(start|end)\}'?")
+LONG_AGO, FAR_AHEAD = datetime(1900, 1, 1, tzinfo=timezone.utc), datetime(2200, 1, 1, tzinfo=timezone.utc)
+
+
+def read_query(url: str, query: str, start: datetime | None, end: datetime | None) -> "pl.DataFrame":
+    """Run a query with its window bound as parameters, in batches.
+
+    :raises Refused: when the database rejects the statement; an unreachable database is an OperationalError, which is
+        worth another try.
+    """
+    import polars as pl
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
+
+    try:
+        # Airflow still says postgres://, which SQLAlchemy no longer knows.
+        engine = create_engine(re.sub(r"^postgres://", "postgresql://", url))
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
+        # The URL holds the password, so neither it nor the library's message, which quotes it, is shown.
+        raise Refused(
+            "data.connection: its address is no SQLAlchemy URL, or the image has no driver for it; give for "
+            "example postgresql+psycopg2://…, and install the driver in the image",
+            "data.connection",
+        ) from None
+    try:
+        with engine.connect() as connection:
+            batches = list(_batches(connection, query, start, end))
+    except ProgrammingError as rejected:
+        raise Refused(f"data.query: the database rejects it: {rejected.orig}", "data.query") from rejected
+    except OperationalError as rejected:
+        if engine.dialect.name == "sqlite":  # has no other class for a wrong statement, and nothing that could be down
+            raise Refused(f"data.query: the database rejects it: {rejected.orig}", "data.query") from rejected
+        raise
+    finally:
+        engine.dispose()
+    return pl.concat(batches, how="vertical_relaxed", rechunk=True)
+
+
+def bound(query: str) -> str:
+    """Spell {start} and {end}, quoted or not, as bind parameters, so that no value is ever formatted into SQL."""
+    return PLACEHOLDER.sub(r":\1", query)
+
+
+def _batches(
+    connection: "Connection", query: str, start: datetime | None, end: datetime | None
+) -> "Iterator[pl.DataFrame]":
+    import polars as pl
+    from sqlalchemy import text
+
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        connection.execute(text("SET TIME ZONE 'UTC'"))  # a naive time of the window would else be read as local time
+    statement = text(bound(query))
+    window = {"start": start or LONG_AGO, "end": end or FAR_AHEAD}
+    wanted = {name: _as_parameter(at, dialect) for name, at in window.items() if name in statement._bindparams}
+    rows = connection.execution_options(stream_results=True).execute(statement, wanted)
+    if not rows.returns_rows:
+        raise Refused("data.query: it returns no rows; write a SELECT", "data.query")
+    columns = list(rows.keys())
+    check_columns(tuple(columns), "data.query")
+    empty = True
+    while batch := rows.fetchmany(BATCH_ROWS):
+        empty = False
+        yield _plain(
+            pl.DataFrame([tuple(row) for row in batch], schema=columns, orient="row", infer_schema_length=None)
+        )
+    if empty:
+        yield pl.DataFrame(schema={column: pl.Null for column in columns})
+
+
+def _as_parameter(at: datetime, dialect: str) -> Any:
+    """Give SQLite, which keeps times as text, the text that most tables hold."""
+    naive = at.astimezone(timezone.utc).replace(tzinfo=None)
+    return naive.isoformat(sep=" ") if dialect == "sqlite" else naive
+
+
+def _plain(table: "pl.DataFrame") -> "pl.DataFrame":
+    import polars as pl
+    import polars.selectors as cs
+
+    return table.with_columns(cs.decimal().cast(pl.Float64))

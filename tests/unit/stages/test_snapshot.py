@@ -1,0 +1,220 @@
+"""Snapshots of good sources: every format and encoding, windows, order, increments, and equal bytes for equal rows."""
+
+import gzip
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from sqlalchemy import create_engine, text
+
+from understudy.contract.reports import SnapshotReport
+from understudy.contract.spec import ModelSpec
+from understudy.contract.stage import StageRequest, digest_file
+from understudy.stages import StageContext
+from understudy.stages.snapshot import run
+
+ROWS = [
+    ("2026-01-03 00:00:00", 3, "a"),
+    ("2026-01-01 00:00:00", 1, "b"),
+    ("2026-01-02 00:00:00", 2, "a"),
+    ("2026-01-02 00:00:00", 9, "b"),
+]
+CSV = "at,x,y\n" + "".join(f"{at},{x},{y}\n" for at, x, y in ROWS)
+
+
+def utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=timezone.utc)  # type: ignore[misc,arg-type]
+
+
+def snapshot(
+    folder: Path,
+    files: dict[str, bytes | str],
+    data: dict[str, Any] | None = None,
+    *,
+    checks: dict[str, Any] | None = None,
+    secrets: dict[str, str] | None = None,
+    previous: Path | None = None,
+    **params: Any,
+) -> tuple[SnapshotReport, pl.DataFrame]:
+    declared = {"source": "window.csv", "target": "y", "time": "at", **(data or {})}
+    spec = ModelSpec.model_validate(
+        {
+            "model": "m",
+            "owner": "o",
+            "task": "binary_classification",
+            "gates": [{"metric": "roc_auc"}],
+            "checks": checks or {},
+            "data": {key: value for key, value in declared.items() if value is not None},
+            "split": {"method": "time" if declared["time"] else "random"},
+        }
+    )
+    inputs = {}
+    for index, (name, content) in enumerate(files.items()):
+        key = f"source-{index}{''.join(Path(name).suffixes)}"
+        inputs[key] = folder / key
+        inputs[key].write_bytes(content if isinstance(content, bytes) else content.encode())
+    params.setdefault("sources", {key: name for key, name in zip(inputs, files, strict=True)})
+    outputs = folder / "outputs"
+    outputs.mkdir(exist_ok=True)
+    if previous is not None:
+        inputs["previous.parquet"] = previous
+    request = StageRequest(
+        stage="snapshot", model="m", run="r", as_of=utc(2026, 2, 1), spec=spec.model_dump(mode="json"), params=params
+    )
+    answer = run(StageContext(request, inputs, outputs, secrets or {}))
+    assert isinstance(answer.report, SnapshotReport)
+    assert sorted(path.name for path in outputs.iterdir()) == ["data.parquet"]
+    return answer.report, pl.read_parquet(answer.outputs["data"])
+
+
+def test_rows_are_dated_in_utc_and_sorted_stably(tmp_path: Path) -> None:
+    report, table = snapshot(tmp_path, {"window.csv": CSV})
+    assert table["x"].to_list() == [1, 2, 9, 3]
+    assert table["at"][0] == utc(2026, 1, 1)
+    assert (report.rows, report.new_rows, report.start, report.end) == (4, 4, utc(2026, 1, 1), utc(2026, 1, 3))
+    assert report.sources["window.csv"] == digest_file(tmp_path / "source-0.csv")
+
+
+def test_the_window_includes_its_start_and_excludes_its_end(tmp_path: Path) -> None:
+    report, table = snapshot(
+        tmp_path, {"window.csv": CSV}, start="2026-01-01T00:00:00+00:00", end="2026-01-03T00:00:00Z"
+    )
+    assert table["x"].to_list() == [1, 2, 9]
+    assert report.rows_outside_window == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "data"),
+    [
+        ("semicolons.csv", CSV.replace(",", ";"), {}),
+        ("tabs.tsv", CSV.replace(",", "\t"), {}),
+        ("bars.csv", CSV.replace(",", "|"), {"delimiter": "|"}),
+        ("windows.csv", CSV.replace("\n", "\r\n"), {}),
+        ("marked.csv", "\ufeff" + CSV, {}),
+        ("packed.csv.gz", gzip.compress(CSV.encode()), {}),
+        ("latin.csv", CSV.encode("latin-1"), {"encoding": "latin-1"}),
+        ("wide.csv", CSV.encode("utf-16"), {"encoding": "utf-16"}),
+        ("blank.csv", CSV.replace("a\n", "a\n\n"), {}),
+        ("no-last-line-end.csv", CSV.rstrip("\n"), {}),
+        ("no-ending", CSV, {}),
+    ],
+)
+def test_every_dialect_gives_the_same_file(
+    tmp_path: Path, name: str, content: bytes | str, data: dict[str, Any]
+) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    snapshot(plain, {"window.csv": CSV})
+    snapshot(tmp_path, {name: content}, data)
+    assert digest_file(tmp_path / "outputs" / "data.parquet") == digest_file(plain / "outputs" / "data.parquet")
+
+
+def test_quoted_delimiters_and_line_ends_are_content(tmp_path: Path) -> None:
+    rows = 'at,x,y,note\n2026-01-01,1,a,"one, two"\n2026-01-02,2,b,"three\nfour"\n2026-01-03,3,a,\n'
+    _, table = snapshot(tmp_path, {"window.csv": rows})
+    assert table["note"].to_list() == ["one, two", "three\nfour", None]
+
+
+def test_parquet_is_read_with_its_own_types(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"at": [utc(2026, 1, 2), utc(2026, 1, 1)], "x": [1.5, None], "y": ["a", "?"]})
+    frame.write_parquet(tmp_path / "made.parquet")
+    _, table = snapshot(tmp_path, {"window.parquet": (tmp_path / "made.parquet").read_bytes()}, {"nulls": ["?"]})
+    assert table["x"].to_list() == [None, 1.5]
+    assert table["y"].to_list() == [None, "a"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["2026-01-02T03:04:05Z", "2026-01-02T05:04:05+02:00"], utc(2026, 1, 2, 3, 4, 5)),
+        (["2026-01-02 03:04", "2026-01-02 03:05"], utc(2026, 1, 2, 3, 4)),
+        (["02.01.2026", "13.01.2026"], utc(2026, 1, 2)),
+        (["01/13/2026", "01/14/2026"], utc(2026, 1, 13)),
+        (["20260102", "20260103"], utc(2026, 1, 2)),
+        (["1767323045", "1767323046"], utc(2026, 1, 2, 3, 4, 5)),
+        (["1767323045000", "1767323046000"], utc(2026, 1, 2, 3, 4, 5)),
+    ],
+)
+def test_times_are_read_as_they_are_commonly_written(tmp_path: Path, values: list[str], expected: datetime) -> None:
+    _, table = snapshot(tmp_path, {"window.csv": "at,y\n" + "".join(f"{at},a\n" for at in values)})
+    assert table["at"][0] == expected
+
+
+def test_a_declared_time_format_wins(tmp_path: Path) -> None:
+    _, table = snapshot(tmp_path, {"window.csv": "at,y\n010226 07,a\n020226 08,b\n"}, {"time_format": "%d%m%y %H"})
+    assert table.height == 2
+
+
+def test_several_files_become_one_window_whatever_their_column_order(tmp_path: Path) -> None:
+    report, table = snapshot(tmp_path, {"a.csv": "at,x,y\n2026-01-02,2,a\n", "b.csv": "y,at,x\nb,2026-01-01,1.5\n"})
+    assert table.columns == ["at", "x", "y"]
+    assert table["x"].to_list() == [1.5, 2.0]
+    assert sorted(report.sources) == ["a.csv", "b.csv"]
+
+
+def test_a_type_that_changes_late_in_the_file_is_seen(tmp_path: Path) -> None:
+    rows = "".join(f"2026-01-01,{value},a\n" for value in [*range(12_000), "1.5"])
+    _, table = snapshot(tmp_path, {"window.csv": f"at,x,y\n{rows}"})
+    assert table["x"][-1] == 1.5
+
+
+def test_declared_text_keeps_its_leading_zeros(tmp_path: Path) -> None:
+    _, table = snapshot(
+        tmp_path,
+        {"window.csv": "at,zip,y\n2026-01-01,00123,a\n2026-01-02,04567,b\n"},
+        checks={"columns": {"zip": {"type": "text"}}},
+    )
+    assert table["zip"].to_list() == ["00123", "04567"]
+
+
+def test_undated_rows_keep_their_order(tmp_path: Path) -> None:
+    report, table = snapshot(tmp_path, {"window.csv": "x,y\n3,a\n1,b\n"}, {"time": None})
+    assert table["x"].to_list() == [3, 1]
+    assert report.start is None
+
+
+def test_an_increment_keeps_the_old_rows_and_appends_newer_ones_inside_the_window(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    snapshot(first, {"window.csv": "at,x,y\n2026-01-01,1,a\n2026-01-02,2,b\n2026-01-03,3,b\n"})
+    changed = "at,x,y\n2026-01-02,77,a\n2026-01-03,88,b\n2026-01-04,4,a\n"
+    report, table = snapshot(
+        second,
+        {"window.csv": changed},
+        {"incremental": True},
+        start="2026-01-02",
+        previous=first / "outputs" / "data.parquet",
+    )
+    assert table["x"].to_list() == [2, 3, 4]
+    assert (report.rows, report.new_rows) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM sales WHERE at >= :start AND at < :end",
+        "SELECT * FROM sales WHERE at >= '{start}' AND at < {end}",
+    ],
+)
+def test_a_query_is_bound_to_the_window(tmp_path: Path, query: str) -> None:
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE sales (at TEXT, x REAL, y TEXT)"))
+        connection.execute(
+            text("INSERT INTO sales VALUES (:at, :x, :y)"), [{"at": at, "x": x, "y": y} for at, x, y in ROWS]
+        )
+    engine.dispose()
+    report, table = snapshot(
+        tmp_path,
+        {},
+        {"source": None, "query": query, "connection": "shop"},
+        secrets={"connection_url": url},
+        start="2026-01-01",
+        end="2026-01-03",
+    )
+    assert table["x"].to_list() == [1.0, 2.0, 9.0]
+    assert report.rows_outside_window == 0
