@@ -1,0 +1,57 @@
+"""Reach the outside world as this deployment's settings say; each system on first use, as each is slow to import."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from understudy.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from understudy.hooks.data_versions import DataVersions
+    from understudy.hooks.deployments import Deployments
+    from understudy.hooks.ledger import Ledger
+    from understudy.hooks.registry import Registry
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Hold one hook for each outside system of a deployment."""
+
+    settings: Settings
+
+    @cached_property
+    def ledger(self) -> "Ledger":
+        """What was decided, by whom and why."""
+        from understudy.hooks.ledger import Ledger
+
+        return Ledger(self.settings.ledger)
+
+    @cached_property
+    def deployments(self) -> "Deployments":
+        """The truth about what serves."""
+        from understudy.hooks.deployments import Deployments
+
+        return Deployments(self.ledger)
+
+    @cached_property
+    def registry(self) -> "Registry":
+        """The models themselves."""
+        from understudy.hooks.registry import Registry
+
+        return Registry(self.settings.registry, self.settings.artifacts)
+
+    @cached_property
+    def data_versions(self) -> "DataVersions":
+        """The windows of data that models were trained on."""
+        from understudy.hooks.data_versions import DataVersions
+
+        home = self.settings.home
+        return DataVersions(
+            self.settings.data_registry or str(home / "data-versions.git"),
+            self.settings.data_store or str(home / "data-store"),
+        )
+
+
+def connect() -> Hooks:
+    """Give the hooks of this process's settings."""
+    return Hooks(settings())

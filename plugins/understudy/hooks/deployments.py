@@ -1,0 +1,248 @@
+"""The truth about what serves: one epoch-guarded record per model, kept in the ledger."""
+
+from datetime import datetime
+from typing import Any
+
+from understudy.contract.declared import Fact
+from understudy.contract.release import Bundle, Deployment, LedgerEntry
+from understudy.contract.words import EntryKind
+from understudy.hooks.errors import ChampionLocked, DigestDenied, EpochConflict
+from understudy.hooks.ledger import Ledger, LedgerPen
+from understudy.hooks.ledger_schema import LEDGER
+
+
+class Served(Fact):
+    """Say that a version served, since when, by whose decision, and whether that was confirmed."""
+
+    deployment: Deployment
+    at: datetime
+    actor: str
+    reason: str
+    run: str | None
+    is_confirmed: bool
+
+
+class Denial(Fact):
+    """Say that an artefact must not serve again."""
+
+    digest: str
+    version: int | None
+    data_version: str | None
+    """The data that trained it; suspect as well."""
+    reason: str
+
+
+class Deployments:
+    """Read and move the deployment records.
+
+    *Locked*: a person has decided that this version stays champion. A locked version that serves can be replaced
+    neither by a promotion nor by a rollback; both refuse and say "unlock it first". There is no force: unlocking is one
+    command, and it leaves a reason in the ledger. A lock on a version that does not serve takes effect when it does.
+
+    *Denied*: an artefact, named by its digest, that was rolled back. It is never promoted or rolled back to again,
+    under whatever version number it returns.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def current(self, model: str) -> Deployment | None:
+        """Return the record of the highest epoch: what serves."""
+        newest = self.ledger.entries(model, [EntryKind.DEPLOYED], limit=1, newest_first=True)
+        return _deployment(newest[0]) if newest else None
+
+    def confirmed(self, model: str) -> Deployment | None:
+        """Return the newest record that was confirmed."""
+        return next((served.deployment for served in reversed(self.history(model)) if served.is_confirmed), None)
+
+    def history(self, model: str) -> list[Served]:
+        """Return all records, oldest first."""
+        entries = self.ledger.entries(model, [EntryKind.DEPLOYED, EntryKind.CONFIRMED])
+        confirmed = {entry.facts["epoch"] for entry in entries if entry.kind is EntryKind.CONFIRMED}
+        return [
+            Served(
+                deployment=record,
+                at=entry.at,
+                actor=entry.actor,
+                reason=entry.reason,
+                run=entry.run,
+                is_confirmed=record.epoch in confirmed,
+            )
+            for entry in entries
+            if entry.kind is EntryKind.DEPLOYED
+            for record in (_deployment(entry),)
+        ]
+
+    def deploy(
+        self,
+        deployment: Deployment,
+        over_epoch: int,
+        actor: str,
+        reason: str,
+        run: str | None = None,
+        *,
+        deny: Bundle | None = None,
+    ) -> LedgerEntry:
+        """Write the record of epoch ``over_epoch + 1`` if ``over_epoch`` (0 for none) still is the newest.
+
+        ``deny`` names the bundle whose digest is denied in the same transaction. Raise EpochConflict, ChampionLocked or
+        DigestDenied, having written nothing.
+        """
+        model = deployment.model
+        if deployment.epoch != over_epoch + 1:
+            raise EpochConflict(model, over_epoch, deployment.epoch)
+        with self.ledger.writing() as pen:
+            newest = _read(pen, model, EntryKind.DEPLOYED, newest_first=True, limit=1)
+            found = _deployment(newest[0]) if newest else None
+            if (found.epoch if found else 0) != over_epoch:
+                raise EpochConflict(model, over_epoch, found.epoch if found else 0)
+            _refuse(
+                deployment.champion,
+                found,
+                _locks(_read(pen, model, EntryKind.LOCKED, EntryKind.UNLOCKED)),
+                _denials(_read(pen, model, EntryKind.DENIED)),
+            )
+            if deny is not None:
+                _deny(pen, model, deny.model_sha256, deny, actor=actor, reason=reason, run=run)
+            return pen.append(
+                model,
+                EntryKind.DEPLOYED,
+                actor,
+                reason,
+                run=run,
+                facts={"epoch": deployment.epoch, "deployment": deployment.model_dump(mode="json")},
+                once_key=f"deployed:{model}:{deployment.epoch}",
+            )
+
+    def refuse(self, champion: Bundle) -> None:
+        """Raise ChampionLocked or DigestDenied if ``champion`` could not be deployed now."""
+        _refuse(
+            champion,
+            self.current(champion.model),
+            self.locked(champion.model),
+            {denial.digest: denial for denial in self.denials(champion.model)},
+        )
+
+    def confirm(self, model: str, epoch: int, actor: str, facts: dict[str, Any]) -> LedgerEntry:
+        """Record, once, that what the record says does serve."""
+        return self.ledger.append_once(
+            f"confirmed:{model}:{epoch}",
+            model,
+            EntryKind.CONFIRMED,
+            actor,
+            f"epoch {epoch} serves",
+            facts={**facts, "epoch": epoch},
+        )
+
+    def deny(
+        self,
+        model: str,
+        digest: str,
+        reason: str,
+        actor: str,
+        *,
+        run: str | None = None,
+        bundle: Bundle | None = None,
+    ) -> LedgerEntry:
+        """Record, once, that an artefact must not serve again; ``bundle`` also names its version and data."""
+        with self.ledger.writing() as pen:
+            return _deny(pen, model, digest, bundle, actor=actor, reason=reason, run=run)
+
+    def denials(self, model: str) -> list[Denial]:
+        """Return what must not serve again, oldest first."""
+        return list(_denials(self.ledger.entries(model, [EntryKind.DENIED])).values())
+
+    def denied(self, model: str) -> dict[str, str]:
+        """Map denied digests to the reasons."""
+        return {denial.digest: denial.reason for denial in self.denials(model)}
+
+    def lock(self, model: str, version: int, actor: str, reason: str) -> LedgerEntry:
+        """Keep a version from being replaced while it serves."""
+        return self.ledger.append(model, EntryKind.LOCKED, actor, reason, facts={"version": version})
+
+    def unlock(self, model: str, version: int, actor: str, reason: str) -> LedgerEntry:
+        """Let a version be replaced again."""
+        return self.ledger.append(model, EntryKind.UNLOCKED, actor, reason, facts={"version": version})
+
+    def locked(self, model: str) -> dict[int, str]:
+        """Map locked versions to the reasons."""
+        return _locks(self.ledger.entries(model, [EntryKind.LOCKED, EntryKind.UNLOCKED]))
+
+
+def fit_instead(champion: Bundle, history: list[Served], denied: dict[str, str]) -> list[Bundle]:
+    """List the bundles that could serve instead of ``champion``, the last one that served first.
+
+    Each served, was confirmed, is not denied, and differs in content: the same files under another version number
+    would bring the same harm.
+    """
+    fit: dict[int, Bundle] = {}
+    for served in reversed(history):
+        bundle = served.deployment.champion
+        if served.is_confirmed and bundle.model_sha256 not in denied and bundle.model_sha256 != champion.model_sha256:
+            fit.setdefault(bundle.version, bundle)
+    return list(fit.values())
+
+
+def _read(
+    pen: LedgerPen,
+    model: str,
+    *kinds: EntryKind,
+    newest_first: bool = False,
+    limit: int | None = None,
+) -> list[LedgerEntry]:
+    return pen.entries(
+        LEDGER.c.model == model,
+        LEDGER.c.kind.in_([kind.value for kind in kinds]),
+        newest_first=newest_first,
+        limit=limit,
+    )
+
+
+def _deployment(entry: LedgerEntry) -> Deployment:
+    return Deployment.model_validate(entry.facts["deployment"])
+
+
+def _refuse(champion: Bundle, serving: Deployment | None, locks: dict[int, str], denials: dict[str, Denial]) -> None:
+    if serving is not None and serving.champion.version in locks:
+        version = serving.champion.version
+        raise ChampionLocked(champion.model, version, locks[version])
+    denial = denials.get(champion.model_sha256)
+    if denial is not None:
+        raise DigestDenied(champion.model, champion.version, denial.digest, denial.reason)
+
+
+def _deny(
+    pen: LedgerPen,
+    model: str,
+    digest: str,
+    bundle: Bundle | None,
+    *,
+    actor: str,
+    reason: str,
+    run: str | None,
+) -> LedgerEntry:
+    facts = {
+        "digest": digest,
+        "version": bundle.version if bundle else None,
+        "data_version": bundle.data_version if bundle else None,
+    }
+    return pen.append(model, EntryKind.DENIED, actor, reason, run=run, facts=facts, once_key=f"denied:{model}:{digest}")
+
+
+def _denials(entries: list[LedgerEntry]) -> dict[str, Denial]:
+    return {
+        denial.digest: denial
+        for entry in entries
+        for denial in (Denial.model_validate({**entry.facts, "reason": entry.reason}),)
+    }
+
+
+def _locks(entries: list[LedgerEntry]) -> dict[int, str]:
+    locks: dict[int, str] = {}
+    for entry in entries:
+        version = int(str(entry.facts["version"]))
+        if entry.kind is EntryKind.LOCKED:
+            locks[version] = entry.reason
+        else:
+            locks.pop(version, None)
+    return locks

@@ -1,0 +1,185 @@
+"""One exception for each way the outside world can fail us."""
+
+from collections.abc import Sequence
+
+from understudy.contract.errors import UnderstudyError
+from understudy.contract.release import Blessing, Deployment
+
+
+class Refused(UnderstudyError):
+    """The record of what serves says no: asking again gives the same answer, and nothing was changed."""
+
+
+class LedgerUnavailable(UnderstudyError):
+    """The ledger can be neither read nor written, so nothing may change."""
+
+    def __init__(self, url: str, cause: str, way_out: str) -> None:
+        self.url, self.cause, self.way_out = url, cause, way_out
+        super().__init__(f"The ledger {url} {cause}; nothing was changed. {way_out}")
+
+
+class LedgerDamaged(UnderstudyError):
+    """A ledger entry cannot be what was written, so nothing that rests on it may serve."""
+
+    def __init__(self, seq: int, problem: str) -> None:
+        self.seq, self.problem = seq, problem
+        super().__init__(
+            f"Ledger entry {seq} {problem}. Run `understudy ledger --verify`, then restore the ledger "
+            f"from its last backup."
+        )
+
+
+class EpochConflict(Refused):
+    """Somebody else wrote the deployment record first."""
+
+    def __init__(self, model: str, expected: int, found: int) -> None:
+        self.model, self.expected, self.found = model, expected, found
+        super().__init__(
+            f"The deployment record of {model} is at epoch {found}, not {expected}: somebody else "
+            f"promoted or rolled back in between. Look at `understudy status {model}` and decide again."
+        )
+
+
+class StaleBlessing(Refused):
+    """The challenger was judged against another champion than the one that serves now."""
+
+    def __init__(self, blessing: Blessing, serving: Deployment | None) -> None:
+        self.blessing, self.serving = blessing, serving
+        model, version = blessing.challenger.model, blessing.challenger.version
+        judged = f"version {blessing.champion_version} (epoch {blessing.champion_epoch})"
+        now = f"version {serving.champion.version} (epoch {serving.epoch})" if serving else "none"
+        super().__init__(
+            f"Version {version} of {model} was judged against "
+            f"{judged if blessing.champion_epoch else 'no champion'}, but {now} serves now, so its "
+            f"blessing is stale. Run the retraining again."
+        )
+
+
+class UnknownBlessing(Refused):
+    """A promotion was asked for without a recorded yes."""
+
+    def __init__(self, model: str, version: int, judgement_sha256: str) -> None:
+        self.model, self.version, self.judgement_sha256 = model, version, judgement_sha256
+        super().__init__(
+            f"The ledger holds no blessing of version {version} of {model} with judgement "
+            f"{judgement_sha256[:12]}, so it cannot be promoted. Let it pass its gates in a retraining."
+        )
+
+
+class DigestDenied(Refused):
+    """The artefact was rolled back before and must not serve again."""
+
+    def __init__(self, model: str, version: int, digest: str, reason: str) -> None:
+        self.model, self.version, self.digest, self.reason = model, version, digest, reason
+        super().__init__(
+            f"Version {version} of {model} has the denied digest {digest[:12]} ({reason}). Train another one."
+        )
+
+
+class ChampionLocked(Refused):
+    """The champion was locked by a person and cannot be replaced."""
+
+    def __init__(self, model: str, version: int, reason: str) -> None:
+        self.model, self.version, self.reason = model, version, reason
+        super().__init__(f"Version {version} of {model} is locked as champion ({reason}). Unlock it first.")
+
+
+class NothingServes(Refused):
+    """The model has no champion yet."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(f"No version of {model} serves yet. Run its retraining (`understudy retrain {model}`) first.")
+
+
+class NothingToRollBackTo(Refused):
+    """No version that served before can serve again."""
+
+    def __init__(self, model: str, problem: str, left: Sequence[int] = ()) -> None:
+        self.model, self.problem, self.left = model, problem, tuple(left)
+        listing = ", ".join(map(str, self.left))
+        way_out = (
+            f"Intact versions that served before: {listing}; name one of them as the target."
+            if self.left
+            else "No other version that served before is intact; retrain instead."
+        )
+        super().__init__(f"Cannot roll back {model}: {problem}. {way_out}")
+
+
+class UnfitTarget(Refused):
+    """The version that was named cannot be rolled back to."""
+
+    def __init__(self, model: str, version: int, problem: str, fit: Sequence[int]) -> None:
+        self.model, self.version, self.problem, self.fit = model, version, problem, tuple(fit)
+        listing = ", ".join(map(str, self.fit)) or "none"
+        super().__init__(
+            f"Cannot roll back {model} to version {version}: {problem}. Versions to choose from: {listing}."
+        )
+
+
+class ReasonMissing(Refused):
+    """A person's act has no usable reason."""
+
+    def __init__(self, act: str, length: int, limit: int) -> None:
+        self.act, self.length, self.limit = act, length, limit
+        problem = "has none" if not length else f"has {length:,} characters"
+        super().__init__(
+            f"A {act} needs a reason of 1 to {limit:,} characters; this one {problem}. Say in a sentence why."
+        )
+
+
+class RegistryUnavailable(UnderstudyError):
+    """MLflow does not answer."""
+
+    def __init__(self, uri: str, cause: str) -> None:
+        self.uri, self.cause = uri, cause
+        super().__init__(f"The registry {uri} does not answer ({cause}). Check that MLflow runs, then try again.")
+
+
+class RegistryRefused(UnderstudyError):
+    """MLflow answers that a request is wrong."""
+
+    def __init__(self, uri: str, cause: str) -> None:
+        self.uri, self.cause = uri, cause
+        super().__init__(f"The registry {uri} refused: {cause}")
+
+
+class UnknownVersion(Refused):
+    """The registry holds no such version, or not one of ours."""
+
+    def __init__(self, model: str, version: int, problem: str = "is not in the registry") -> None:
+        self.model, self.version, self.problem = model, version, problem
+        super().__init__(
+            f"Version {version} of {model} {problem}. `understudy status {model}` lists the known versions."
+        )
+
+
+class NotAModel(Refused):
+    """A folder that should be registered is no MLflow model."""
+
+    def __init__(self, model: str, problem: str) -> None:
+        self.model, self.problem = model, problem
+        super().__init__(f"What {model}'s training wrote cannot be registered: {problem}. Run the training again.")
+
+
+class ArtefactMissing(Refused):
+    """The files of a version are gone."""
+
+    def __init__(self, model: str, version: int, what: str) -> None:
+        self.model, self.version, self.what = model, version, what
+        super().__init__(
+            f"The files of version {version} of {model} are gone ({what}). "
+            f"Restore them from a backup, or use another version."
+        )
+
+
+class ArtefactTampered(Refused):
+    """The files of a version are not those that were registered."""
+
+    def __init__(self, model: str, version: int, expected: str, found: str) -> None:
+        self.model, self.version, self.expected, self.found = model, version, expected, found
+        super().__init__(
+            f"The files of version {version} of {model} hash to {found[:12]}, but {expected[:12]} was "
+            f"registered: somebody changed them, so they are not loaded. Restore them from a backup, "
+            f"or use another version."
+        )

@@ -1,0 +1,250 @@
+"""The models: registered, fetched, verified. Aliases report what the deployment record says."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from understudy.contract.release import Bundle, Deployment
+from understudy.contract.reports import TrialReport
+from understudy.contract.words import Alias
+from understudy.hooks.bundle_files import MLFLOW_MARK, digest_of, forget_versions, put
+from understudy.hooks.errors import (
+    ArtefactMissing,
+    ArtefactTampered,
+    RegistryRefused,
+    UnknownVersion,
+)
+from understudy.hooks.registration import KEY, Registration, check_folder, log_files, write_run
+from understudy.hooks.registry_client import RegistryClient, is_missing, is_there_already
+
+BUNDLE_TAGS = ("model_sha256", "image_digest", "code_commit", "spec_sha256", "data_version", "run", "reference_data")
+
+
+class Registry:
+    """Keep versions in MLflow, and local, verified copies of those that serve.
+
+    :param bundles: where the copies of champion and previous champion are kept, so that a rollback needs no registry;
+        below the deployment's home when absent.
+    """
+
+    def __init__(self, tracking_uri: str, artifacts: str, bundles: Path | None = None) -> None:
+        self._mlflow = RegistryClient(tracking_uri, artifacts)
+        self._bundles = bundles
+
+    def register(
+        self,
+        *,
+        model: str,
+        run: str,
+        model_dir: Path,
+        model_sha256: str,
+        image_digest: str,
+        code_commit: str,
+        spec_sha256: str,
+        data_version: str,
+        decision_threshold: float | None = None,
+        reference_data: str | None = None,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        trials: Sequence[TrialReport] = (),
+        files: Mapping[str, Path] | None = None,
+    ) -> Bundle:
+        """Register what a run trained as a new version and challenger.
+
+        The same artefact of the same run is registered once, however often this is called: an interrupted call is
+        completed by the next, and the version appears last, with all its tags, or not at all.
+        """
+        provenance = {
+            "run": run,
+            "model_sha256": model_sha256,
+            "image_digest": image_digest,
+            "code_commit": code_commit,
+            "spec_sha256": spec_sha256,
+            "data_version": data_version,
+            "reference_data": reference_data or data_version,
+            "decision_threshold": "" if decision_threshold is None else repr(float(decision_threshold)),
+        }
+        registration = Registration(
+            model=model,
+            run=run,
+            model_dir=model_dir,
+            model_sha256=model_sha256,
+            params=dict(params),
+            metrics=dict(metrics),
+            tags={**tags, **provenance},
+            trials=tuple(trials),
+            files=dict(files or {}),
+        )
+        check_folder(registration)
+        version = self._registered(registration)
+        if version is None:
+            run_id, source = write_run(self._mlflow, registration)
+            version = self._create_version(registration, run_id, source)
+        with self._mlflow.asking() as client:
+            client.set_registered_model_alias(model, Alias.CHALLENGER.value, str(version))
+            client.set_terminated(str(client.get_model_version(model, str(version)).run_id))
+        return self.bundle_of(model, version)
+
+    def bundle_of(self, model: str, version: int) -> Bundle:
+        """Read a version's bundle; raise UnknownVersion where there is none of ours."""
+        tags = self._version(model, version).tags
+        missing = [name for name in BUNDLE_TAGS if name not in tags]
+        if missing:
+            raise UnknownVersion(model, version, f"was not registered by Understudy (no tag {missing[0]})")
+        threshold = tags.get("decision_threshold")
+        return Bundle.model_validate(
+            {
+                **{name: tags[name] for name in BUNDLE_TAGS},
+                "model": model,
+                "version": version,
+                "decision_threshold": float(threshold) if threshold else None,
+            }
+        )
+
+    def tags(self, bundle: Bundle) -> dict[str, str]:
+        """Return all that is written on a version."""
+        return dict(self._version(bundle.model, bundle.version).tags)
+
+    def challenger(self, model: str) -> Bundle | None:
+        """Return the newest version under judgement."""
+        version = self.aliases(model).get(Alias.CHALLENGER)
+        return None if version is None else self.bundle_of(model, version)
+
+    def aliases(self, model: str) -> dict[Alias, int]:
+        """Return which version each of our aliases names."""
+        try:
+            with self._mlflow.asking() as client:
+                named = dict(client.get_registered_model(model).aliases)
+        except RegistryRefused as refused:
+            if is_missing(refused):
+                return {}
+            raise
+        return {alias: int(named[alias.value]) for alias in Alias if alias.value in named}
+
+    def follow(self, deployment: Deployment) -> dict[Alias, int | None]:
+        """Set the aliases to what the record says; return those that had to be changed."""
+        found = self.aliases(deployment.model)
+        wanted: dict[Alias, int | None] = {
+            Alias.CHAMPION: deployment.champion.version,
+            Alias.PREVIOUS_CHAMPION: deployment.previous.version if deployment.previous else None,
+        }
+        if found.get(Alias.CHALLENGER) == deployment.champion.version:
+            wanted[Alias.CHALLENGER] = None
+        changed = {alias: version for alias, version in wanted.items() if found.get(alias) != version}
+        with self._mlflow.asking() as client:
+            for alias, version in changed.items():
+                if version is None:
+                    client.delete_registered_model_alias(deployment.model, alias.value)
+                else:
+                    client.set_registered_model_alias(deployment.model, alias.value, str(version))
+        return changed
+
+    def mark_denied(self, model: str, version: int, data_version: str | None, reason: str) -> None:
+        """Tag a version that must not serve again, and the data that trained it."""
+        tags = {"denied": reason, "suspect_data": data_version or ""}
+        known = self._version(model, version).tags
+        with self._mlflow.asking() as client:
+            for name, value in tags.items():
+                if known.get(name) != value:
+                    client.set_model_version_tag(model, str(version), name, value)
+        if self.aliases(model).get(Alias.CHALLENGER) == version:
+            with self._mlflow.asking() as client:
+                client.delete_registered_model_alias(model, Alias.CHALLENGER.value)
+
+    def attach(self, bundle: Bundle, files: Mapping[str, Path]) -> None:
+        """Log more files or folders to a version's run, under the given names."""
+        run_id = self._version(bundle.model, bundle.version).run_id
+        with self._mlflow.asking() as client:
+            log_files(client, str(run_id), files)
+
+    def fetch(self, bundle: Bundle, destination: Path) -> Path:
+        """Bring a version's files to ``destination``, verified; raise ArtefactMissing or ArtefactTampered.
+
+        A verified copy that is already there is used without asking the registry.
+        """
+        if digest_of(destination) == bundle.model_sha256:
+            return destination
+        version = self._version(bundle.model, bundle.version)
+        with self._mlflow.asking() as client:
+            root = client.get_run(str(version.run_id)).info.artifact_uri
+        path = str(version.source).removeprefix(f"{root}/")
+        if path == version.source:
+            raise UnknownVersion(bundle.model, bundle.version, "points to files outside of its own run")
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".fetch-") as scratch:
+            folder = self._download(bundle, str(version.run_id), path, Path(scratch))
+            (folder / MLFLOW_MARK).unlink(missing_ok=True)
+            found = digest_of(folder)
+            if found != bundle.model_sha256:
+                raise ArtefactTampered(bundle.model, bundle.version, bundle.model_sha256, found or "nothing")
+            put(folder, destination)
+        return destination
+
+    def fetch_file(self, bundle: Bundle, name: str, destination: Path) -> Path:
+        """Bring a file or folder that was logged with a version to ``destination``."""
+        run_id = self._version(bundle.model, bundle.version).run_id
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".fetch-") as scratch:
+            found = self._download(bundle, str(run_id), name, Path(scratch))
+            if destination.is_dir():
+                shutil.rmtree(destination)
+            found.replace(destination)
+        return destination
+
+    def keep(self, bundle: Bundle) -> Path:
+        """Return the verified local copy of a bundle, fetched where it is absent or spoiled."""
+        return self.fetch(bundle, self._kept(bundle.model) / str(bundle.version))
+
+    def forget_all_but(self, kept: Deployment) -> None:
+        """Remove the local copies that no rollback needs; newer versions may be about to serve and stay."""
+        needed = {kept.previous.version} if kept.previous else set()
+        forget_versions(self._kept(kept.model), needed, below=kept.champion.version)
+
+    def _kept(self, model: str) -> Path:
+        if self._bundles is None:
+            from understudy.settings import settings
+
+            self._bundles = settings().home / "bundles"
+        return self._bundles / model
+
+    def _version(self, model: str, version: int) -> Any:
+        try:
+            with self._mlflow.asking() as client:
+                return client.get_model_version(model, str(version))
+        except RegistryRefused as refused:
+            if is_missing(refused):
+                raise UnknownVersion(model, version) from refused
+            raise
+
+    def _registered(self, registration: Registration) -> int | None:
+        with self._mlflow.asking() as client:
+            same = client.search_model_versions(f"name = '{registration.model}' and tag.{KEY} = '{registration.key}'")
+        return min((int(version.version) for version in same), default=None)
+
+    def _create_version(self, registration: Registration, run_id: str, source: str) -> int:
+        try:
+            with self._mlflow.asking() as client:
+                client.create_registered_model(registration.model)
+        except RegistryRefused as refused:
+            if not is_there_already(refused):
+                raise
+        with self._mlflow.asking() as client:
+            mine = client.create_model_version(
+                registration.model, source, run_id=run_id, tags={**registration.tags, KEY: registration.key}
+            )
+        first = self._registered(registration) or int(mine.version)
+        if first != int(mine.version):
+            with self._mlflow.asking() as client:
+                client.delete_model_version(registration.model, str(mine.version))  # another process was faster
+        return first
+
+    def _download(self, bundle: Bundle, run_id: str, path: str, scratch: Path) -> Path:
+        parent = Path(path).parent.as_posix()
+        with self._mlflow.asking() as client:
+            listed = client.list_artifacts(run_id, None if parent == "." else parent)
+            if path not in {file.path for file in listed}:
+                raise ArtefactMissing(bundle.model, bundle.version, path)
+            return Path(client.download_artifacts(run_id, path, str(scratch)))

@@ -1,0 +1,168 @@
+"""Take a model back to what served before: the whole bundle, verified before anything moves."""
+
+import logging
+
+from understudy.contract.declared import Fact
+from understudy.contract.release import Bundle, Deployment
+from understudy.contract.words import Change
+from understudy.hooks.deployments import Deployments, Served, fit_instead
+from understudy.hooks.errors import (
+    ArtefactMissing,
+    ArtefactTampered,
+    ChampionLocked,
+    NothingServes,
+    NothingToRollBackTo,
+    ReasonMissing,
+    UnfitTarget,
+    UnknownVersion,
+)
+from understudy.hooks.registry import Registry
+from understudy.hooks.repair import UNVERIFIABLE, confirm_pending, confirm_verified, keep_at_hand, reconcile
+
+log = logging.getLogger(__name__)
+
+REASON_LIMIT = 2_000
+
+
+class RollbackPlan(Fact):
+    """Say what a rollback does: which bundle leaves, which one returns, and what returns after it."""
+
+    model: str
+    epoch: int
+    """The epoch of the record that the rollback would write."""
+    champion: Bundle
+    """What serves now and would be denied."""
+    target: Bundle
+    previous: Bundle | None
+    """What the next rollback would go back to."""
+    sentence: str
+
+
+def plan_rollback(
+    deployments: Deployments,
+    registry: Registry,
+    model: str,
+    target: int | None = None,
+) -> RollbackPlan:
+    """Choose and verify the target; change nothing but the local copy of its files.
+
+    ``target`` is a version, or None for the last one that served and was confirmed before the current one. Raise
+    NothingServes, ChampionLocked, UnfitTarget or NothingToRollBackTo; RegistryUnavailable where the files are not at
+    hand and the registry is down.
+    """
+    return _plan(deployments, registry, deployments.history(model), model, target)
+
+
+def rollback(
+    deployments: Deployments,
+    registry: Registry,
+    model: str,
+    target: int | None = None,
+    *,
+    actor: str,
+    reason: str,
+    run: str | None = None,
+) -> Deployment:
+    """Make an earlier champion serve again and return the record; a retried run returns the record that it wrote.
+
+    The champion's digest is denied in the same transaction that writes the record. With the registry down, this works
+    from the local copy; aliases and tags follow later. Raise what :func:`plan_rollback` raises, ReasonMissing, or
+    EpochConflict where somebody else moved the record in between; in all these cases nothing was changed.
+    """
+    if not 1 <= len(reason.strip()) <= REASON_LIMIT:
+        raise ReasonMissing("rollback", len(reason.strip()), REASON_LIMIT)
+    # Aliases wait until the end: a registry that is down must not hold up the record.
+    confirm_pending(deployments, registry, model)
+    # One reading for both questions: were a second attempt of the same run faster in between, the epoch would tell.
+    history = deployments.history(model)
+    record = _written_by(history, run)
+    if record is None:
+        plan = _plan(deployments, registry, history, model, target)
+        record = Deployment(
+            model=model, epoch=plan.epoch, change=Change.ROLLBACK, champion=plan.target, previous=plan.previous
+        )
+        deployments.deploy(record, plan.epoch - 1, actor, reason.strip(), run, deny=plan.champion)
+        log.info("%s, epoch %s", plan.sentence, record.epoch)
+        confirm_verified(deployments, record, actor)
+    _, lagging = reconcile(deployments, registry, model)
+    if lagging is None:
+        keep_at_hand(registry, record)
+    return record
+
+
+def _plan(
+    deployments: Deployments,
+    registry: Registry,
+    history: list[Served],
+    model: str,
+    target: int | None,
+) -> RollbackPlan:
+    if not history:
+        raise NothingServes(model)
+    champion = history[-1].deployment.champion
+    locks = deployments.locked(model)
+    if champion.version in locks:
+        raise ChampionLocked(model, champion.version, locks[champion.version])
+    denied = deployments.denied(model)
+    fit = fit_instead(champion, history, denied)
+    chosen = _choose(history, denied, fit, target)
+    try:
+        registry.keep(chosen)
+    except (ArtefactMissing, ArtefactTampered, UnknownVersion) as gone:
+        left = [bundle.version for bundle in fit if bundle != chosen and _is_intact(registry, bundle)]
+        raise NothingToRollBackTo(model, str(gone).rstrip("."), left) from gone
+    after = fit_instead(chosen, history, {**denied, champion.model_sha256: ""})
+    return RollbackPlan(
+        model=model,
+        epoch=history[-1].deployment.epoch + 1,
+        champion=champion,
+        target=chosen,
+        previous=after[0] if after else None,
+        sentence=f"{model} goes back from version {champion.version} to version {chosen.version}; version "
+        f"{champion.version} is denied and its data version {champion.data_version} marked as suspect",
+    )
+
+
+def _choose(history: list[Served], denied: dict[str, str], fit: list[Bundle], target: int | None) -> Bundle:
+    champion = history[-1].deployment.champion
+    versions = [bundle.version for bundle in fit]
+    if target is None:
+        if not fit:
+            raise NothingToRollBackTo(
+                champion.model,
+                f"before version {champion.version}, no version served that was confirmed, is not denied and "
+                "has other files",
+            )
+        return fit[0]
+    if target in versions:
+        return fit[versions.index(target)]
+    of_target = [served for served in history if served.deployment.champion.version == target]
+    digests = {served.deployment.champion.model_sha256 for served in of_target}
+    if target == champion.version:
+        problem = "it serves now"
+    elif not of_target:
+        problem = "it never served"
+    elif digests & set(denied):
+        problem = f"it is denied ({denied[(digests & set(denied)).pop()]})"
+    elif champion.model_sha256 in digests:
+        problem = "its files are those of the version that serves now"
+    else:
+        problem = "it served but was never confirmed"
+    raise UnfitTarget(champion.model, target, problem, versions)
+
+
+def _is_intact(registry: Registry, bundle: Bundle) -> bool:
+    try:
+        registry.keep(bundle)
+    except UNVERIFIABLE:
+        return False
+    return True
+
+
+def _written_by(history: list[Served], run: str | None) -> Deployment | None:
+    mine = (
+        served.deployment
+        for served in history
+        if run is not None and served.run == run and served.deployment.change is Change.ROLLBACK
+    )
+    return next(mine, None)

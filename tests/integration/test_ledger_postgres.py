@@ -1,0 +1,132 @@
+"""The ledger on a real PostgreSQL server, started for this test on a Unix socket."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+from understudy.contract.release import Bundle, Deployment
+from understudy.contract.words import Change, EntryKind
+from understudy.hooks.deployments import Deployments
+from understudy.hooks.errors import EpochConflict, LedgerUnavailable
+from understudy.hooks.ledger import Ledger
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    pytest.importorskip("psycopg", reason="the PostgreSQL driver psycopg is not installed")
+    if not (shutil.which("initdb") and shutil.which("postgres")):
+        pytest.skip("no PostgreSQL server binaries (initdb, postgres) on PATH")
+    # The server refuses to run as root.
+    user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+    account: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid} if os.getuid() == 0 else {}
+    with tempfile.TemporaryDirectory(prefix="understudy-pg-", dir="/tmp") as folder:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        subprocess.run(
+            ["initdb", "-D", f"{folder}/data", "-U", "ann", "--auth=trust", "--no-sync"],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+            **account,
+        )
+        process = subprocess.Popen(
+            ["postgres", "-D", f"{folder}/data", "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **account,
+        )
+        try:
+            wait = f"for i in $(seq 100); do pg_isready -q -h {folder} && exit 0; sleep 0.1; done; exit 1"
+            subprocess.run(["sh", "-c", wait], check=True)
+            yield f"postgresql+psycopg://ann:s3cret@/postgres?host={folder}"
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@pytest.fixture
+def ledger(server: str, request: pytest.FixtureRequest) -> Ledger:
+    """Give each test a database of its own."""
+    name = f"t{abs(hash(request.node.name))}"
+    with create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    return Ledger(server.replace("/postgres?", f"/{name}?"))
+
+
+def bundle(version: int) -> Bundle:
+    return Bundle(
+        model="demand",
+        version=version,
+        model_sha256=str(version),
+        image_digest="i",
+        code_commit="c",
+        spec_sha256="s",
+        data_version="d",
+        run="r",
+        reference_data="d",
+    )
+
+
+def test_what_was_written_is_read_back_and_verifies(ledger: Ledger) -> None:
+    assert ledger.entries() == []
+    facts = {"nan": float("nan"), "f": 0.1 + 0.2, "b": 2**80}
+    written = ledger.append("demand", EntryKind.JUDGED, "ann", "ü\x00 '--", "run", facts)
+    once = [ledger.append_once("k", "demand", EntryKind.TRAINED, actor, "x") for actor in ("ann", "bob")]
+    assert once[0] == once[1]
+    assert ledger.entries("demand", [EntryKind.JUDGED]) == [written]
+    assert ledger.verify().checked == 2
+
+
+@pytest.mark.parametrize("statement", ["UPDATE ledger SET reason = 'x'", "DELETE FROM ledger", "TRUNCATE ledger"])
+def test_the_database_itself_refuses_to_change_an_entry(ledger: Ledger, statement: str) -> None:
+    ledger.append("demand", EntryKind.JUDGED, "ann", "x")
+    with pytest.raises(LedgerUnavailable, match="append-only"), ledger.writing() as pen:
+        pen._connection.execute(text(statement))
+    assert ledger.verify().checked == 1
+
+
+def test_a_changed_value_is_detected(ledger: Ledger) -> None:
+    for number in range(3):
+        ledger.append("demand", EntryKind.JUDGED, "ann", "x", facts={"auc": number})
+    with create_engine(ledger.url, poolclass=NullPool).begin() as connection:
+        connection.execute(text("ALTER TABLE ledger DISABLE TRIGGER ALL"))
+        connection.execute(text("UPDATE ledger SET facts = replace(facts, '1', '9') WHERE seq = 2"))
+    assert ledger.verify().first_broken_seq == 2
+
+
+def test_first_users_and_writers_at_once_lose_nothing(ledger: Ledger) -> None:
+    def deploy(version: int) -> None:
+        deployments = Deployments(Ledger(ledger.url.render_as_string(hide_password=False)))
+        while True:
+            serving = deployments.current("demand")
+            epoch = serving.epoch if serving else 0
+            record = Deployment(
+                model="demand", epoch=epoch + 1, change=Change.PROMOTION, champion=bundle(version), previous=None
+            )
+            try:
+                deployments.deploy(record, epoch, "ann", "mine")
+            except EpochConflict:
+                continue
+            return
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(deploy, range(1, 41)))
+    history = Deployments(ledger).history("demand")
+    assert [served.deployment.epoch for served in history] == list(range(1, 41))
+    assert {served.deployment.champion.version for served in history} == set(range(1, 41))
+    assert ledger.verify().checked == 40
+
+
+def test_a_server_that_is_down_is_said_without_the_password(server: str) -> None:
+    with pytest.raises(LedgerUnavailable, match="server runs") as told:
+        Ledger(server.split("?", maxsplit=1)[0] + "?host=/nowhere").append("demand", EntryKind.JUDGED, "ann", "x")
+    assert "s3cret" not in str(told.value)

@@ -1,0 +1,292 @@
+"""Promotion through the real ledger and a real MLflow on SQLite."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from understudy.contract.release import Blessing, Bundle, Deployment
+from understudy.contract.stage import artefact_of
+from understudy.contract.words import Alias, Change, EntryKind
+from understudy.hooks.deployments import Deployments
+from understudy.hooks.errors import (
+    ArtefactMissing,
+    ArtefactTampered,
+    ChampionLocked,
+    DigestDenied,
+    LedgerDamaged,
+    RegistryUnavailable,
+    StaleBlessing,
+    UnknownBlessing,
+)
+from understudy.hooks.ledger import Ledger
+from understudy.hooks.promotion import promote
+from understudy.hooks.registry import Registry
+from understudy.hooks.repair import repair
+
+WHO = {"actor": "ann", "reason": "weekly retraining"}
+
+
+@dataclass(frozen=True)
+class Desk:
+    model: str
+    home: Path
+    deployments: Deployments
+    registry: Registry
+
+    def train(self, number: int) -> Bundle:
+        folder = self.home / self.model / f"trained{number}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "MLmodel").write_text("flavors: {}\n")
+        (folder / "weights.bin").write_bytes(number.to_bytes(2, "big") * 500)
+        return self.registry.register(
+            model=self.model,
+            run=f"run{number}",
+            model_dir=folder,
+            image_digest="i",
+            code_commit="c",
+            spec_sha256="s",
+            model_sha256=artefact_of(folder, folder.parent).sha256,
+            data_version=f"data{number}",
+            params={},
+            metrics={},
+            tags={},
+        )
+
+    def bless(self, challenger: Bundle) -> Blessing:
+        serving = self.deployments.current(self.model)
+        blessing = Blessing(
+            challenger=challenger,
+            champion_version=serving.champion.version if serving else None,
+            champion_epoch=serving.epoch if serving else 0,
+            judgement_sha256="a" * 64,
+            rubber_stamped=serving is None,
+        )
+        self.deployments.ledger.append(
+            self.model, EntryKind.BLESSED, "ann", "all gates passed", challenger.run, blessing.model_dump(mode="json")
+        )
+        return blessing
+
+    def promote(self, blessing: Blessing) -> Deployment:
+        return promote(self.deployments, self.registry, blessing, **WHO, run=blessing.challenger.run)
+
+    def raise_champion(self, number: int) -> Deployment:
+        return self.promote(self.bless(self.train(number)))
+
+    def kept(self, bundle: Bundle) -> Path:
+        return self.home / "bundles" / self.model / str(bundle.version)
+
+    def stored(self, bundle: Bundle) -> Path:
+        with self.registry._mlflow.asking() as client:
+            return Path(str(client.get_model_version(self.model, str(bundle.version)).source)[len("file://") :])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("promotion")
+
+
+@pytest.fixture
+def unchecked_desk(home: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
+    """Give each test a model of its own in one registry, and a ledger of its own."""
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    registry = Registry(f"sqlite:///{home / 'mlflow.db'}", (home / "artifacts").as_uri(), home / "bundles")
+    return Desk(f"m{abs(hash(request.node.name))}", home, Deployments(ledger), registry)
+
+
+@pytest.fixture
+def desk(unchecked_desk: Desk) -> Iterator[Desk]:
+    """Whatever happens, the ledger stays whole."""
+    yield unchecked_desk
+    assert unchecked_desk.deployments.ledger.verify().ok
+
+
+def dead(desk: Desk, tmp_path: Path) -> Registry:
+    (tmp_path / "dead.db").mkdir()
+    return Registry(f"sqlite:///{tmp_path / 'dead.db'}", tmp_path.as_uri(), desk.home / "bundles")
+
+
+def test_the_first_blessed_model_becomes_champion(desk: Desk) -> None:
+    record = desk.raise_champion(1)
+    assert (record.epoch, record.champion.version, record.previous) == (1, 1, None)
+    assert desk.deployments.current(desk.model) == desk.deployments.confirmed(desk.model) == record
+    assert desk.registry.aliases(desk.model) == {Alias.CHAMPION: 1}
+
+
+def test_the_next_one_remembers_whom_it_replaced(desk: Desk) -> None:
+    first, second = desk.raise_champion(1), desk.raise_champion(2)
+    assert (second.epoch, second.previous) == (2, first.champion)
+    assert desk.registry.aliases(desk.model) == {Alias.CHAMPION: 2, Alias.PREVIOUS_CHAMPION: 1}
+    assert desk.kept(first.champion).is_dir()
+    assert desk.kept(second.champion).is_dir()
+
+
+def test_old_local_copies_go(desk: Desk) -> None:
+    records = [desk.raise_champion(number) for number in (1, 2, 3)]
+    assert [desk.kept(record.champion).exists() for record in records] == [False, True, True]
+
+
+def test_promoting_what_serves_changes_nothing(desk: Desk) -> None:
+    blessing = desk.bless(desk.train(1))
+    record = desk.promote(blessing)
+    written = len(desk.deployments.ledger.entries())
+    assert desk.promote(blessing) == record
+    assert len(desk.deployments.ledger.entries()) == written
+
+
+def refused(desk: Desk, blessing: Blessing, because: type[Exception]) -> None:
+    before = desk.deployments.current(desk.model)
+    aliases = desk.registry.aliases(desk.model)
+    with pytest.raises(because):
+        desk.promote(blessing)
+    assert desk.deployments.current(desk.model) == before
+    assert desk.registry.aliases(desk.model) == aliases
+
+
+def test_a_blessing_against_an_earlier_champion_is_stale(desk: Desk) -> None:
+    desk.raise_champion(1)
+    stale = desk.bless(desk.train(2))
+    desk.raise_champion(3)
+    refused(desk, stale, StaleBlessing)
+    with pytest.raises(StaleBlessing, match=r"against version 1 \(epoch 1\), but version 3 \(epoch 2\) serves now"):
+        desk.promote(stale)
+
+
+def test_a_blessing_that_names_another_champion_is_stale_whatever_its_epoch(desk: Desk) -> None:
+    desk.raise_champion(1)
+    wrong = desk.bless(desk.train(2)).model_copy(update={"champion_version": 9})
+    desk.deployments.ledger.append(desk.model, EntryKind.BLESSED, "ann", "x", facts=wrong.model_dump(mode="json"))
+    refused(desk, wrong, StaleBlessing)
+
+
+def test_a_blessing_that_nobody_recorded_is_refused(desk: Desk) -> None:
+    desk.raise_champion(1)
+    blessing = desk.bless(desk.train(2))
+    refused(desk, blessing.model_copy(update={"judgement_sha256": "b" * 64}), UnknownBlessing)
+    swapped = blessing.challenger.model_copy(update={"model_sha256": "c" * 64})
+    refused(desk, blessing.model_copy(update={"challenger": swapped}), UnknownBlessing)
+
+
+def test_a_denied_digest_is_refused(desk: Desk) -> None:
+    desk.raise_champion(1)
+    blessing = desk.bless(desk.train(2))
+    desk.deployments.deny(desk.model, blessing.challenger.model_sha256, "harmful", "ann")
+    refused(desk, blessing, DigestDenied)
+
+
+def test_a_locked_champion_is_not_replaced(desk: Desk) -> None:
+    desk.raise_champion(1)
+    desk.deployments.lock(desk.model, 1, "ann", "audit")
+    refused(desk, desk.bless(desk.train(2)), ChampionLocked)
+
+
+def test_a_tampered_challenger_is_refused(desk: Desk) -> None:
+    desk.raise_champion(1)
+    blessing = desk.bless(desk.train(2))
+    weights = desk.stored(blessing.challenger) / "weights.bin"
+    weights.write_bytes(b"\xff" + weights.read_bytes()[1:])
+    refused(desk, blessing, ArtefactTampered)
+
+
+def test_a_challenger_without_files_is_refused(desk: Desk) -> None:
+    desk.raise_champion(1)
+    blessing = desk.bless(desk.train(2))
+    stored = desk.stored(blessing.challenger)
+    stored.rename(stored.with_name("gone"))
+    refused(desk, blessing, ArtefactMissing)
+
+
+def test_a_dead_registry_keeps_the_champion(desk: Desk, tmp_path: Path) -> None:
+    desk.raise_champion(1)
+    blessing = desk.bless(desk.train(2))
+    before = desk.deployments.current(desk.model)
+    with pytest.raises(RegistryUnavailable):
+        promote(desk.deployments, dead(desk, tmp_path), blessing, **WHO)
+    assert desk.deployments.current(desk.model) == before
+
+
+def test_a_registry_that_dies_after_the_record_is_caught_up_later(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.raise_champion(1)
+    blessing = desk.bless(desk.train(2))
+    with monkeypatch.context() as patch:
+
+        def die(*_: Any) -> None:
+            raise RegistryUnavailable("mlflow", "down")
+
+        patch.setattr(Registry, "follow", die)
+        assert desk.promote(blessing).champion.version == 2
+    assert desk.registry.aliases(desk.model)[Alias.CHAMPION] == 1
+    done = repair(desk.deployments, desk.registry, desk.model)
+    assert done.changed_aliases == {Alias.CHAMPION: 2, Alias.PREVIOUS_CHAMPION: 1, Alias.CHALLENGER: None}
+    assert desk.registry.aliases(desk.model) == {Alias.CHAMPION: 2, Alias.PREVIOUS_CHAMPION: 1}
+    assert not repair(desk.deployments, desk.registry, desk.model).changed_aliases
+
+
+def test_aliases_follow_a_record_that_was_written_meanwhile(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = desk.raise_champion(1).champion
+    blessing = desk.bless(desk.train(2))
+    real, newest = Registry.follow, list[Deployment]()
+
+    def somebody_rolls_back(registry: Registry, record: Deployment) -> Any:
+        if record.epoch == 2 and not newest:
+            newest.append(Deployment(model=desk.model, epoch=3, change=Change.ROLLBACK, champion=first, previous=None))
+            desk.deployments.deploy(newest[0], 2, "bob", "it answers backwards")
+            real(registry, newest[0])
+        return real(registry, record)
+
+    monkeypatch.setattr(Registry, "follow", somebody_rolls_back)
+    desk.promote(blessing)
+    assert desk.deployments.current(desk.model) == newest[0]
+    assert desk.registry.aliases(desk.model) == {Alias.CHAMPION: 1}
+
+
+def test_aliases_that_somebody_moved_are_set_right(desk: Desk) -> None:
+    desk.raise_champion(1)
+    desk.train(2)
+    with desk.registry._mlflow.asking() as client:
+        client.set_registered_model_alias(desk.model, "champion", "2")
+    assert repair(desk.deployments, desk.registry, desk.model).changed_aliases == {Alias.CHAMPION: 1}
+
+
+def test_what_cannot_be_verified_stays_unconfirmed_and_is_said(desk: Desk, tmp_path: Path) -> None:
+    bundle = desk.train(1)
+    blessing = desk.bless(bundle)
+    record = Deployment(
+        model=desk.model, epoch=1, change=Change.PROMOTION, champion=bundle, previous=None, blessing=blessing
+    )
+    desk.deployments.deploy(record, 0, "ann", "a death followed")
+    stored = desk.stored(bundle)
+    stored.rename(stored.with_name("gone"))
+    done = repair(desk.deployments, desk.registry, desk.model)
+    assert not done.confirmed_now
+    assert "stays unconfirmed" in done.left[0]
+    assert desk.deployments.confirmed(desk.model) is None
+    stored.with_name("gone").rename(stored)
+    assert repair(desk.deployments, desk.registry, desk.model).confirmed_now
+    assert desk.deployments.confirmed(desk.model) == record
+
+
+def test_an_unconfirmed_champion_is_no_target_of_a_later_rollback(desk: Desk) -> None:
+    first = desk.raise_champion(1)
+    lost = desk.train(2)
+    record = Deployment(model=desk.model, epoch=2, change=Change.PROMOTION, champion=lost, previous=first.champion)
+    desk.deployments.deploy(record, 1, "ann", "a death followed")
+    desk.stored(lost).rename(desk.stored(lost).with_name("gone"))
+    assert desk.raise_champion(3).previous == first.champion
+
+
+def test_a_changed_record_does_not_serve(unchecked_desk: Desk, tmp_path: Path) -> None:
+    desk = unchecked_desk
+    desk.raise_champion(1)
+    blessing = desk.bless(desk.train(2))
+    with sqlite3.connect(tmp_path / "ledger.db") as raw:
+        raw.execute("DROP TRIGGER ledger_keeps_rows")
+        raw.execute("UPDATE ledger SET facts = replace(facts, '\"epoch\":1', '\"epoch\":7') WHERE kind = 'deployed'")
+    raw.close()
+    with pytest.raises(LedgerDamaged):
+        desk.promote(blessing)
+    assert not desk.deployments.ledger.verify().ok
+    assert desk.registry.aliases(desk.model)[Alias.CHAMPION] == 1

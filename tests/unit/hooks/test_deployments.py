@@ -1,0 +1,163 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from understudy.contract.release import Bundle, Deployment
+from understudy.contract.words import Change, EntryKind
+from understudy.hooks.deployments import Deployments, Served, fit_instead
+from understudy.hooks.errors import ChampionLocked, DigestDenied, EpochConflict
+from understudy.hooks.ledger import Ledger
+
+WHY = ("ann", "because")
+
+
+@pytest.fixture
+def deployments(tmp_path: Path) -> Deployments:
+    return Deployments(Ledger(f"sqlite:///{tmp_path / 'ledger.db'}"))
+
+
+def bundle(version: int, digest: str | None = None) -> Bundle:
+    return Bundle(
+        model="demand",
+        version=version,
+        model_sha256=digest or f"digest{version}",
+        image_digest="i",
+        code_commit="c",
+        spec_sha256="s",
+        data_version=f"data{version}",
+        run=f"run{version}",
+        reference_data="d",
+    )
+
+
+def record(epoch: int, version: int, digest: str | None = None, change: Change = Change.PROMOTION) -> Deployment:
+    return Deployment(model="demand", epoch=epoch, change=change, champion=bundle(version, digest), previous=None)
+
+
+def test_nothing_serves_at_first(deployments: Deployments) -> None:
+    assert deployments.current("demand") is None
+    assert deployments.confirmed("demand") is None
+
+
+def test_the_newest_record_is_the_truth(deployments: Deployments) -> None:
+    deployments.deploy(record(1, 1), 0, *WHY)
+    deployments.deploy(record(2, 2), 1, *WHY)
+    assert deployments.current("demand") == record(2, 2)
+    assert deployments.current("prices") is None
+
+
+@pytest.mark.parametrize(("over", "found"), [(0, 2), (1, 2), (5, 2)])
+def test_a_record_is_written_over_the_expected_one_only(deployments: Deployments, over: int, found: int) -> None:
+    deployments.deploy(record(1, 1), 0, *WHY)
+    deployments.deploy(record(2, 2), 1, *WHY)
+    with pytest.raises(EpochConflict) as conflict:
+        deployments.deploy(record(over + 1, 9), over, *WHY, deny=bundle(2))
+    assert (conflict.value.expected, conflict.value.found) == (over, found)
+    assert deployments.current("demand") == record(2, 2)
+    assert deployments.denied("demand") == {}
+
+
+def test_only_a_confirmed_record_counts_as_confirmed(deployments: Deployments) -> None:
+    deployments.deploy(record(1, 1), 0, *WHY)
+    deployments.confirm("demand", 1, "ann", {"model_sha256": "digest1"})
+    deployments.deploy(record(2, 2), 1, *WHY)
+    assert deployments.confirmed("demand") == record(1, 1)
+    assert [served.is_confirmed for served in deployments.history("demand")] == [True, False]
+
+
+def test_confirming_twice_is_confirming_once(deployments: Deployments) -> None:
+    deployments.deploy(record(1, 1), 0, *WHY)
+    assert deployments.confirm("demand", 1, "ann", {}) == deployments.confirm("demand", 1, "repair", {})
+    assert len(deployments.ledger.entries("demand", [EntryKind.CONFIRMED])) == 1
+
+
+def test_the_champion_of_any_moment_can_be_named(deployments: Deployments) -> None:
+    first = deployments.deploy(record(1, 1), 0, *WHY)
+    second = deployments.deploy(record(2, 2), 1, *WHY)
+    assert deployments.ledger.champion_at("demand", first.at) == record(1, 1)
+    assert deployments.ledger.champion_at("demand", second.at) == record(2, 2)
+
+
+def test_a_denied_digest_does_not_serve_under_another_number(deployments: Deployments) -> None:
+    deployments.deploy(record(1, 1), 0, *WHY)
+    deployments.deny("demand", "digest2", "answers backwards", "ann", bundle=bundle(2))
+    for refuse in (
+        lambda: deployments.deploy(record(2, 7, "digest2"), 1, *WHY),
+        lambda: deployments.refuse(bundle(7, "digest2")),
+    ):
+        with pytest.raises(DigestDenied, match="answers backwards"):
+            refuse()
+    assert deployments.current("demand") == record(1, 1)
+    assert deployments.denials("demand")[0].data_version == "data2"
+
+
+def test_denying_and_deploying_are_one_act(deployments: Deployments) -> None:
+    deployments.deploy(record(1, 1), 0, *WHY)
+    deployments.deploy(record(2, 2), 1, *WHY)
+    deployments.deploy(record(3, 1, change=Change.ROLLBACK), 2, "ann", "bad answers", "run", deny=bundle(2))
+    assert deployments.denied("demand") == {"digest2": "bad answers"}
+    kinds = [entry.kind for entry in deployments.ledger.entries("demand", run="run")]
+    assert kinds == [EntryKind.DENIED, EntryKind.DEPLOYED]
+
+
+def test_a_locked_champion_stays_until_it_is_unlocked(deployments: Deployments) -> None:
+    deployments.deploy(record(1, 1), 0, *WHY)
+    deployments.lock("demand", 1, "ann", "audit")
+    for change in Change:
+        with pytest.raises(ChampionLocked, match=r"audit.*Unlock it first"):
+            deployments.deploy(record(2, 2, change=change), 1, *WHY)
+    deployments.unlock("demand", 1, "ann", "audit is over")
+    deployments.deploy(record(2, 2), 1, *WHY)
+    assert deployments.locked("demand") == {}
+
+
+def test_a_lock_on_another_version_does_not_matter_yet(deployments: Deployments) -> None:
+    deployments.lock("demand", 2, "ann", "audit")
+    deployments.deploy(record(1, 1), 0, *WHY)
+    deployments.deploy(record(2, 2), 1, *WHY)
+    with pytest.raises(ChampionLocked):
+        deployments.deploy(record(3, 3), 2, *WHY)
+
+
+versions = st.integers(1, 6)
+
+
+@given(
+    steps=st.lists(st.tuples(versions, st.booleans()), min_size=1, max_size=12),
+    denied=st.sets(versions),
+    twins=st.dictionaries(versions, versions),
+)
+def test_only_what_served_was_confirmed_and_is_not_denied_may_return(
+    steps: list[tuple[int, bool]],
+    denied: set[int],
+    twins: dict[int, int],
+) -> None:
+    def digest(version: int) -> str:
+        return f"digest{twins.get(version, version)}"
+
+    history = [
+        Served.model_validate(
+            {
+                "deployment": record(epoch, version, digest(version)),
+                "at": "2026-01-01T00:00:00Z",
+                "actor": "a",
+                "reason": "r",
+                "run": None,
+                "is_confirmed": confirmed,
+            }
+        )
+        for epoch, (version, confirmed) in enumerate(steps, 1)
+    ]
+    champion = history[-1].deployment.champion
+    banned = {digest(version): "bad" for version in denied}
+    fit = fit_instead(champion, history, banned)
+    may = [
+        version
+        for version, confirmed in steps
+        if confirmed and digest(version) not in banned and digest(version) != champion.model_sha256
+    ]
+    assert {found.version for found in fit} == set(may)
+    assert [found.version for found in fit[:1]] == may[-1:]
+    assert len(fit) == len(set(may))

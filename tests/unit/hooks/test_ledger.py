@@ -1,0 +1,193 @@
+import sqlite3
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from understudy.contract.release import GENESIS
+from understudy.contract.words import EntryKind
+from understudy.hooks import ledger as ledger_module
+from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
+from understudy.hooks.ledger import Ledger
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
+
+
+def write(ledger: Ledger, count: int, model: str = "demand") -> None:
+    for number in range(count):
+        facts = {"version": number, "auc": 0.8}
+        ledger.append(model, EntryKind.JUDGED, "ann", f"judgement {number}", f"run{number}", facts)
+
+
+def tamper(ledger: Ledger, statement: str) -> None:
+    with sqlite3.connect(str(ledger.url.database)) as raw:
+        raw.execute("DROP TRIGGER IF EXISTS ledger_keeps_rows")
+        raw.execute("DROP TRIGGER IF EXISTS ledger_loses_none")
+        raw.execute(statement)
+    raw.close()
+
+
+def test_reading_creates_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    assert ledger.entries() == []
+    assert ledger.verify().ok
+    assert not (tmp_path / "home").exists()
+
+
+def test_each_entry_names_the_one_before(ledger: Ledger) -> None:
+    write(ledger, 3)
+    first, second, third = ledger.entries()
+    assert [first.seq, second.seq, third.seq] == [1, 2, 3]
+    assert [first.prev_hash, second.prev_hash, third.prev_hash] == [GENESIS, first.hash, second.hash]
+    assert third.hash == third.expected_hash()
+    assert ledger.verify().checked == 3
+
+
+def test_what_was_written_is_read_back(ledger: Ledger) -> None:
+    facts = {"nan": float("nan"), "big": 2**80, "float": 0.1 + 0.2, "small": 5e-324, "text": "ü\n'\";--", "none": None}
+    written = ledger.append("demand", EntryKind.TRIGGERED, "ann", "why", "run", facts)
+    assert ledger.entries() == [written]
+    assert written.facts == {**facts, "nan": None}
+
+
+def test_a_password_is_neither_in_facts_nor_in_the_reason(ledger: Ledger) -> None:
+    ledger.append(
+        "demand", EntryKind.TRIGGERED, "ann", "read postgresql://u:s3cret@db/x", facts={"u": "ftp://u:s3cret@h"}
+    )
+    assert b"s3cret" not in Path(str(ledger.url.database)).read_bytes()
+
+
+def test_a_retried_task_does_not_write_twice(ledger: Ledger) -> None:
+    first = ledger.append_once("demand/run/judged", "demand", EntryKind.JUDGED, "ann", "yes", "run", {"auc": 0.8})
+    again = ledger.append_once("demand/run/judged", "demand", EntryKind.JUDGED, "bob", "no", "run", {"auc": 0.1})
+    assert again == first
+    assert ledger.entries() == [first]
+
+
+def test_entries_are_found_by_model_kind_and_run(ledger: Ledger) -> None:
+    write(ledger, 3)
+    ledger.append("prices", EntryKind.JUDGED, "ann", "other model", "run1")
+    ledger.append("demand", EntryKind.TRAINED, "ann", "other kind", "run1")
+    assert [e.seq for e in ledger.entries("demand")] == [1, 2, 3, 5]
+    assert [e.seq for e in ledger.entries("demand", [EntryKind.JUDGED], newest_first=True, limit=2)] == [3, 2]
+    assert [e.seq for e in ledger.entries(run="run1")] == [2, 4, 5]
+    assert ledger.entries(kinds=[]) == []
+
+
+@pytest.mark.parametrize("statement", ["UPDATE ledger SET reason = 'x'", "DELETE FROM ledger"])
+def test_the_database_itself_refuses_to_change_an_entry(ledger: Ledger, statement: str) -> None:
+    write(ledger, 2)
+    with pytest.raises(LedgerUnavailable, match="append-only"), ledger.writing() as pen:
+        pen._connection.execute(text(statement))
+    assert ledger.verify().checked == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("at", "'2020-01-01T00:00:00Z'"),
+        ("at", "replace(at, 'Z', '+00:00')"),
+        ("model", "'prices'"),
+        ("kind", "'trained'"),
+        ("kind", "'nonsense'"),
+        ("actor", "'eve'"),
+        ("reason", "reason || ' '"),
+        ("run", "NULL"),
+        ("facts", "replace(facts, '0.8', '0.9')"),
+        ("facts", "facts || ' '"),
+        ("facts", "'{'"),
+        ("once_key", "'k'"),
+        ("prev_hash", "upper(prev_hash)"),
+        ("hash", "replace(hash, substr(hash, 1, 1), 'x')"),
+    ],
+)
+def test_every_changed_value_is_detected(ledger: Ledger, column: str, value: str) -> None:
+    write(ledger, 5)
+    tamper(ledger, f"UPDATE ledger SET {column} = {value} WHERE seq = 3")
+    found = ledger.verify()
+    assert (found.ok, found.first_broken_seq) == (False, 3)
+    assert "Entry 3" in found.sentence
+
+
+def test_a_changed_entry_is_not_read_as_if_it_were_true(ledger: Ledger) -> None:
+    write(ledger, 3)
+    tamper(ledger, "UPDATE ledger SET facts = '{\"version\": 7}' WHERE seq = 2")
+    with pytest.raises(LedgerDamaged, match=r"entry 2 was changed.*restore"):
+        ledger.entries("demand")
+
+
+def test_a_removed_entry_is_detected(ledger: Ledger) -> None:
+    write(ledger, 4)
+    tamper(ledger, "DELETE FROM ledger WHERE seq = 2")
+    assert ledger.verify().first_broken_seq == 3
+
+
+def test_a_rewritten_entry_with_a_matching_hash_breaks_the_chain(ledger: Ledger) -> None:
+    write(ledger, 3)
+    forged = ledger.entries()[1].model_copy(update={"actor": "eve"})
+    tamper(ledger, f"UPDATE ledger SET actor = 'eve', hash = '{forged.expected_hash()}' WHERE seq = 2")
+    assert ledger.verify().first_broken_seq == 3
+
+
+def test_a_clock_that_is_set_back_does_not_reorder_the_past(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    class SetBack(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
+            return datetime(2020, 1, 1, tzinfo=timezone.utc)
+
+    first = ledger.append("demand", EntryKind.JUDGED, "ann", "now")
+    monkeypatch.setattr(ledger_module, "datetime", SetBack)
+    assert ledger.append("demand", EntryKind.JUDGED, "ann", "later").at == first.at
+
+
+def test_a_failed_transaction_leaves_nothing(ledger: Ledger) -> None:
+    write(ledger, 1)
+
+    def deny_and_fail() -> None:
+        with ledger.writing() as pen:
+            pen.append("demand", EntryKind.DENIED, "ann", "half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        deny_and_fail()
+    assert ledger.verify().checked == 1
+
+
+def test_why_tells_the_story_of_a_version(ledger: Ledger) -> None:
+    def bundle(version: int) -> dict[str, object]:
+        return {"version": version, "run": f"r{version}"}
+
+    for version in (1, 2):
+        ledger.append("demand", EntryKind.TRIGGERED, "cron", "schedule", f"r{version}")
+        ledger.append("demand", EntryKind.TRAINED, "cron", "trained", f"r{version}", {"version": version})
+        ledger.append("demand", EntryKind.BLESSED, "cron", "passed", f"r{version}", {"challenger": bundle(version)})
+    ledger.append("prices", EntryKind.TRIGGERED, "cron", "another model", "r1")
+    ledger.append("demand", EntryKind.DENIED, "ann", "bad", "rollback", {"version": 1, "digest": "x"})
+    assert [(e.kind.value, e.run) for e in ledger.why("demand", 1)] == [
+        ("triggered", "r1"),
+        ("trained", "r1"),
+        ("blessed", "r1"),
+        ("denied", "rollback"),
+    ]
+    assert ledger.why("demand", 9) == []
+
+
+def test_a_moment_needs_a_time_zone(ledger: Ledger) -> None:
+    assert ledger.champion_at("demand", datetime.now(timezone.utc) - timedelta(days=1)) is None
+    with pytest.raises(ValueError, match="time zone"):
+        ledger.champion_at("demand", datetime(2026, 1, 1))  # noqa: DTZ001 - the very mistake
+
+
+@pytest.mark.parametrize(("content", "told"), [(b"no database" * 100, "is not a database"), (None, "cannot be opened")])
+def test_an_unusable_file_is_said_in_one_sentence(tmp_path: Path, content: bytes | None, told: str) -> None:
+    path = tmp_path / "ledger.db"
+    path.mkdir() if content is None else path.write_bytes(content)
+    for act in (
+        lambda: Ledger(f"sqlite:///{path}").entries(),
+        lambda: Ledger(f"sqlite:///{path}").append("demand", EntryKind.JUDGED, "ann", "x"),
+    ):
+        with pytest.raises(LedgerUnavailable, match=told):
+            act()
