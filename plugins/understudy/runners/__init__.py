@@ -1,0 +1,1 @@
+"""Where a stage runs: one protocol, one file for each place."""

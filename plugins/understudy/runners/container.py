@@ -1,0 +1,73 @@
+"""Describe the container of a stage: hermetic unless the stage says that it needs the network."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from understudy.runners.delivery import User
+from understudy.runners.environment import stage_environment
+from understudy.runners.protocol import LABEL, Job
+
+if TYPE_CHECKING:
+    from docker import APIClient
+    from docker.types import HostConfig, Mount
+
+ENTRY_LABEL = f"{LABEL}.stage"
+NOBODY = 65532
+SCRATCH_SHARE = 2  # /tmp may hold half of the memory limit, because a tmpfs counts as memory
+
+
+def stage_user() -> User:
+    """Choose whom a container runs as: the worker's own user, never root."""
+    return (os.getuid(), os.getgid()) if os.getuid() else (NOBODY, NOBODY)
+
+
+def container_config(
+    client: "APIClient",
+    job: Job,
+    *,
+    user: User,
+    mounts: list["Mount"],
+    network: str,
+    environment: dict[str, str],
+    has_secrets: bool,
+) -> dict[str, Any]:
+    """Give what the engine's API takes.
+
+    :param network: the engine's network for a stage that needs one; any other has none.
+    :param environment: what the stage finds in its environment beside what all stages do.
+    """
+    return client.create_container_config(
+        image=job.image,
+        command=[],
+        user=f"{user[0]}:{user[1]}",
+        working_dir="/tmp",  # noqa: S108 - a tmpfs of its own
+        environment={**stage_environment(job, has_secrets=has_secrets), **environment, "HOME": "/tmp"},  # noqa: S108
+        stdin_open=has_secrets,
+        labels={f"{LABEL}.{key}": value for key, value in job.labels.items()},
+        network_disabled=not job.needs_network,
+        host_config=_limits(client, job, mounts, network if job.needs_network else "none"),
+    ) | {"StdinOnce": has_secrets}
+
+
+def _limits(client: "APIClient", job: Job, mounts: list["Mount"], network: str) -> "HostConfig":
+    from docker.types import DeviceRequest, LogConfig
+
+    resources = job.resources
+    gpus = [DeviceRequest(count=resources.gpus, capabilities=[["gpu"]])] if resources.gpus else None
+    return client.create_host_config(
+        network_mode=network,
+        read_only=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges:true"],
+        init=True,  # a container's first process ignores SIGTERM; docker-init hands it on
+        pids_limit=resources.pids,
+        mem_limit=resources.memory_bytes,
+        memswap_limit=resources.memory_bytes,
+        nano_cpus=int(resources.cpus * 1e9),
+        shm_size=resources.shm_bytes,
+        # noexec is Docker's default and stays: joblib and loky map files there, but never execute them.
+        tmpfs={"/tmp": f"rw,nosuid,nodev,noexec,mode=1777,size={resources.memory_bytes // SCRATCH_SHARE}"},  # noqa: S108
+        mounts=mounts,
+        device_requests=gpus,
+        log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "100m", "max-file": "2"}),
+    )

@@ -1,0 +1,178 @@
+"""Watch over one stage in a process of its own, so that the stage outlives the worker that started it.
+
+Run as a script (``python -I -S supervise.py FOLDER``) with the standard library only, because it starts with every
+stage. The folder holds ``plan.json`` (command, environment, limits); the supervisor adds ``job.json`` (who it is),
+``log`` (both streams, framed) and ``exit.json`` (how the stage ended).
+"""
+
+import json
+import os
+import resource
+import selectors
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+LOOK_EVERY_S = 0.1
+LOG_LIMIT_BYTES = 200 << 20
+TAIL_BYTES = 4096
+ABORTS_OF_NATIVE_ALLOCATORS = (b"memory allocation of", b"bad_alloc", b"out of memory")
+STAT_PGRP, STAT_START, STAT_RSS = 2, 19, 21  # fields of /proc/<pid>/stat after the command's name
+LINUX = sys.platform.startswith("linux")
+
+
+def _stat(pid: int) -> list[str] | None:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def started(pid: int) -> str | None:
+    """Tell when a living process started, in a form that no later process of the same number shares."""
+    if LINUX:
+        facts = _stat(pid)
+        return None if facts is None or facts[0] == "Z" else facts[STAT_START]
+    shown = subprocess.run(
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout.split()
+    return None if not shown or shown[0].startswith("Z") else " ".join(shown[1:])
+
+
+def members(group: int) -> dict[int, int]:
+    """Map each living process of a group to the bytes that it holds in memory."""
+    if LINUX:
+        page = os.sysconf("SC_PAGE_SIZE")
+        facts = {int(entry): _stat(int(entry)) for entry in os.listdir("/proc") if entry.isdigit()}
+        return {
+            pid: int(f[STAT_RSS]) * page for pid, f in facts.items() if f and int(f[STAT_PGRP]) == group and f[0] != "Z"
+        }
+    table = subprocess.run(["ps", "-axo", "pid=,pgid=,rss="], capture_output=True, text=True, check=False).stdout
+    rows = [[int(field) for field in row.split()] for row in table.splitlines()]
+    return {pid: kib << 10 for pid, pgid, kib in rows if pgid == group}
+
+
+def out_of_memory_kills() -> int:
+    """Count how often the kernel has killed for lack of memory since it started; 0 where it does not say."""
+    try:
+        facts = dict(line.split() for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines())
+    except OSError:
+        return 0
+    return int(facts.get("oom_kill", 0))
+
+
+def write_json(path: Path, body: dict[str, Any]) -> None:
+    """Write a file so that a reader sees all of it or nothing."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(body), encoding="utf-8")
+    draft.replace(path)
+
+
+class Supervisor:
+    """Run the plan of a folder, keep its log, and hold the stage to its limits."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        self.cause = "exited"
+        self.tail = b""
+        self.kills_before = out_of_memory_kills()
+
+    def run(self) -> None:
+        """Start the stage, copy its output, and record how it ended."""
+        limits = self.plan["limits"]
+        stage = subprocess.Popen(
+            self.plan["command"],
+            cwd=self.folder / "work",
+            env=self.plan["env"],
+            stdin=0,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: _limit(limits["memory_bytes"]),  # noqa: PLW1509
+        )
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # else the stage's standard input would never end
+        deadline = time.monotonic() + limits["timeout_s"]
+        with (self.folder / "log").open("ab", buffering=0) as log, selectors.DefaultSelector() as streams:
+            for number, pipe in ((1, stage.stdout), (2, stage.stderr)):
+                if pipe is not None:
+                    os.set_blocking(pipe.fileno(), False)
+                    streams.register(pipe, selectors.EVENT_READ, number)
+            looked = 0.0
+            while stage.poll() is None:
+                self._copy(streams, log, LOOK_EVERY_S)
+                now = time.monotonic()
+                if now - looked >= LOOK_EVERY_S:
+                    looked = now
+                    self._hold(limits["memory_bytes"], now > deadline)
+            self._end_helpers()
+            while streams.get_map() and self._copy(streams, log, 0):
+                pass
+        write_json(self.folder / "exit.json", {"exit_code": stage.returncode, "cause": self._cause(stage.returncode)})
+
+    def _copy(self, streams: selectors.BaseSelector, log: Any, wait_s: float) -> bool:
+        ready = streams.select(wait_s)
+        for key, _ in ready:
+            chunk = os.read(key.fd, 1 << 16)
+            if not chunk:
+                streams.unregister(key.fileobj)
+                continue
+            if log.tell() < LOG_LIMIT_BYTES:  # a stage that talks without end must not fill the disk
+                log.write(struct.pack(">BxxxL", key.data, len(chunk)) + chunk)
+            self.tail = (self.tail + chunk)[-TAIL_BYTES:]
+        return bool(ready)
+
+    def _hold(self, memory_bytes: int, is_late: bool) -> None:
+        held = members(os.getpid())
+        held.pop(os.getpid(), None)
+        if sum(held.values()) > memory_bytes:
+            self.cause = "memory"
+        elif is_late:
+            self.cause = "timeout"
+        else:
+            return
+        self._end_helpers()
+
+    def _end_helpers(self) -> None:
+        for pid in members(os.getpid()):
+            if pid != os.getpid():
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+
+    def _cause(self, exit_code: int) -> str:
+        if exit_code == -signal.SIGKILL and self.cause == "exited" and out_of_memory_kills() > self.kills_before:
+            return "memory"
+        if exit_code == -signal.SIGABRT and any(words in self.tail for words in ABORTS_OF_NATIVE_ALLOCATORS):
+            return "memory"
+        return self.cause
+
+
+def _limit(memory_bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if LINUX:
+        # RLIMIT_AS would count address space that numpy's threads and Arrow's and polars' allocators reserve and never
+        # touch, so the supervisor watches what is resident; this stops one huge allocation that would outrun it.
+        resource.setrlimit(resource.RLIMIT_DATA, (2 * memory_bytes + (4 << 30),) * 2)
+
+
+def main(folder: Path) -> None:
+    """Leave the worker: its session, its signals, its life time; return in the parent once the job can be found."""
+    listen, tell = os.pipe()
+    if os.fork():
+        os.close(tell)
+        is_told = os.read(listen, 1)
+        os._exit(0 if is_told else 1)
+    os.setsid()
+    write_json(folder / "job.json", {"pid": os.getpid(), "started": started(os.getpid()), "dir": str(folder)})
+    os.write(tell, b"1")
+    os.close(tell)
+    Supervisor(folder).run()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
