@@ -1,0 +1,242 @@
+"""Build DAGs from declarations: wiring, retry policy and the page that explains them; no logic of its own.
+
+Airflow reads this module's callers in safe mode, which looks for the words "airflow" and "dag".
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, CronTriggerTimetable, ExceptionRetryPolicy, Param, RetryAction, RetryRule, TriggerRule
+
+from understudy.contract.errors import SpecProblem
+from understudy.contract.spec import ModelSpec
+from understudy.dag_pages import broken_page, housekeeping_page, retraining_page, rollback_page
+from understudy.hooks.search import rounds
+from understudy.operators.broken_spec import BrokenSpecOperator
+from understudy.operators.conclude import ConcludeOperator
+from understudy.operators.data_check import DataSanityCheckOperator
+from understudy.operators.evaluate import EvaluateVsChampionOperator
+from understudy.operators.promote import PromoteOperator
+from understudy.operators.rollback import PREVIOUS, RollbackOperator
+from understudy.operators.snapshot import SnapshotDataOperator
+from understudy.operators.tidy import TidyOperator
+from understudy.operators.train import TrainOperator
+from understudy.operators.trial import AskTrialsOperator, TrialOperator
+
+RETRAIN_PREFIX = "retrain__"
+TAG = "understudy"
+START = datetime(2024, 1, 1, tzinfo=timezone.utc)
+REASON_LIMIT = 2000
+UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
+DAG_ID_LIMIT = 200
+
+
+def retry_policy() -> ExceptionRetryPolicy:
+    """Sort failures by what the scheduler must do: a wrong declaration fails now, everything broken is tried again.
+
+    Refusals and memory kills need no rule: their exceptions already forbid a retry.
+    """
+    return ExceptionRetryPolicy(
+        rules=[
+            RetryRule(
+                exception="understudy.contract.errors.UnknownModel",
+                action=RetryAction.FAIL,
+                reason="the model is not declared",
+            ),
+            RetryRule(
+                exception="understudy.contract.errors.SpecProblem",
+                action=RetryAction.FAIL,
+                reason="model.yaml cannot be used",
+            ),
+            RetryRule(
+                exception="understudy.hooks.sources.SourceOutOfBounds",
+                action=RetryAction.FAIL,
+                reason="the source lies where models may not read",
+            ),
+        ]
+    )
+
+
+def retraining_params() -> dict[str, Param]:
+    """Describe the form of a manual run; a scheduled run uses the defaults."""
+    return {
+        "reason": Param(
+            "", type="string", maxLength=REASON_LIMIT, title="Reason", description="Why this run; kept in the ledger."
+        ),
+        "as_of": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="As of",
+            description="Pretend that it is this time; the run's own time when empty.",
+        ),
+        "full_search": Param(
+            False,
+            type="boolean",
+            title="Full search",
+            description="Spend the whole search budget instead of starting from the champion's hyperparameters.",
+        ),
+        "dry_run": Param(False, type="boolean", title="Dry run", description="Do everything but promote."),
+    }
+
+
+def build_retraining_dag(spec: ModelSpec) -> DAG:
+    """Wire snapshot → check → search → train → evaluate → promote → outcome for one model."""
+    schedule = (
+        CronTriggerTimetable(spec.retrain.schedule, timezone=spec.retrain.timezone) if spec.retrain.schedule else None
+    )
+    with DAG(
+        dag_id=f"{RETRAIN_PREFIX}{spec.model}",
+        schedule=schedule,
+        # No start date: a model that is declared on a Tuesday waits for Monday instead of running at once.
+        catchup=False,
+        max_active_runs=1,
+        dagrun_timeout=spec.retrain.timeout,
+        tags=[TAG, "retrain", spec.owner, *spec.tags],
+        doc_md=retraining_page(spec),
+        description=spec.description or f"Retrain {spec.model} and promote it only if it is better.",
+        params=retraining_params(),
+        default_args=_default_args(spec),
+        dag_display_name=f"Retrain {spec.model}",
+    ) as dag:
+        snapshot = SnapshotDataOperator(task_id="snapshot", model=spec.model)
+        check = DataSanityCheckOperator(
+            task_id="check", model=spec.model, snapshot=snapshot.output, skip_on_refusal=True
+        )
+        # A lost trial must not lose the search: what follows runs whatever the trials did and looks at the data itself.
+        trials = _search(spec, check)
+        train = TrainOperator(
+            task_id="train",
+            model=spec.model,
+            data=check.output,
+            trials=trials,
+            trigger_rule=TriggerRule.ALL_DONE if trials else TriggerRule.ALL_SUCCESS,
+        )
+        evaluate = EvaluateVsChampionOperator(task_id="evaluate", model=spec.model, trained=train.output)
+        promote = PromoteOperator(task_id="promote", model=spec.model, evaluated=evaluate.output)
+        ConcludeOperator(task_id="outcome", model=spec.model, evaluated=evaluate.output, deployed=promote.output)
+    return dag
+
+
+def _search(spec: ModelSpec, check: DataSanityCheckOperator) -> list[Any]:
+    outputs: list[Any] = []
+    for number, _ in enumerate(rounds(spec.train), start=1):
+        ask = AskTrialsOperator(
+            task_id=f"ask_{number}",
+            model=spec.model,
+            data=check.output,
+            round_number=number,
+            previous=outputs[-1] if outputs else None,
+            trigger_rule=TriggerRule.ALL_DONE if outputs else TriggerRule.ALL_SUCCESS,
+        )
+        trial = TrialOperator.partial(
+            task_id=f"trial_{number}",
+            model=spec.model,
+            data=check.output,
+            max_active_tis_per_dagrun=spec.train.parallelism,
+        ).expand(trial=ask.output)
+        outputs.append(trial.output)
+    return outputs
+
+
+def _default_args(spec: ModelSpec) -> dict[str, Any]:
+    return {
+        "owner": spec.owner,
+        "retries": spec.retrain.retries,
+        "retry_delay": timedelta(seconds=20),
+        "retry_exponential_backoff": 2,
+        "max_retry_delay": timedelta(minutes=10),
+        "retry_policy": retry_policy(),
+    }
+
+
+def build_broken_dag(model: str, problem: SpecProblem) -> DAG:
+    """Stand in for a model whose declaration cannot be used: red once a day until it is repaired."""
+    with DAG(
+        # A folder may be called what no DAG may.
+        dag_id=f"{RETRAIN_PREFIX}{UNFIT.sub('_', model)[:DAG_ID_LIMIT]}",
+        schedule="@daily",
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        tags=[TAG, "retrain", "broken-spec"],
+        doc_md=broken_page(model, problem),
+        dag_display_name=f"Retrain {model} (broken declaration)",
+        description=str(problem),
+    ) as dag:
+        BrokenSpecOperator(task_id="broken_spec", problem=str(problem), retries=0)
+    return dag
+
+
+def build_rollback_dag(models: Sequence[str]) -> DAG:
+    """Wire the form that takes a model back."""
+    with DAG(
+        dag_id="rollback",
+        schedule=None,
+        start_date=START,
+        catchup=False,
+        max_active_runs=4,
+        tags=[TAG, "operations"],
+        doc_md=rollback_page(),
+        description="Take a model back to what served before.",
+        render_template_as_native_obj=False,
+        default_args={"owner": TAG, "retries": 2, "retry_delay": timedelta(seconds=5), "retry_policy": retry_policy()},
+        params={
+            "model": Param(type="string", enum=list(models), title="Model")
+            if models
+            else Param(type="string", title="Model"),
+            "target": Param(
+                PREVIOUS,
+                type="string",
+                pattern=r"^(previous|[1-9][0-9]{0,8})$",
+                title="Back to",
+                description="previous, or the number of a version that has served before.",
+            ),
+            "reason": Param(
+                type="string",
+                minLength=3,
+                maxLength=REASON_LIMIT,
+                title="Reason",
+                description="Why; kept in the ledger.",
+            ),
+            "dry_run": Param(False, type="boolean", title="Dry run", description="Only say what would happen."),
+        },
+    ) as dag:
+        RollbackOperator(
+            task_id="rollback",
+            model="{{ params.model }}",
+            target="{{ params.target }}",
+            reason="{{ params.reason }}",
+            is_dry_run="{{ params.dry_run }}",
+        )
+    return dag
+
+
+def build_housekeeping_dag() -> DAG:
+    """Wire the hourly tidying up."""
+    with DAG(
+        dag_id="housekeeping",
+        schedule="@hourly",
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        tags=[TAG, "operations"],
+        doc_md=housekeeping_page(),
+        description="Remove stages that nobody waits for, and old run folders.",
+        default_args={"owner": TAG, "retries": 1, "retry_delay": timedelta(minutes=1)},
+    ) as dag:
+        TidyOperator(task_id="tidy")
+    return dag
+
+
+def model_of(dag_id: str | None) -> str | None:
+    """Name the model that a retraining DAG belongs to; None for any other DAG."""
+    return dag_id.removeprefix(RETRAIN_PREFIX) if dag_id and dag_id.startswith(RETRAIN_PREFIX) else None
+
+
+def declaration_of(path: Path) -> str:
+    """Name the model that a declaration's folder stands for."""
+    return path.parent.name

@@ -1,0 +1,24 @@
+"""What a DAG is made of: ``from understudy.operators import TrainOperator``."""
+
+from understudy.operators.conclude import ConcludeOperator
+from understudy.operators.data_check import DataSanityCheckOperator
+from understudy.operators.evaluate import EvaluateVsChampionOperator
+from understudy.operators.promote import PromoteOperator
+from understudy.operators.rollback import RollbackOperator
+from understudy.operators.snapshot import SnapshotDataOperator
+from understudy.operators.stage import StageOperator
+from understudy.operators.train import TrainOperator
+from understudy.operators.trial import AskTrialsOperator, TrialOperator
+
+__all__ = [
+    "AskTrialsOperator",
+    "ConcludeOperator",
+    "DataSanityCheckOperator",
+    "EvaluateVsChampionOperator",
+    "PromoteOperator",
+    "RollbackOperator",
+    "SnapshotDataOperator",
+    "StageOperator",
+    "TrainOperator",
+    "TrialOperator",
+]

@@ -1,0 +1,50 @@
+"""Who asked for a run, why, and what earlier runs decided: read from the context and the ledger."""
+
+from getpass import getuser
+from typing import TYPE_CHECKING, Any
+
+from understudy.contract.release import LedgerEntry
+from understudy.contract.words import EntryKind, Verdict
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from understudy.hooks.ledger import Ledger
+
+REFUSAL_KEY = "refusal"
+LOCAL_RUN = "dag_test"  # what Airflow calls whoever runs a DAG without a scheduler
+"""The XCom of a task that was told no: the same input would be refused again."""
+PROBLEM_KEY = "problem"
+"""The XCom of a task that ended with an error of ours, refusals included."""
+
+
+def actor_of(context: "Context") -> str:
+    """Name the person who triggered the run, else what did (``scheduled``, ``backfill`` …)."""
+    run = context["dag_run"]
+    name = getattr(run, "triggering_user_name", None)
+    if name == LOCAL_RUN:
+        return getuser()
+    return name or str(getattr(run.run_type, "value", run.run_type))
+
+
+def reason_of(context: "Context") -> str:
+    """Return the reason from the form, else what kind of run it is."""
+    run = context["dag_run"]
+    return param(context, "reason") or f"{getattr(run.run_type, 'value', run.run_type)} run"
+
+
+def param(context: "Context", name: str) -> Any:
+    """Read a value from the run's form; None where the DAG has no such field."""
+    return dict(context["params"]).get(name)
+
+
+def accepted_windows(ledger: "Ledger", model: str, limit: int) -> list[LedgerEntry]:
+    """List the last windows that the sanity check let pass, newest first."""
+    judged = ledger.entries(model=model, kinds=(EntryKind.DATA_JUDGED,), newest_first=True)
+    return [entry for entry in judged if entry.facts.get("verdict") == Verdict.PASSED.value][:limit]
+
+
+def last_accepted_window(ledger: "Ledger", model: str) -> str | None:
+    """Return the data version of the last accepted window."""
+    accepted = accepted_windows(ledger, model, 1)
+    return str(accepted[0].facts["data_version"]) if accepted else None

@@ -1,0 +1,40 @@
+"""Why a task ends without a result. Refusals are never tried again: the same input would be refused again."""
+
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from understudy.contract.errors import UnderstudyError
+
+
+class WindowRefused(UnderstudyError, AirflowFailException):
+    """The sanity check refused a window of data."""
+
+    def __init__(self, model: str, sentence: str, evidence: str) -> None:
+        super().__init__(f"The window of {model!r} was refused: {sentence}. The champion stays; evidence: {evidence}")
+
+
+class WindowSetAside(UnderstudyError, AirflowSkipException):
+    """The sanity check refused a window, and a later task of the same DAG reports it as the run's outcome."""
+
+    def __init__(self, model: str, sentence: str, evidence: str) -> None:
+        super().__init__(f"The window of {model!r} was refused: {sentence}. The champion stays; evidence: {evidence}")
+
+
+class PromotionRefused(UnderstudyError, AirflowFailException):
+    """A blessed challenger may not be promoted now."""
+
+    def __init__(self, model: str, version: int, why: str) -> None:
+        super().__init__(f"Version {version} of {model!r} was not promoted: {why} The champion stays.")
+
+
+class RollbackRefused(UnderstudyError, AirflowFailException):
+    """A rollback cannot be done."""
+
+    def __init__(self, model: str, why: str) -> None:
+        super().__init__(f"{model!r} was not rolled back: {why}")
+
+
+class RunEndedBadly(UnderstudyError, AirflowFailException):
+    """A retraining run ended with a refusal or a broken task."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)

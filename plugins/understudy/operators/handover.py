@@ -1,0 +1,90 @@
+"""What one task hands to the next: small typed JSON in XCom; the bulk stays in the workspace."""
+
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from understudy.contract.declared import Fact
+from understudy.contract.judgement import Judgement
+from understudy.contract.release import Bundle, Deployment
+from understudy.contract.stage import Artefact
+from understudy.contract.words import Change, Outcome
+
+
+class Snapshot(Fact):
+    """A window, read and versioned."""
+
+    data: Artefact
+    data_version: str
+    rows: int
+    start: datetime | None
+    end: datetime | None
+
+
+class CheckedData(Fact):
+    """A window that passed the sanity check, cleaned of the rows that were set aside."""
+
+    data: Artefact
+    profile: Artefact
+    data_version: str
+    judgement: Judgement
+
+
+class AskedTrial(Fact):
+    """One point of the search space."""
+
+    number: int
+    params: dict[str, JsonValue]
+
+
+class Trained(Fact):
+    """A registered challenger and what its evaluation needs."""
+
+    bundle: Bundle
+    model: Artefact
+    references: Artefact
+    holdout: Artefact
+    train_end: datetime | None
+
+
+class Evaluated(Fact):
+    """A judged challenger; ``judgement_sha256`` is what a blessing names."""
+
+    bundle: Bundle
+    champion_version: int | None
+    champion_epoch: int
+    judgement: Judgement
+    is_blessed: bool
+
+
+class Deployed(Fact):
+    """What a promotion or a rollback did, or would have done."""
+
+    change: Change
+    model: str
+    version: int
+    previous_version: int | None
+    epoch: int
+    is_dry_run: bool = False
+    sentence: str
+
+    @classmethod
+    def by(cls, record: Deployment, sentence: str) -> "Deployed":
+        """Tell of a record that was written."""
+        return cls(
+            change=record.change,
+            model=record.model,
+            version=record.champion.version,
+            previous_version=record.previous.version if record.previous else None,
+            epoch=record.epoch,
+            sentence=sentence,
+        )
+
+
+class Concluded(Fact):
+    """How a run ended."""
+
+    outcome: Outcome
+    version: int | None
+    champion: int | None
+    sentence: str

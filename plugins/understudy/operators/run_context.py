@@ -1,0 +1,37 @@
+"""What an Airflow run is about: its moment, its folder."""
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from understudy.operators.stage_errors import BadMoment
+from understudy.settings import settings
+from understudy.workspace import RunFolder, run_key
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+AS_OF = "as_of"
+
+
+def as_of(context: "Context") -> datetime:
+    """Return the moment that a run looks at the world from; the same in every task and at every try, never now.
+
+    The form's ``as_of`` wins, then the end of the data interval, then the logical date; runs without either (triggered
+    by an asset or through the API) look from the moment they were due.
+
+    :raises BadMoment: when the form's value is no time.
+    """
+    asked: Any = dict(context.get("params") or {}).get(AS_OF)
+    if asked:
+        try:
+            moment = datetime.fromisoformat(str(asked).replace("Z", "+00:00"))
+        except ValueError as unreadable:
+            raise BadMoment(str(asked)) from unreadable
+    else:
+        moment = context.get("data_interval_end") or context.get("logical_date") or context["dag_run"].run_after
+    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def run_folder(context: "Context", model: str) -> RunFolder:
+    """Give the folder of this run of a model."""
+    return RunFolder(workspace=settings().workspace_dir, model=model, run=run_key(str(context["run_id"])))

@@ -1,0 +1,125 @@
+"""Read the window that a run is about, and make it a data version."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from understudy.contract.declared import format_moment
+from understudy.contract.reports import SnapshotReport
+from understudy.contract.spec import ModelSpec
+from understudy.contract.stage import StageRequest, StageResult
+from understudy.contract.words import EntryKind, StageName
+from understudy.hooks.connect import connect
+from understudy.hooks.database_url import database_url
+from understudy.hooks.sources import SourceUnusable, find_sources, is_url
+from understudy.operators.decisions import REFUSAL_KEY, actor_of, last_accepted_window, reason_of
+from understudy.operators.handover import Snapshot
+from understudy.operators.run_context import as_of
+from understudy.operators.stage import StageOperator
+from understudy.settings import PROJECT, settings
+from understudy.workspace import RunFolder
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SnapshotDataOperator(StageOperator):
+    """Read the source for the run's window and version it with DVC; return a :class:`Snapshot`.
+
+    :param model: the declared model.
+    """
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        super().__init__(stage=StageName.SNAPSHOT, model=model, **kwargs)
+
+    def build_request(
+        self, context: "Context", spec: ModelSpec, folder: RunFolder
+    ) -> tuple[StageRequest, dict[str, Path]]:
+        """Name the window and mount the files behind the source."""
+        moment = as_of(context)
+        end = moment - spec.data.label_delay if spec.data.time else None
+        start = end - spec.data.window if end and spec.data.window else None
+        source = spec.data.source
+        connect().ledger.append_once(
+            f"{self.model}/{folder.run}/triggered",
+            self.model,
+            EntryKind.TRIGGERED,
+            actor_of(context),
+            reason_of(context),
+            folder.run,
+            {
+                "as_of": moment.isoformat(),
+                "window_start": format_moment(start),
+                "window_end": format_moment(end),
+                "run_id": context["run_id"],
+                "dag_id": context["dag"].dag_id,
+                "spec_sha256": spec.digest(),
+            },
+        )
+        files = self._find(context, source)
+        request = self.request(
+            context,
+            spec,
+            params={
+                "start": format_moment(start),
+                "end": format_moment(end),
+                "urls": [source] if source and is_url(source) else [],
+                "sources": {name: path.name for name, path in files.items()},
+            },
+        )
+        previous = self._previous(spec, folder) if spec.data.incremental else {}
+        return request, {**files, **previous}
+
+    def _find(self, context: "Context", source: str | None) -> dict[str, Path]:
+        if source is None or is_url(source):
+            return {}
+        try:
+            return find_sources(source, PROJECT, settings().data_roots)
+        except SourceUnusable as absent:  # tried again, because a file may be late, and a refusal if it stays away
+            context["ti"].xcom_push(key=REFUSAL_KEY, value=str(absent))
+            raise
+
+    def _previous(self, spec: ModelSpec, folder: RunFolder) -> dict[str, Path]:
+        hooks = connect()
+        accepted = last_accepted_window(hooks.ledger, spec.model)
+        if accepted is None:
+            return {}
+        return {
+            "previous.parquet": hooks.data_versions.restore(accepted, folder.outputs("previous") / "previous.parquet")
+        }
+
+    def reaches_out(self, spec: ModelSpec) -> bool:
+        """Give the container a network only where the source is on one."""
+        return spec.data.query is not None or (spec.data.source is not None and is_url(spec.data.source))
+
+    def secrets(self, context: "Context", spec: ModelSpec) -> Mapping[str, SecretStr]:  # noqa: ARG002 - the base's
+        """Hand the database's URL over by standard input."""
+        if spec.data.connection is None:
+            return {}
+        from airflow.sdk import BaseHook
+
+        return {"connection_url": database_url(BaseHook.get_connection(spec.data.connection))}
+
+    def conclude(self, context: "Context", result: StageResult, folder: RunFolder) -> dict[str, Any]:  # noqa: ARG002
+        """Record the data version; the same content is the same version, however often it is read."""
+        report = SnapshotReport.model_validate(result.report)
+        data = self.output_of(result, folder, "data")
+        version = connect().data_versions.record(
+            folder.resolve(data),
+            self.model,
+            {
+                "run": folder.run,
+                "rows": report.rows,
+                "start": format_moment(report.start),
+                "end": format_moment(report.end),
+                "sources": dict(report.sources),
+            },
+        )
+        self.log.info(
+            "data version %s: %s rows from %s to %s", version.sha256[:12], f"{report.rows:,}", report.start, report.end
+        )
+        return Snapshot(
+            data=data, data_version=version.sha256, rows=report.rows, start=report.start, end=report.end
+        ).model_dump(mode="json")

@@ -1,0 +1,164 @@
+"""A small deployment of its own: real Airflow tasks, real processes, real ledger and registry, no scheduler."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from understudy.contract.load import SPEC_FILE
+from understudy.hooks.connect import Hooks
+from understudy.settings import settings
+from understudy.workspace import run_key
+
+PROJECT = Path(__file__).resolve().parents[2]
+START = "2024-01-01"
+ROWS = 3000
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run ended: the state of the whole, of each task, and what the tasks returned."""
+
+    state: str
+    tasks: dict[str, str]
+    """By task id, mapped tasks as ``trial_1[0]``."""
+    returned: dict[str, Any]
+    id: str
+    key: str
+
+    @property
+    def outcome(self) -> str:
+        return str(self.returned["outcome"]["outcome"])
+
+    @property
+    def sentence(self) -> str:
+        return str(self.returned["outcome"]["sentence"])
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything below one folder; any number of models."""
+
+    home: Path
+
+    @contextmanager
+    def here(self) -> Iterator[pytest.MonkeyPatch]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("UNDERSTUDY_HOME", str(self.home))
+            patch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(self.home / "models"))
+            patch.setenv("AIRFLOW__UNDERSTUDY__ISOLATION", "process")
+            # Airflow read this when it was imported, which another test may have done.
+            patch.setattr("airflow.settings.DAGS_FOLDER", str(PROJECT / "dags"))
+            settings.cache_clear()
+            yield patch
+        settings.cache_clear()
+
+    @property
+    def hooks(self) -> Hooks:
+        with self.here():
+            return Hooks(settings())
+
+    def spec_path(self, model: str) -> Path:
+        return self.home / "models" / model / SPEC_FILE
+
+    def declare(self, model: str, **sections: Any) -> Path:
+        """Write a declaration of a quick little model; ``sections`` replace whole sections, None removes one."""
+        spec: dict[str, Any] = {
+            "model": model,
+            "owner": "market-ml",
+            "task": "binary_classification",
+            "data": {"source": str(self.home / "data" / f"{model}.csv"), "time": "at", "target": "up"},
+            "train": {"estimator": "decision_tree", "params": {"max_depth": 6}},
+            "evaluate": {"must_beat": ["dummy"]},
+            "gates": [{"metric": "roc_auc", "floor": 0.6}],
+            "retrain": {"retries": 0},
+            **sections,
+        }
+        path = self.spec_path(model)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            yaml.safe_dump({k: v for k, v in spec.items() if v is not None}, sort_keys=False), encoding="utf-8"
+        )
+        return path
+
+    def deliver(self, model: str, frame: pd.DataFrame) -> Path:
+        path = self.home / "data" / f"{model}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_csv(path, index=False)
+        return path
+
+    def retrain(self, model: str, *, before: Mapping[str, Callable[[], object]] | None = None, **conf: Any) -> Run:
+        """Run ``retrain__<model>``; ``before`` does something in the middle of the run, just before a task."""
+        return self.run(f"retrain__{model}", "retraining", before or {}, conf)
+
+    def run(self, dag_id: str, file: str, before: Mapping[str, Callable[[], object]], conf: dict[str, Any]) -> Run:
+        from airflow.dag_processing.dagbag import DagBag
+
+        with self.here(), warnings.catch_warnings():
+            # What Airflow warns itself of while it plays its own scheduler is not ours to correct.
+            warnings.filterwarnings("ignore", module=r"airflow\..*")
+            bag = DagBag(str(PROJECT / "dags" / f"{file}.py"))
+            assert bag.import_errors == {}
+            dag = bag.dags[dag_id]
+            for task_id, happening in before.items():
+                dag.get_task(task_id).__dict__["_pre_execute_hook"] = lambda context, happening=happening: happening()
+            for task in dag.tasks:
+                if not task.is_mapped:
+                    task.retries = 0
+            ended = dag.test(run_conf=conf, logical_date=None)
+            return _read(ended)
+
+
+def _read(ended: Any) -> Run:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        tasks = ended.get_task_instances(session=session)
+        found = session.scalars(XComModel.get_many(key="return_value", dag_ids=ended.dag_id, run_id=ended.run_id))
+        returned = {_name(row): XComModel.deserialize_value(row) for row in found}
+        return Run(
+            state=str(ended.state),
+            tasks={_name(task): str(task.state) for task in tasks},
+            returned=returned,
+            id=ended.run_id,
+            key=run_key(ended.run_id),
+        )
+
+
+def _name(row: Any) -> str:
+    return str(row.task_id) if row.map_index < 0 else f"{row.task_id}[{row.map_index}]"
+
+
+def hourly(rows: int = ROWS, seed: int = 1, start: str = START) -> pd.DataFrame:
+    """Simulate hourly rows whose label follows two of three columns, with some noise."""
+    rng = np.random.default_rng(seed)
+    wind, sun, noise = rng.normal(size=rows), rng.normal(size=rows), rng.normal(size=rows)
+    up = (np.sin(2 * wind) + sun * (wind > 0) + 0.4 * rng.normal(size=rows) > 0).astype(int)
+    region = rng.choice(["north", "south"], size=rows)
+    at = pd.date_range(start, periods=rows, freq="h").strftime("%Y-%m-%d %H:%M:%S")
+    return pd.DataFrame(
+        {"at": at, "wind": wind.round(4), "sun": sun.round(4), "noise": noise.round(4), "region": region, "up": up}
+    )
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """Make Airflow's database once; every run has an id of its own in it."""
+    from airflow.utils.db import initdb
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        initdb()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, airflow_database: None) -> Site:
+    return Site(tmp_path_factory.mktemp("site"))

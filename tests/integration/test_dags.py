@@ -1,0 +1,160 @@
+"""The DAGs that declarations make: parsed by Airflow's own loader, serialised as the scheduler stores them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
+
+from understudy.settings import settings
+
+PROJECT = Path(__file__).resolve().parents[2]
+SPEC = """\
+model: {name}
+owner: market-ml
+task: binary_classification
+description: Will the price go up?
+data: {{source: data/electricity.csv.gz, time: timestamp, target: up, window: 90d}}
+train: {{search: {{learning_rate: {{low: 0.01, high: 0.3, log: true}}}}, budget: 6, parallelism: 4}}
+evaluate: {{slices: [region]}}
+retrain: {{schedule: "0 3 * * 1", timezone: Europe/Berlin}}
+gates: [{{metric: roc_auc, floor: 0.75, min_gain: 0.0}}, {{metric: size_mb, ceiling: 50}}]
+"""
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / "models"
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(folder))
+    for name in ("price", "demand"):
+        declare(folder, name, SPEC.format(name=name))
+    settings.cache_clear()
+    yield folder
+    settings.cache_clear()
+
+
+def declare(folder: Path, name: str, text: str) -> None:
+    (folder / name).mkdir(parents=True)
+    (folder / name / "model.yaml").write_text(text, encoding="utf-8")
+
+
+def parsed(*files: str) -> dict[str, DAG]:
+    found: dict[str, Any] = {}
+    for file in files:
+        bag = DagBag(dag_folder=str(PROJECT / file), safe_mode=True)
+        assert bag.import_errors == {}
+        found.update(bag.dags)
+    return found
+
+
+def test_every_declaration_becomes_a_dag(models: Path) -> None:
+    dags = parsed("dags/retraining.py", "dags/operations.py")
+    assert set(dags) == {"retrain__price", "retrain__demand", "rollback", "housekeeping"}
+    price = dags["retrain__price"]
+    assert {t.task_id for t in price.tasks} == {
+        "snapshot",
+        "check",
+        "ask_1",
+        "trial_1",
+        "ask_2",
+        "trial_2",
+        "train",
+        "evaluate",
+        "promote",
+        "outcome",
+    }
+    assert price.owner == "market-ml"
+    assert price.max_active_runs == 1
+    assert "provably more than 0 better than the champion" in str(price.doc_md)
+    assert "Europe/Berlin" in str(price.timetable)
+
+
+def test_a_new_model_waits_for_its_schedule(models: Path) -> None:
+    price = parsed("dags/retraining.py")["retrain__price"]
+    assert price.start_date is None
+    assert '"run_immediately": false' in json.dumps(DagSerialization.to_dict(price), default=str)
+
+
+def test_a_broken_declaration_is_red_by_name_and_alone(models: Path) -> None:
+    declare(models, "broken", SPEC.format(name="broken").replace("owner:", "ownr:"))
+    dags = parsed("dags/retraining.py")
+    assert set(dags) == {"retrain__price", "retrain__demand", "retrain__broken"}
+    assert [t.task_id for t in dags["retrain__broken"].tasks] == ["broken_spec"]
+    assert "did you mean 'owner'" in str(dags["retrain__broken"].doc_md)
+    assert "broken-spec" in dags["retrain__broken"].tags
+
+
+def test_a_task_parses_its_own_dag_only(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare(models, "broken", "model: [")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "retrain__price")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", "train")
+    assert set(parsed("dags/retraining.py")) == {"retrain__price"}
+
+
+def test_parsing_twice_gives_the_same_dag(models: Path) -> None:
+    once, again = (
+        {d: DagSerialization.to_dict(dag) for d, dag in parsed("dags/retraining.py").items()} for _ in range(2)
+    )
+    assert json.dumps(once, sort_keys=True, default=str) == json.dumps(again, sort_keys=True, default=str)
+
+
+def test_the_forms_have_defaults_and_validate(models: Path) -> None:
+    dags = parsed("dags/retraining.py", "dags/operations.py")
+    assert dags["retrain__price"].params.dump() == {"reason": "", "as_of": None, "full_search": False, "dry_run": False}
+    form = dags["rollback"].params
+    assert form.get_param("model").schema["enum"] == ["demand", "price"]
+    for field, bad in (("target", "the one before"), ("model", "unknown"), ("reason", "")):
+        with pytest.raises(Exception, match="Failed validating"):
+            form.get_param(field).resolve(bad)
+
+
+def test_no_models_still_parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "none"))
+    settings.cache_clear()
+    assert set(parsed("dags/retraining.py", "dags/operations.py")) == {"rollback", "housekeeping"}
+    settings.cache_clear()
+
+
+def test_the_hand_written_example_parses() -> None:
+    dags = parsed("include/examples/hand_written/nightly_electricity.py")
+    assert [t.task_id for t in dags["nightly_electricity"].topological_sort()][-1] == "outcome"
+
+
+@pytest.mark.parametrize(
+    ("folder", "text"),
+    [
+        ("price_2", "model: price_2\x00"),
+        ("price_2", "? [a, b]\n: c\n"),
+        ("price_2", SPEC.format(name="price_2").replace("0 3 * * 1", "61 3 * * 1")),
+        ("price_2", SPEC.format(name="price_2").replace("Europe/Berlin", "Europe")),
+        ("Zürich 2", "no declaration"),
+        ("x" * 250, "no declaration"),
+    ],
+    ids=["NUL byte", "list as a key", "impossible cron", "folder of time zones", "odd folder", "long folder"],
+)
+def test_whatever_is_wrong_with_one_model_the_others_keep_their_dags(models: Path, folder: str, text: str) -> None:
+    declare(models, folder, text)
+    dags = parsed("dags/retraining.py", "dags/operations.py")
+    broken = [dag for dag in dags.values() if "broken-spec" in dag.tags]
+    assert {"retrain__price", "retrain__demand", "rollback"} < set(dags)
+    assert [task.task_id for dag in broken for task in dag.tasks] == ["broken_spec"]
+
+
+def test_a_model_that_the_factory_cannot_build_stands_alone(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from understudy import dag_factory
+
+    build = dag_factory.build_retraining_dag
+
+    def stumble(spec: Any) -> DAG:
+        if spec.model == "price":
+            raise KeyError("a bug")
+        return build(spec)
+
+    monkeypatch.setattr(dag_factory, "build_retraining_dag", stumble)
+    dags = parsed("dags/retraining.py")
+    assert "broken-spec" in dags["retrain__price"].tags
+    assert "broken-spec" not in dags["retrain__demand"].tags

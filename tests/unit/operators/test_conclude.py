@@ -1,0 +1,161 @@
+"""How a run ended, told from what its tasks left: their results, refusals and problems."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, TriggerRule
+
+from understudy.contract.judgement import GateResult, Judgement
+from understudy.contract.release import Bundle
+from understudy.contract.words import Change, EntryKind, Outcome, Verdict
+from understudy.hooks.connect import connect
+from understudy.operators import (
+    ConcludeOperator,
+    DataSanityCheckOperator,
+    EvaluateVsChampionOperator,
+    PromoteOperator,
+    SnapshotDataOperator,
+    TrainOperator,
+)
+from understudy.operators.decisions import PROBLEM_KEY, REFUSAL_KEY
+from understudy.operators.errors import RunEndedBadly
+from understudy.operators.handover import Deployed, Evaluated
+from understudy.settings import settings
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
+    settings.cache_clear()
+    yield tmp_path
+    settings.cache_clear()
+
+
+def concluding(**results: Any) -> ConcludeOperator:
+    """Build the factory's shape, with names that are not the factory's."""
+    with DAG(dag_id="by_hand"):
+        snapshot = SnapshotDataOperator(task_id="read", model="price")
+        check = DataSanityCheckOperator(task_id="look", model="price", snapshot=snapshot.output, skip_on_refusal=True)
+        train = TrainOperator(task_id="learn", model="price", data=check.output)
+        evaluate = EvaluateVsChampionOperator(task_id="compare", model="price", trained=train.output)
+        promote = PromoteOperator(task_id="raise", model="price", evaluated=evaluate.output)
+        conclude = ConcludeOperator(task_id="end", model="price", evaluated=evaluate.output, deployed=promote.output)
+    conclude.evaluated, conclude.deployed = results.get("evaluated"), results.get("deployed")
+    return conclude
+
+
+def end(told: dict[tuple[str, str], str] | None = None, dry_run: bool = False, **results: Any) -> dict[str, Any]:
+    pushed: dict[str, Any] = {}
+    ti = SimpleNamespace(
+        xcom_pull=lambda task_ids, key: (told or {}).get((task_ids, key)),
+        xcom_push=lambda key, value: pushed.update({key: value}),
+    )
+    run = SimpleNamespace(run_type="manual", triggering_user_name="ann")
+    context: Any = {"ti": ti, "run_id": "manual__1", "dag_run": run, "params": {"dry_run": dry_run}}
+    try:
+        return concluding(**results).execute(context)
+    except RunEndedBadly as bad:
+        concluded = dict(pushed["return_value"])
+        return {**concluded, "bad": str(bad) == f"{concluded['outcome'].upper()}: {concluded['sentence']}"}
+
+
+def evaluated(verdict: Verdict, is_blessed: bool) -> dict[str, Any]:
+    bundle = Bundle(
+        model="price",
+        version=7,
+        model_sha256="a",
+        image_digest="i",
+        code_commit="c",
+        spec_sha256="s",
+        data_version="d",
+        run="r",
+        reference_data="d",
+    )
+    result = GateResult(
+        gate="roc_auc.floor", verdict=verdict, measured=0.6, bound="at least 0.7", sentence="roc_auc is 0.6"
+    )
+    judgement = Judgement(verdict=verdict, results=(result,))
+    return Evaluated(
+        bundle=bundle, champion_version=3, champion_epoch=2, judgement=judgement, is_blessed=is_blessed
+    ).model_dump(mode="json")
+
+
+DEPLOYED = Deployed(
+    change=Change.PROMOTION,
+    model="price",
+    version=7,
+    previous_version=3,
+    epoch=3,
+    sentence="version 7 of price is champion, epoch 3",
+).model_dump(mode="json")
+
+
+def test_a_promotion_is_a_good_end() -> None:
+    concluded = end(evaluated=evaluated(Verdict.PASSED, True), deployed=DEPLOYED)
+    assert (concluded["outcome"], concluded["version"], concluded["sentence"]) == ("promoted", 7, DEPLOYED["sentence"])
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.INCONCLUSIVE])
+def test_a_declined_challenger_is_a_good_end(verdict: Verdict) -> None:
+    concluded = end(evaluated=evaluated(verdict, False))
+    assert concluded["outcome"] == "declined"
+    assert concluded["sentence"] == f"version 7 was declined ({verdict}): roc_auc is 0.6"
+
+
+def test_a_dry_run_says_what_would_have_been() -> None:
+    concluded = end(evaluated=evaluated(Verdict.PASSED, False), dry_run=True)
+    assert concluded["outcome"] == "dry_run"
+    assert "version 7 was judged passed" in concluded["sentence"]
+
+
+@pytest.mark.parametrize("task", ["read", "look"])
+def test_refused_data_are_a_refusal_whatever_the_task_is_called(task: str) -> None:
+    concluded = end({(task, REFUSAL_KEY): "no rows", (task, PROBLEM_KEY): "Stage refused: no rows"})
+    assert concluded == {
+        "outcome": "data_refused",
+        "sentence": f"{task} was refused: no rows",
+        "version": None,
+        "champion": None,
+        "bad": True,
+    }
+
+
+def test_a_refused_training_is_broken_with_its_sentence() -> None:
+    assert end({("learn", REFUSAL_KEY): "one class only"})["sentence"] == "learn was refused: one class only"
+    concluded = end({("learn", PROBLEM_KEY): "Stage 'train' needed more than its memory limit of 2g"})
+    assert (concluded["outcome"], concluded["bad"]) == ("broken", True)
+    assert concluded["sentence"] == "learn broke: Stage 'train' needed more than its memory limit of 2g"
+
+
+def test_the_first_trouble_is_the_cause() -> None:
+    told = {("read", PROBLEM_KEY): "the ledger is locked", ("learn", REFUSAL_KEY): "no data"}
+    assert end(told)["sentence"] == "read broke: the ledger is locked"
+
+
+def test_a_bug_sends_the_reader_to_the_log() -> None:
+    assert "read the log of the failed task" in end()["sentence"]
+
+
+def test_a_blessed_challenger_that_was_not_promoted_is_refused_or_broken() -> None:
+    blessed = evaluated(Verdict.PASSED, True)
+    refused = end({("raise", REFUSAL_KEY): "its blessing is stale"}, evaluated=blessed)
+    assert (refused["outcome"], refused["sentence"]) == ("promotion_refused", "its blessing is stale")
+    broken = end({("raise", PROBLEM_KEY): "the registry is down"}, evaluated=blessed)
+    assert broken["outcome"] == "broken"
+    assert "its promotion broke (the registry is down); clear that task" in broken["sentence"]
+
+
+def test_an_end_is_recorded_once_and_another_end_of_the_same_run_as_well() -> None:
+    for _ in range(2):
+        end({("learn", PROBLEM_KEY): "out of memory"})
+    end(evaluated=evaluated(Verdict.PASSED, True), deployed=DEPLOYED)
+    entries = connect().ledger.entries("price", [EntryKind.CONCLUDED])
+    assert [entry.facts["outcome"] for entry in entries] == [Outcome.BROKEN.value, Outcome.PROMOTED.value]
+    assert entries[0].actor == "ann"
+
+
+def test_it_runs_whatever_happened_above() -> None:
+    assert concluding().trigger_rule == TriggerRule.ALL_DONE
