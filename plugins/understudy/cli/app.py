@@ -1,0 +1,50 @@
+"""Put the commands together."""
+
+import typer
+
+from understudy.cli import (
+    check,
+    conformance,
+    data,
+    declare,
+    doctor,
+    embedded,
+    ledger,
+    lock,
+    retrain,
+    rollback,
+    schema,
+    status,
+)
+from understudy.cli.deployment import load_dotenv
+from understudy.cli.errors import SentenceGroup
+
+app = typer.Typer(
+    cls=SentenceGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Retrain models, prove every challenger against the champion, and take back what hurts.",
+)
+app.command("init")(declare.init)
+app.command("check")(check.check)
+app.command("status")(status.status)
+app.command("retrain")(retrain.retrain)
+app.command("rollback")(rollback.rollback)
+app.command("ledger")(ledger.ledger)
+app.add_typer(data.app, name="data")
+app.command("doctor")(doctor.doctor)
+app.command("check-operator")(conformance.check_operator)
+app.command("lock")(lock.lock)
+app.command("unlock")(lock.unlock)
+app.command("schema")(schema.schema)
+app.command("up", hidden=True)(embedded.up)
+app.command("down", hidden=True)(embedded.down)
+app.command("demo", hidden=True)(embedded.demo)
+
+
+def run() -> None:
+    """Run a command with the settings of the project's ``.env``."""
+    load_dotenv()
+    app()

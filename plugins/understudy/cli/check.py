@@ -1,0 +1,182 @@
+"""``understudy check``: look whether what is declared is also there."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from understudy.cli.answer import AsJson, answer
+from understudy.cli.deployment import declared_models, deployment
+from understudy.cli.errors import BROKEN
+from understudy.contract.declared import Fact
+from understudy.contract.errors import SpecProblem, UnderstudyError
+from understudy.contract.load import load_model, spec_path
+from understudy.contract.spec import ModelSpec
+from understudy.contract.suggest import nearest
+from understudy.settings import PROJECT, Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+LONGEST_HEADER = 1_000_000
+
+
+class HeaderUnreadable(UnderstudyError):
+    """The columns of a source cannot be told."""
+
+
+class Checked(Fact):
+    """What is wrong with one declaration; nothing when ``problems`` is empty."""
+
+    model: str
+    path: str
+    problems: tuple[str, ...]
+
+
+def check(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Models; all of them when left out.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check declarations, and that the files, code and columns that they name are there."""
+    settings = deployment()
+    checked = [_check(settings, model) for model in models or declared_models()]
+    answer(as_json, checked, lambda console: _page(console, checked))
+    if any(one.problems for one in checked):
+        raise typer.Exit(BROKEN)
+
+
+def _check(settings: Settings, model: str) -> Checked:
+    path = spec_path(settings.models_dir, model)
+    try:
+        spec = load_model(settings.models_dir, model)
+    except SpecProblem as problem:
+        return Checked(model=model, path=str(path), problems=(str(problem),))
+    problems = [*_code_problems(spec, path.parent), *_source_problems(spec, settings)]
+    return Checked(model=model, path=str(path), problems=tuple(f"{path}: {problem}" for problem in problems))
+
+
+def _code_problems(spec: ModelSpec, folder: Path) -> list[str]:
+    """Look for the code that a declaration names, inside its own folder."""
+    named = {
+        "data.prepare": spec.data.prepare,
+        "train.trainer": spec.train.trainer,
+        "evaluate.value.function": spec.evaluate.value.function if spec.evaluate.value else None,
+    }
+    return [
+        problem
+        for field, code in named.items()
+        if code is not None
+        for problem in [_code_problem(field, code, folder)]
+        if problem
+    ]
+
+
+def _code_problem(field: str, code: str, folder: Path) -> str | None:
+    import ast
+
+    file, _, function = code.rpartition(":")
+    path = (folder / file).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        return f"{field}: {file} lies outside of the model's folder; copy the code there"
+    if not path.is_file():
+        return f"{field}: there is no file {file} in {folder}"
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError) as broken:
+        return f"{field}: {file} is not valid Python ({broken})"
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    # A name may also arrive by assignment or import, which only running the code would tell.
+    bound = {
+        name.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for name in node.targets
+        if isinstance(name, ast.Name)
+    }
+    bound |= {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    return (
+        None
+        if function in {*names, *bound}
+        else f"{field}: {file} defines no function {function}{nearest(function, names)}"
+    )
+
+
+def _source_problems(spec: ModelSpec, settings: Settings) -> list[str]:
+    """Look for the source and, where it is a file that can be read, for the columns that the declaration names."""
+    from understudy.hooks.sources import find_sources, is_url
+
+    source = spec.data.source
+    if source is None or is_url(source):
+        return []
+    try:
+        files = list(find_sources(source, PROJECT, settings.data_roots).values())
+        for index, reference in enumerate(spec.checks.references):
+            find_sources(reference.file, PROJECT, settings.data_roots, f"checks.references[{index}].file")
+        columns = _columns(files[0], spec)
+    except UnderstudyError as problem:
+        return [str(problem)]
+    if spec.data.prepare is not None:
+        return []  # it may make columns of its own
+    named = {
+        "data.target": [spec.data.target],
+        "data.time": [spec.data.time] if spec.data.time else [],
+        "data.key": spec.data.key,
+        "data.drop": spec.data.drop,
+        "data.classes.pii": spec.data.classes.pii,
+        "data.classes.sensitive": spec.data.classes.sensitive,
+        "checks.columns": [name for name, rule in spec.checks.columns.items() if rule.required],
+        "checks.references": [reference.column for reference in spec.checks.references],
+        "evaluate.slices": spec.evaluate.slices,
+        "evaluate.fairness": spec.evaluate.fairness,
+    }
+    return [
+        f"{field}: the data have no column {column!r}{nearest(column, columns)}"
+        for field, wanted in named.items()
+        for column in wanted
+        if column not in columns
+    ]
+
+
+def _columns(file: Path, spec: ModelSpec) -> list[str]:
+    """Read the names of the columns.
+
+    :raises HeaderUnreadable: when the file or its encoding is not what it should be.
+    """
+    import csv
+    import gzip
+
+    encoding = spec.data.encoding
+    try:
+        if spec.data.format == "parquet" or ".parquet" in file.suffixes:
+            import pyarrow.parquet
+
+            return list(pyarrow.parquet.read_schema(file).names)
+        with gzip.open(file, "rt", encoding=encoding) if file.suffix == ".gz" else file.open(encoding=encoding) as text:
+            head = text.readline(LONGEST_HEADER)
+    except LookupError as unknown:
+        raise HeaderUnreadable(f"data.encoding: {encoding!r} is no text encoding; write for example utf-8") from unknown
+    except UnicodeDecodeError as wrong:
+        raise HeaderUnreadable(f"data.encoding: {file} is not {encoding} text; try latin-1 or utf-16") from wrong
+    except (OSError, EOFError, ValueError) as broken:
+        raise HeaderUnreadable(f"data.source: {file} cannot be read ({broken})") from broken
+    head = head.removeprefix("\ufeff")
+    delimiter = spec.data.delimiter or max(",;\t|", key=head.count)
+    return next(csv.reader([head], delimiter=delimiter), [])
+
+
+def _page(console: "Console", checked: list[Checked]) -> None:
+    if not checked:
+        console.print("No model is declared yet. Start with: understudy init --data FILE --target COLUMN --time COLUMN")
+    for one in checked:
+        if one.problems:
+            console.print("\n".join(one.problems), style="red", markup=False)
+        else:
+            console.print(f"{one.model}: fine", markup=False)

@@ -1,0 +1,70 @@
+"""The settings and hooks of the deployment that the commands work on."""
+
+import getpass
+import os
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from understudy.contract.errors import UnderstudyError
+from understudy.contract.load import declared
+from understudy.settings import PROJECT, Settings, settings
+
+if TYPE_CHECKING:
+    from understudy.hooks.connect import Hooks
+
+HOME = "UNDERSTUDY_HOME"
+
+
+class BadSetting(UnderstudyError):
+    """A setting of the deployment cannot be used."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        self.name = name
+        super().__init__(f"The setting {name} cannot be used: {problem}. .env.example explains it.")
+
+
+def load_dotenv() -> None:
+    """Let the project's ``.env`` set what the environment does not; a relative home there starts at the project."""
+    from dotenv import dotenv_values
+
+    for name, value in dotenv_values(PROJECT / ".env").items():
+        if value is not None:
+            os.environ.setdefault(name, str(PROJECT / value) if name == HOME else value)
+    if HOME in os.environ:
+        # Every process of the stack has its own working directory.
+        os.environ[HOME] = os.path.abspath(os.environ[HOME])
+
+
+def deployment() -> Settings:
+    """Read the settings.
+
+    :raises BadSetting: for the first one that is wrong.
+    """
+    try:
+        return settings()
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "[understudy]"
+        variable = name if name.isupper() else f"AIRFLOW__UNDERSTUDY__{name.upper()}"
+        raise BadSetting(variable, first["msg"].removeprefix("Value error, ")) from invalid
+
+
+def hooks() -> "Hooks":
+    """Reach the deployment's ledger, registry and data versions."""
+    from understudy.hooks.connect import Hooks
+
+    return Hooks(deployment())
+
+
+def declared_models() -> list[str]:
+    """Name the declared models."""
+    return [path.parent.name for path in declared(deployment().models_dir)]
+
+
+def actor() -> str:
+    """Name who types the command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"uid {os.getuid()}"

@@ -1,0 +1,237 @@
+"""Look at each thing that the embedded stack stands on."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from understudy.contract.declared import Fact
+from understudy.contract.errors import UnderstudyError
+from understudy.contract.words import Word
+from understudy.settings import Settings
+
+ENOUGH_DISK_GB = 5
+OLDEST, NEWEST = (3, 10), (3, 13)
+
+
+class Severity(Word):
+    """Say whether something must be done."""
+
+    FINE = "fine"
+    NOTE = "note"
+    BROKEN = "broken"
+
+
+class Finding(Fact):
+    """What was found about one thing, and what to do if it is wrong."""
+
+    about: str
+    severity: Severity
+    found: str
+    way_out: str = ""
+
+
+def diagnose(settings: Settings) -> list[Finding]:
+    """Look at everything; no check changes anything."""
+    checks: list[Callable[[Settings], list[Finding]]] = [
+        _python,
+        _git,
+        _disk,
+        _engine,
+        _airflow,
+        _registry,
+        _ledger,
+        _declarations,
+    ]
+    return [finding for check in checks for finding in check(settings)]
+
+
+def _python(_: Settings) -> list[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if OLDEST <= sys.version_info[:2] <= NEWEST:
+        return [Finding(about="python", severity=Severity.FINE, found=f"Python {version}")]
+    return [
+        Finding(
+            about="python",
+            severity=Severity.BROKEN,
+            found=f"Python {version} is not supported",
+            way_out="Install Python 3.10 to 3.13, name it with UNDERSTUDY_PYTHON, and run: make install",
+        )
+    ]
+
+
+def _git(_: Settings) -> list[Finding]:
+    if shutil.which("git"):
+        return [Finding(about="git", severity=Severity.FINE, found="git is installed")]
+    return [
+        Finding(
+            about="git",
+            severity=Severity.BROKEN,
+            found="git is not installed; data versions are recorded with it",
+            way_out="Install it, for example: apt-get install git",
+        )
+    ]
+
+
+def _disk(settings: Settings) -> list[Finding]:
+    folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return [
+            Finding(
+                about="disk",
+                severity=Severity.BROKEN,
+                found=f"{folder} {'cannot be written to' if folder.is_dir() else 'is no folder'}",
+                way_out="Change its permissions, or point UNDERSTUDY_HOME elsewhere.",
+            )
+        ]
+    if free_gb >= ENOUGH_DISK_GB:
+        return [Finding(about="disk", severity=Severity.FINE, found=f"{free_gb:.0f} GB are free below {settings.home}")]
+    return [
+        Finding(
+            about="disk",
+            severity=Severity.BROKEN,
+            found=f"only {free_gb:.1f} GB are free below {settings.home}",
+            way_out="Free some space, or point UNDERSTUDY_HOME at a larger disk.",
+        )
+    ]
+
+
+def _engine(settings: Settings) -> list[Finding]:
+    """Ask for the engine and, where one answers, for the image."""
+    if settings.isolation == "process":
+        return [Finding(about="docker", severity=Severity.FINE, found="not needed: stages are isolated by process")]
+    import docker
+    from docker.errors import DockerException, ImageNotFound
+
+    try:
+        client = docker.from_env(timeout=5)
+        version = client.version()["Version"]
+    except DockerException as problem:
+        must = settings.isolation == "docker"
+        told = str(problem).splitlines()[0][:160]
+        return [
+            Finding(
+                about="docker",
+                severity=Severity.BROKEN if must else Severity.NOTE,
+                found=f"no Docker engine answers ({told})" + ("" if must else "; stages are isolated by process"),
+                way_out="Start Docker; if it runs, check DOCKER_HOST and that this user is in the group docker.",
+            )
+        ]
+    engine = Finding(about="docker", severity=Severity.FINE, found=f"Docker engine {version} answers")
+    try:
+        client.images.get(settings.image)
+    except ImageNotFound:
+        return [
+            engine,
+            Finding(
+                about="image",
+                severity=Severity.BROKEN,
+                found=f"the image {settings.image} is missing",
+                way_out="Run: make image",
+            ),
+        ]
+    return [engine, Finding(about="image", severity=Severity.FINE, found=f"{settings.image} is there")]
+
+
+def _airflow(settings: Settings) -> list[Finding]:
+    """Ask the embedded stack; where it is down, look whether its ports are free."""
+    from understudy.embedded import stack
+    from understudy.embedded.layout import Layout
+    from understudy.embedded.ports import PURPOSES, Ports, is_free
+
+    running = stack.running(Layout(home=settings.home.resolve()))
+    if running:
+        return [
+            Finding(
+                about="airflow", severity=Severity.FINE, found=f"runs at {running.airflow}, MLflow at {running.mlflow}"
+            )
+        ]
+    ports = Ports()
+    busy = [
+        f"{getattr(ports, name)} ({purpose})" for name, purpose in PURPOSES.items() if not is_free(getattr(ports, name))
+    ]
+    found = [
+        Finding(
+            about="airflow",
+            severity=Severity.NOTE,
+            found="the embedded stack is not running",
+            way_out="Start it with: make up",
+        )
+    ]
+    if busy:
+        found.append(
+            Finding(
+                about="ports",
+                severity=Severity.NOTE,
+                found=f"used by others: {', '.join(busy)}",
+                way_out="Nothing to do: `make up` takes the next free ones and says which.",
+            )
+        )
+    else:
+        found.append(Finding(about="ports", severity=Severity.FINE, found="the usual ports are free"))
+    return found
+
+
+def _registry(settings: Settings) -> list[Finding]:
+    from understudy.hooks.connect import Hooks
+
+    local = settings.registry.removeprefix("sqlite:///")
+    if settings.registry.startswith("sqlite:///") and not Path(local).is_file():
+        return [
+            Finding(about="mlflow", severity=Severity.FINE, found="the registry is empty; the first run creates it")
+        ]
+    try:
+        Hooks(settings).registry.aliases("understudy-doctor")
+    except UnderstudyError as problem:
+        return [
+            Finding(
+                about="mlflow",
+                severity=Severity.BROKEN,
+                found=str(problem),
+                way_out="Rollback works without it; promotion waits until it answers.",
+            )
+        ]
+    return [Finding(about="mlflow", severity=Severity.FINE, found="the registry answers")]
+
+
+def _ledger(settings: Settings) -> list[Finding]:
+    from understudy.hooks.connect import Hooks
+
+    try:
+        chain = Hooks(settings).ledger.verify()
+    except UnderstudyError as problem:
+        return [Finding(about="ledger", severity=Severity.BROKEN, found=str(problem))]
+    if chain.ok:
+        return [Finding(about="ledger", severity=Severity.FINE, found=chain.sentence)]
+    return [
+        Finding(
+            about="ledger",
+            severity=Severity.BROKEN,
+            found=chain.sentence,
+            way_out="Somebody changed it. Restore it from its last backup; `understudy ledger --verify` checks again.",
+        )
+    ]
+
+
+def _declarations(settings: Settings) -> list[Finding]:
+    from understudy.contract.errors import SpecProblem
+    from understudy.contract.load import declared, load_model
+
+    paths = declared(settings.models_dir)
+    found = []
+    for path in paths:
+        try:
+            load_model(settings.models_dir, path.parent.name)
+        except SpecProblem as problem:
+            found.append(
+                Finding(
+                    about="models",
+                    severity=Severity.BROKEN,
+                    found=str(problem),
+                    way_out="`understudy check` looks closer.",
+                )
+            )
+    count = len(paths) - len(found)
+    return [*found, Finding(about="models", severity=Severity.FINE, found=f"{count} declared in {settings.models_dir}")]

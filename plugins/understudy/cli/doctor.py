@@ -1,0 +1,32 @@
+"""``understudy doctor``: what is missing here, and how to fix each."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from understudy.cli.answer import AsJson, answer
+from understudy.cli.deployment import deployment
+from understudy.cli.errors import BROKEN
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Say what works here, what does not, and how to fix it."""
+    from understudy.cli.diagnosis import Severity, diagnose
+
+    findings = diagnose(deployment())
+    marks = {Severity.FINE: "[green]ok  [/]", Severity.NOTE: "[yellow]note[/]", Severity.BROKEN: "[red]FIX [/]"}
+
+    def page(console: "Console") -> None:
+        from rich.markup import escape
+
+        for finding in findings:
+            console.print(f"{marks[finding.severity]} {finding.about:<10} {escape(finding.found)}")
+            if finding.way_out:
+                console.print(f"                {escape(finding.way_out)}")
+
+    answer(as_json, findings, page)
+    if any(finding.severity is Severity.BROKEN for finding in findings):
+        raise typer.Exit(BROKEN)

@@ -1,0 +1,130 @@
+"""``understudy retrain``: one run of a model's Dag, on the running Airflow or in this process."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from understudy.cli.answer import AsJson, answer
+from understudy.cli.deployment import actor, deployment
+from understudy.cli.ledger import parse_moment
+from understudy.contract.declared import Fact
+from understudy.contract.errors import UnderstudyError
+from understudy.contract.load import load_model
+from understudy.contract.words import Outcome
+from understudy.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EXIT_CODES = {
+    Outcome.PROMOTED: 0,
+    Outcome.DRY_RUN: 0,
+    Outcome.BROKEN: 1,
+    Outcome.DECLINED: 3,
+    Outcome.DATA_REFUSED: 4,
+    Outcome.PROMOTION_REFUSED: 3,
+}
+STYLES = {Outcome.PROMOTED: "green", Outcome.DRY_RUN: "green", Outcome.BROKEN: "red"}
+DAG_WITHIN_S = 90.0
+
+
+class NotRunning(UnderstudyError):
+    """The embedded Airflow is not up."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The embedded Airflow is not running. Start it with `understudy up`, or add --local to run without it."
+        )
+
+
+class Ended(Fact):
+    """How a run of a model ended."""
+
+    model: str
+    run: str
+    outcome: Outcome
+    sentence: str
+    version: int | None
+    champion: int | None
+    log: str
+    """Where to read what happened."""
+
+
+def retrain(
+    model: Annotated[str, typer.Argument(help="The model.")],
+    *,
+    local: Annotated[
+        bool, typer.Option("--local", help="Run in this process, without a scheduler: for laptops and CI.")
+    ] = False,
+    as_of: Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="Pretend that it is this time.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "",
+    full_search: Annotated[bool, typer.Option("--full-search", help="Spend the whole search budget.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but promote.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Retrain a model; exit with 0 if promoted, 3 if the challenger was declined, 4 if its data were, 1 if broken."""
+    settings = deployment()
+    load_model(settings.models_dir, model)
+    moment = parse_moment(as_of, "--as-of").isoformat() if as_of else None
+    conf = {
+        "reason": reason or f"`understudy retrain` by {actor()}",
+        "as_of": moment,
+        "full_search": full_search,
+        "dry_run": dry_run,
+    }
+    ended = _locally(settings, model, conf, as_json) if local else _remotely(settings, model, conf, as_json)
+    answer(as_json, ended, lambda console: _page(console, ended))
+    raise typer.Exit(EXIT_CODES[ended.outcome])
+
+
+def _locally(settings: Settings, model: str, conf: dict[str, Any], as_json: bool) -> Ended:
+    from understudy.embedded.local_run import run_locally
+    from understudy.embedded.run_display import showing
+
+    with showing(f"Retraining {model} in this process", quiet=as_json) as display:
+        run, concluded, log = run_locally(settings, model, conf, display.update)
+    return ended_of(model, run, concluded, str(log))
+
+
+def _remotely(settings: Settings, model: str, conf: dict[str, Any], as_json: bool) -> Ended:
+    from understudy.embedded.airflow_api import AirflowApi
+    from understudy.embedded.layout import Layout
+    from understudy.embedded.run_display import showing
+    from understudy.embedded.stack import running
+
+    stack = running(Layout(home=settings.home.resolve()))
+    if stack is None:
+        raise NotRunning
+    api = AirflowApi(stack.airflow, stack.user, stack.password)
+    dag_id = f"retrain__{model}"
+    with showing(f"Retraining {model} on {stack.airflow}", quiet=as_json) as display:
+        api.wait_for_dag(dag_id, DAG_WITHIN_S)
+        run = api.trigger(dag_id, conf)
+        api.follow(dag_id, run, display.update)
+        concluded = api.xcom(dag_id, run, "outcome")
+    return ended_of(model, run, concluded, f"{stack.airflow}/dags/{dag_id}/runs/{run}")
+
+
+def ended_of(model: str, run: str, concluded: Any, log: str) -> Ended:
+    """Read what the run's last task returned; a run without it is broken."""
+    if not isinstance(concluded, dict):
+        return Ended(
+            model=model,
+            run=run,
+            outcome=Outcome.BROKEN,
+            version=None,
+            champion=None,
+            log=log,
+            sentence="the run ended before its outcome was told",
+        )
+    return Ended(model=model, run=run, log=log, **concluded)
+
+
+def _page(console: "Console", ended: Ended) -> None:
+    style = STYLES.get(ended.outcome, "yellow")
+    words = ended.outcome.value.replace("_", " ").upper()
+    console.print(f"{words}: {ended.sentence}", style=style, markup=False)
+    champion = f"version {ended.champion}" if ended.champion else "none"
+    console.print(f"Champion of {ended.model}: {champion}. What happened: {ended.log}", markup=False)
+    if ended.version:
+        console.print(f"Why: understudy ledger {ended.model} --why {ended.version}", markup=False)

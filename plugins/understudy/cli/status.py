@@ -1,0 +1,165 @@
+"""``understudy status``: what serves, since when, by whom and why."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from understudy.cli.answer import AsJson, answer
+from understudy.cli.deployment import declared_models, hooks
+from understudy.contract.declared import Fact
+from understudy.contract.errors import UnknownModel
+from understudy.contract.words import EntryKind, Outcome
+from understudy.settings import settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from understudy.hooks.connect import Hooks
+
+
+class LastRun(Fact):
+    """How the newest run of a model ended."""
+
+    at: datetime
+    outcome: Outcome
+    sentence: str
+    run: str | None
+
+
+class Served(Fact):
+    """A version that served."""
+
+    version: int
+    since: datetime
+    by: str
+    why: str
+    is_confirmed: bool
+    data_version: str
+
+
+class ModelStatus(Fact):
+    """What there is to know about a model at a glance."""
+
+    model: str
+    is_declared: bool
+    champion: Served | None
+    previous: int | None
+    """Where a rollback would go."""
+    last_run: LastRun | None
+    locked: dict[int, str]
+    denied: dict[int, str]
+    history: tuple[Served, ...]
+
+
+def status(
+    model: Annotated[str | None, typer.Argument(help="One model; all of them when left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what serves, since when, by whom and why."""
+    connected = hooks()
+    declared = declared_models()
+    known = sorted(
+        {
+            *declared,
+            *(entry.model for entry in connected.ledger.entries(kinds=[EntryKind.DEPLOYED, EntryKind.CONCLUDED])),
+        }
+    )
+    if model is not None and model not in known:
+        raise UnknownModel(model, known, settings().models_dir)
+    found = [_status_of(connected, name, name in declared) for name in known if model in (None, name)]
+    answer(as_json, found, lambda console: _table(console, found) if model is None else _page(console, found[0]))
+
+
+def _status_of(connected: "Hooks", model: str, is_declared: bool) -> ModelStatus:
+    deployments = connected.deployments
+    history = tuple(
+        Served(
+            version=s.deployment.champion.version,
+            since=s.at,
+            by=s.actor,
+            why=s.reason,
+            is_confirmed=s.is_confirmed,
+            data_version=s.deployment.champion.data_version,
+        )
+        for s in deployments.history(model)
+    )
+    current = deployments.current(model)
+    concluded = connected.ledger.entries(model, [EntryKind.CONCLUDED], limit=1, newest_first=True)
+    last_run = (
+        LastRun(
+            at=concluded[0].at,
+            outcome=Outcome(str(concluded[0].facts["outcome"])),
+            sentence=concluded[0].reason,
+            run=concluded[0].run,
+        )
+        if concluded
+        else None
+    )
+    return ModelStatus(
+        model=model,
+        is_declared=is_declared,
+        champion=history[-1] if history else None,
+        previous=current.previous.version if current and current.previous else None,
+        last_run=last_run,
+        locked=deployments.locked(model),
+        denied={denial.version: denial.reason for denial in deployments.denials(model) if denial.version is not None},
+        history=history,
+    )
+
+
+def _table(console: "Console", found: list[ModelStatus]) -> None:
+    if not found:
+        console.print("No model is declared yet. Start with: understudy init --data FILE --target COLUMN --time COLUMN")
+        return
+    from rich.table import Table
+
+    table = Table("model", "champion", "since", "by", "rollback to", "last run", box=None, pad_edge=False)
+    for status in found:
+        champion, last = status.champion, status.last_run
+        table.add_row(
+            status.model + ("" if status.is_declared else " (not declared)"),
+            (f"version {champion.version}" + (" (locked)" if champion.version in status.locked else ""))
+            if champion
+            else "none yet",
+            _moment(champion.since) if champion else "",
+            champion.by if champion else "",
+            f"version {status.previous}" if status.previous else "",
+            f"{last.outcome} {_moment(last.at)}" if last else "never",
+        )
+    console.print(table)
+
+
+def _page(console: "Console", status: ModelStatus) -> None:
+    champion, last = status.champion, status.last_run
+    if champion is None:
+        console.print(
+            f"{status.model} has no champion yet. Make one with: understudy retrain {status.model}", markup=False
+        )
+    else:
+        lock = f", locked: {status.locked[champion.version]}" if champion.version in status.locked else ""
+        console.print(
+            f"{status.model}: version {champion.version} is champion since {_moment(champion.since)}{lock}",
+            markup=False,
+        )
+        console.print(f"  by        {champion.by}: {champion.why}", markup=False)
+        console.print(f"  confirmed {'yes' if champion.is_confirmed else 'not yet'}", markup=False)
+        console.print(f"  data      {champion.data_version[:12]}", markup=False)
+        console.print(
+            f"  rollback  {f'to version {status.previous}' if status.previous else 'no other version to go back to'}",
+            markup=False,
+        )
+    console.print(
+        f"  last run  {f'{last.outcome} {_moment(last.at)}: {last.sentence}' if last else 'never'}", markup=False
+    )
+    for version, reason in status.denied.items():
+        console.print(f"  denied    version {version}: {reason}", markup=False)
+    for served in reversed(status.history[:-1]):
+        console.print(
+            f"  before    version {served.version} from {_moment(served.since)} by {served.by}: {served.why}",
+            markup=False,
+        )
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone().strftime("%Y-%m-%d %H:%M")

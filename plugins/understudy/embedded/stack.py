@@ -1,0 +1,191 @@
+"""Start and stop the whole stack: safe to repeat, and after anything that happened in between."""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+
+from understudy.contract.declared import Fact
+from understudy.contract.errors import UnderstudyError
+from understudy.embedded.components import AIRFLOW, start_missing
+from understudy.embedded.environment import process_environment, write_config
+from understudy.embedded.health import PortTaken, serves, unhealthy, wait_until_healthy
+from understudy.embedded.layout import Layout
+from understudy.embedded.passwords import ADMIN, admin_password, write_private
+from understudy.embedded.ports import Ports, choose, move
+from understudy.embedded.processes import Started, is_alive, stop
+from understudy.embedded.workspace import workspace_on_daemon
+from understudy.settings import Settings
+
+HEALTHY_WITHIN_S = 300.0
+MOVES = 5  # how often a component may lose its port to another program before we give up
+
+
+class AnotherIsAtIt(UnderstudyError):
+    """Two commands would start or stop the same stack at once."""
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(f"Another `understudy up` or `down` is working on {layout.home}. Wait for it, then try again.")
+
+
+class Running(Fact):
+    """Say what runs, where, and how to get in."""
+
+    home: str
+    airflow: str
+    mlflow: str
+    user: str
+    password: str
+    is_new_password: bool = False
+    was_running: bool = False
+    seconds: float = 0.0
+    remarks: tuple[str, ...] = ()
+
+
+class _Record(Fact):
+    ports: Ports
+    processes: tuple[Started, ...] = ()
+
+
+def up(settings: Settings, layout: Layout, on_step: Callable[[str], None]) -> Running:
+    """Start what is not running and wait until it works.
+
+    :raises AnotherIsAtIt: when another command starts or stops the same stack.
+    :raises NoFreePort: when all ports near the usual ones are taken.
+    :raises PortTaken: when other programs took one port after the other.
+    :raises DatabaseBroken: when Airflow's database cannot be migrated.
+    :raises ComponentDied: when a component ended instead of starting.
+    :raises NotHealthyInTime: when a component does not answer.
+    """
+    begun = time.monotonic()
+    with _alone(layout):
+        password, is_new = admin_password(layout)
+        record = _read(layout)
+        if record and _works(record):
+            return _describe(layout, record.ports, password, was_running=True, seconds=time.monotonic() - begun)
+        if record:
+            on_step("clearing away an earlier run")
+            stop(record.processes)
+        ports, remarks = choose(Ports())
+        ports, lost = _start(settings, layout, ports, on_step)
+        remarks += lost
+        return _describe(
+            layout, ports, password, is_new_password=is_new, seconds=time.monotonic() - begun, remarks=tuple(remarks)
+        )
+
+
+def _start(settings: Settings, layout: Layout, ports: Ports, on_step: Callable[[str], None]) -> tuple[Ports, list[str]]:
+    """Start everything and wait; give what another program takes a port from a new one, and say so."""
+    environment = process_environment(layout, os.environ)
+    environment.setdefault("AIRFLOW__UNDERSTUDY__WORKSPACE_ON_DAEMON", workspace_on_daemon(settings))
+    processes: list[Started] = []
+    remarks: list[str] = []
+    try:
+        while True:
+            write_config(layout, ports)
+            there = {process.name for process in processes}
+            for started in start_missing(settings, layout, ports, environment, there=there, on_step=on_step):
+                processes.append(started)
+                _write(layout, _Record(ports=ports, processes=tuple(processes)))
+            try:
+                wait_until_healthy(
+                    layout,
+                    ports,
+                    tuple(processes),
+                    HEALTHY_WITHIN_S,
+                    lambda missing: on_step("waiting for " + ", ".join(missing)),
+                )
+            except PortTaken as taken:
+                if len(remarks) == MOVES:
+                    raise
+                ports, remark = move(ports, taken.purpose)
+                remarks.append(remark)
+                on_step(remark)
+                # The rest of Airflow has read where the API server is meant to be: it would ask the stranger.
+                ends = AIRFLOW if taken.name in AIRFLOW else (taken.name,)
+                stop([process for process in processes if process.name in ends])
+                processes = [process for process in processes if process.name not in ends]
+            else:
+                return ports, remarks
+    except BaseException:
+        stop(processes)  # half a stack is of no use, and an interrupt means: not now
+        raise
+
+
+def down(layout: Layout) -> list[str]:
+    """Stop what :func:`up` started and return the names of what was running.
+
+    :raises AnotherIsAtIt: when another command starts or stops the same stack.
+    """
+    if not layout.home.is_dir():
+        return []
+    with _alone(layout):
+        record = _read(layout)
+        if record is None:
+            return []
+        stopped = stop(record.processes)
+        layout.running.unlink()
+        return stopped
+
+
+def running(layout: Layout) -> Running | None:
+    """Describe the stack if it is up; None if it is not."""
+    record = _read(layout)
+    if record is None or not _works(record):
+        return None
+    return _describe(layout, record.ports, admin_password(layout)[0], was_running=True)
+
+
+def _works(record: _Record) -> bool:
+    return (
+        len(record.processes) == len(AIRFLOW) + 1
+        and all(is_alive(process) and serves(record.ports, process) for process in record.processes)
+        and not unhealthy(record.ports, datetime.fromtimestamp(0, tz=timezone.utc))
+    )
+
+
+def _describe(
+    layout: Layout,
+    ports: Ports,
+    password: str,
+    *,
+    was_running: bool = False,
+    is_new_password: bool = False,
+    seconds: float = 0.0,
+    remarks: tuple[str, ...] = (),
+) -> Running:
+    return Running(
+        home=str(layout.home),
+        airflow=f"http://localhost:{ports.airflow}",
+        mlflow=f"http://localhost:{ports.mlflow}",
+        user=ADMIN,
+        password=password,
+        was_running=was_running,
+        is_new_password=is_new_password,
+        seconds=seconds,
+        remarks=remarks,
+    )
+
+
+def _read(layout: Layout) -> _Record | None:
+    if not layout.running.is_file():
+        return None
+    return _Record.model_validate_json(layout.running.read_text(encoding="utf-8"))
+
+
+def _write(layout: Layout, record: _Record) -> None:
+    write_private(layout.running, record.model_dump_json(indent=1) + "\n")
+
+
+@contextmanager
+def _alone(layout: Layout) -> Iterator[None]:
+    layout.home.mkdir(parents=True, exist_ok=True)
+    with (layout.home / "lock").open("w") as handle:
+        try:
+            # The system gives the lock back when the holder dies, so a killed run leaves none behind.
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as held:
+            raise AnotherIsAtIt(layout) from held
+        yield

@@ -1,0 +1,91 @@
+"""Read a file that nobody has described yet."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from understudy.contract.data_spec import DataSpec
+from understudy.infer.disguised_nulls import disguised_nulls
+from understudy.infer.errors import CannotInfer
+from understudy.stages.context import Refused
+from understudy.stages.csv_shape import read_shape
+from understudy.stages.plain_text import as_utf8, unpack
+from understudy.stages.read_source import format_of, read_file
+
+if TYPE_CHECKING:
+    import polars as pl
+
+DELIMITER_NAMES = {";": "semicolons", "\t": "tabs", "|": "bars"}
+LATER_ENCODINGS = ("utf-16", "cp1252", "latin-1")  # the last one fits any bytes
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Hold a file's rows, how it must be read, and what was noticed."""
+
+    table: "pl.DataFrame"
+    format: str
+    delimiter: str | None
+    encoding: str
+    nulls: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read(path: Path, target: str) -> Reading:
+    """Read a CSV or Parquet file, plain or gzip; find delimiter, encoding and texts that mean missing.
+
+    :raises CannotInfer: in one sentence, for whatever the snapshot stage would refuse.
+    """
+    if not path.is_file():
+        raise CannotInfer(f"{path} is not a file; give a CSV or Parquet file, plain or .gz")
+    try:
+        with TemporaryDirectory(prefix="understudy-init-") as scratch:
+            return _read(path, target, Path(scratch))
+    except Refused as refused:
+        raise CannotInfer(refused.message) from refused
+
+
+def _read(path: Path, target: str, scratch: Path) -> Reading:
+    notes, delimiter, encoding = [], None, "utf-8"
+    kind = format_of(path.name)
+    if path.name.endswith(".gz"):
+        notes.append("The file is compressed with gzip; it is read as it is.")
+    if kind == "csv":
+        plain = unpack(path, path.name, scratch)
+        encoding, text = _decode(plain, path.name, scratch)
+        if encoding != "utf-8":
+            notes.append(
+                f"The text is not UTF-8; it fits {encoding}. Look at a few names with accents after the first run."
+            )
+        found = read_shape(text, path.name, None).delimiter
+        if found != ",":
+            delimiter = found
+            notes.append(f"The fields are separated by {DELIMITER_NAMES[found]}, not commas.")
+    spec = DataSpec(source=path.name, target=target, encoding=encoding, delimiter=delimiter)
+    table = read_file(path, path.name, spec, scratch)
+    if table.height < 2:
+        raise CannotInfer(
+            f"{path.name} holds {table.height} row{'s' if table.height == 0 else ''}; nothing can be learnt from it"
+        )
+    nulls, about_nulls = disguised_nulls(table, target)
+    if nulls:
+        spec = spec.model_copy(update={"nulls": ("", *nulls)})
+        table = read_file(path, path.name, spec, scratch)
+    return Reading(table, kind, delimiter, encoding, spec.nulls, (*notes, *about_nulls))
+
+
+def _decode(plain: Path, name: str, scratch: Path) -> tuple[str, Path]:
+    try:
+        return "utf-8", as_utf8(plain, name, "utf-8", scratch)
+    except Refused as refused:
+        if refused.field != "data.encoding":
+            raise
+    with plain.open("rb") as stream:
+        has_mark = stream.read(2) in {b"\xff\xfe", b"\xfe\xff"}
+    for encoding in LATER_ENCODINGS[0 if has_mark else 1 :]:
+        try:
+            return encoding, as_utf8(plain, name, encoding, scratch)
+        except Refused:
+            continue
+    raise CannotInfer(f"{name} is text in no known encoding; save it as UTF-8")

@@ -1,0 +1,135 @@
+"""Which column dates the rows, and what follows from it."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from understudy.infer.errors import CannotInfer
+from understudy.stages.column_kind import NUMERIC, kind_of
+from understudy.stages.context import Refused
+from understudy.stages.parse_time import parse_times
+
+if TYPE_CHECKING:
+    import polars as pl
+
+NAMED_LIKE_TIME = re.compile(r"(^|_)(time|timestamp|datetime|date|ts|created|occurred|at)($|_)", re.IGNORECASE)
+NOT_OF_THE_ROW = re.compile(r"birth|dob|expir|valid|due", re.IGNORECASE)
+FORMAT_IN_MESSAGE = re.compile(r'"([^"]+)" or "([^"]+)"')
+ORDERED_ABOVE = 0.6
+
+
+@dataclass(frozen=True)
+class Dated:
+    """Hold the rows in time order where a column dates them."""
+
+    table: "pl.DataFrame"
+    time: str | None
+    time_format: str | None
+    notes: tuple[str, ...]
+
+
+def date_rows(table: "pl.DataFrame", time: str | None, target: str) -> Dated:
+    """Parse and sort by the time column, choosing one by name and content where none is given.
+
+    :raises CannotInfer: when the given column holds no times.
+    """
+    chosen = time or _choose(table, target)
+    if chosen is None:
+        return Dated(table, None, None, tuple(_undated(table, target)))
+    notes = [] if time else [f"No time column was given; {chosen} holds times and dates the rows."]
+    times, time_format, about_format = _parse(table[chosen])
+    notes += about_format
+    lost = times.null_count()
+    if lost > table.height * 0.01:
+        broken = [str(value) for value in table[chosen].filter(times.is_null()).drop_nulls().head(3)]
+        raise CannotInfer(
+            f"--time {chosen}: {lost:,} of {table.height:,} values are no times"
+            f"{', for example ' + ', '.join(map(repr, broken)) if broken else ''}; name another column"
+        )
+    if lost:
+        notes.append(f"{lost:,} rows have no readable {chosen}; they are left out of every window.")
+    dated = table.with_columns(times.alias(chosen)).filter(times.is_not_null())
+    if not dated[chosen].is_sorted():
+        notes.append(f"The file is not in the order of {chosen}; every snapshot is sorted by it.")
+        dated = dated.sort(chosen, maintain_order=True)
+    shared = dated.height - dated[chosen].n_unique()
+    if shared:
+        notes.append(
+            f"{shared:,} rows ({shared / dated.height:.1%}) have the same {chosen} as another one. If there "
+            "must be only one, "
+            f"set checks.columns.{chosen}.unique: true."
+        )
+    return Dated(dated, chosen, time_format, tuple(notes))
+
+
+def _parse(values: "pl.Series") -> "tuple[pl.Series, str | None, list[str]]":
+    try:
+        return parse_times(values, None), None, []
+    except Refused as refused:
+        formats = FORMAT_IN_MESSAGE.search(refused.message)
+        if formats is None:
+            raise CannotInfer(refused.message) from refused
+    readings = {spelled: parse_times(values, spelled) for spelled in formats.groups()}
+    best = max(readings, key=lambda spelled: int((readings[spelled].diff().dt.total_seconds() >= 0).sum()))
+    return (
+        readings[best],
+        best,
+        [
+            f"The times may be day/month or month/day; {best} was taken because it keeps the rows in order best. "
+            "Check data.time_format."
+        ],
+    )
+
+
+def _choose(table: "pl.DataFrame", target: str) -> str | None:
+    for column in table.columns:
+        if column == target or not NAMED_LIKE_TIME.search(column) or NOT_OF_THE_ROW.search(column):
+            continue
+        kind = kind_of(table.schema[column])
+        if kind == "time" or (kind == "text" and holds_times(table[column])):
+            return column
+    return None
+
+
+def holds_times(values: "pl.Series") -> bool:
+    """Tell whether a text column's values are all dates or times."""
+    filled = values.drop_nulls().head(1000)
+    if filled.is_empty():
+        return False
+    try:
+        return parse_times(filled, None).null_count() == 0
+    except Refused as refused:
+        return FORMAT_IN_MESSAGE.search(refused.message) is not None
+
+
+def _undated(table: "pl.DataFrame", target: str) -> list[str]:
+    follower = _follows_row_number(table, target)
+    notes = [
+        "No column dates the rows, so the holdout is a random part of them (split.method: random). How "
+        "well the model does on "
+        "future data stays unknown until there is a time column."
+    ]
+    if follower:
+        column, strength = follower
+        notes.append(
+            f"The rows look ordered all the same: {column} follows the row number (rank correlation "
+            f"{strength:+.2f}). A random holdout "
+            "then flatters the model, since training sees rows from after it; add the date at the source if you can."
+        )
+    return notes
+
+
+def _follows_row_number(table: "pl.DataFrame", target: str) -> tuple[str, float] | None:
+    import polars as pl
+
+    found: list[tuple[str, float]] = []
+    for column in table.columns:
+        values = table[column]
+        # A column that rises with every row is a row number itself and proves nothing.
+        if column == target or kind_of(values.dtype) not in NUMERIC or values.n_unique() == table.height:
+            continue
+        ranked = pl.DataFrame({"row": pl.int_range(table.height, eager=True), "value": values}).drop_nulls()
+        strength = ranked.select(pl.corr("row", "value", method="spearman")).item()
+        if strength is not None and abs(strength) > ORDERED_ABOVE:
+            found.append((column, float(strength)))
+    return max(found, key=lambda pair: abs(pair[1]), default=None)

@@ -1,0 +1,110 @@
+"""Show the story while it is told, and its end."""
+
+import time
+from textwrap import shorten
+from typing import TYPE_CHECKING
+
+from understudy.embedded.airflow_api import TaskState
+from understudy.embedded.run_display import RunDisplay
+from understudy.story.acts import ACTS
+from understudy.story.proof import Row
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from understudy.story.told import Told
+
+
+class StoryDisplay:
+    """Redraw the acts on a terminal; elsewhere print what ends."""
+
+    def __init__(self, console: "Console") -> None:
+        self.console = console
+        self.rows: dict[int, Row] = {}
+        self._step = ""
+        self._begun = time.monotonic()
+        self._act = 0
+        self._run: RunDisplay | None = None
+
+    def step(self, words: str) -> None:
+        """Say what is being prepared."""
+        if words != self._step and not self.console.is_terminal:
+            self.console.print(words, markup=False)
+        self._step = words
+
+    def begin(self, number: int) -> None:
+        """Open an act."""
+        self._step, self._act = "", number
+        self._run = RunDisplay(self.console, f"{number}. {ACTS[number - 1].title}")
+        if not self.console.is_terminal:
+            self.console.print(f"{number}. {ACTS[number - 1].title}", markup=False)
+
+    def watch(self, tasks: list[TaskState]) -> None:
+        """Take the newest state of the act's tasks."""
+        if self._run is not None:
+            self._run.update(tasks)
+
+    def end(self, row: Row) -> None:
+        """Close an act."""
+        self.rows[row.act] = row
+        self._run = None
+        if not self.console.is_terminal:
+            self.console.print(_ended(row), markup=True)
+
+    def __rich__(self) -> "RenderableType":
+        """Draw everything as it is now."""
+        from rich.console import Group
+        from rich.text import Text
+
+        parts: list[RenderableType] = []
+        for number, act in enumerate(ACTS, start=1):
+            if number in self.rows:
+                parts.append(Text.from_markup(_ended(self.rows[number])))
+            elif number == self._act and self._run is not None:
+                parts.append(self._run)
+            else:
+                parts.append(Text(f"{number}. {act.title}", style="dim"))
+        if self._step:
+            parts.insert(0, Text(f"{self._step} ({time.monotonic() - self._begun:.0f} s)", style="cyan"))
+        return Group(*parts)
+
+
+def show(console: "Console", told: "Told") -> None:
+    """Print the final table and where to look around."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table("", "what was done", "what happened", "champion", "checked", box=SIMPLE, pad_edge=False)
+    for row in told.rows:
+        checked = f"[red]{_escaped('; '.join(row.contradictions))}[/]" if row.contradictions else "[green]agrees[/]"
+        champion = f"version {row.champion}" if row.champion else "none"
+        table.add_row(str(row.act), _escaped(row.title), _escaped(_short(row.happened, 110)), champion, checked)
+    console.print(table)
+    console.print("Checked: each row against the deployment record, the registry's aliases and the ledger's entries.")
+    console.print(
+        f"Ledger: {told.ledger} Set-up {told.setup_seconds:.0f} s, everything {told.seconds:.0f} s.", markup=False
+    )
+    if told.running:
+        console.print("Look around:")
+        console.print(
+            f"  Airflow  {told.running.airflow}  (user {told.running.user}, password {told.running.password})",
+            markup=False,
+        )
+        console.print(f"  MLflow   {told.running.mlflow}", markup=False)
+        console.print(f"  Ledger   UNDERSTUDY_HOME={told.running.home} .venv/bin/understudy ledger", markup=False)
+        console.print("Stop it with: make down")
+
+
+def _ended(row: Row) -> str:
+    mark = "[red]✗[/]" if row.contradictions else "[green]✓[/]"
+    return f"{mark} {row.act}. {_escaped(row.title)} ({row.seconds:.0f} s)\n     {_escaped(_short(row.happened))}"
+
+
+def _short(sentence: str, limit: int = 220) -> str:
+    return shorten(sentence, limit, placeholder=" …")
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,171 @@
+"""Compare what an act promised with what registry and ledger say."""
+
+from typing import TYPE_CHECKING
+
+from understudy.contract.declared import Fact
+from understudy.contract.release import Deployment, LedgerEntry
+from understudy.contract.words import Alias, Change, EntryKind, Outcome, Verdict
+from understudy.story.acts import MODEL, Act, Scene
+
+if TYPE_CHECKING:
+    from understudy.hooks.connect import Hooks
+
+
+class Happened(Fact):
+    """What an act did, as its run told it."""
+
+    run: str
+    state: str
+    outcome: Outcome | None
+    sentence: str
+    seconds: float
+
+
+class Row(Fact):
+    """One act in the final table; it is true when ``contradictions`` is empty."""
+
+    act: int
+    title: str
+    promise: str
+    happened: str
+    champion: int | None
+    seconds: float
+    contradictions: tuple[str, ...]
+
+
+class Proof:
+    """Check act after act; each must leave the world as the one before did, but for what it promised."""
+
+    def __init__(self, hooks: "Hooks") -> None:
+        self.hooks = hooks
+        self.before: Deployment | None = None
+        self.seen = 0
+
+    def row(self, number: int, act: Act, happened: Happened) -> Row:
+        """Check an act."""
+        current = self.hooks.deployments.current(MODEL)
+        entries = self.hooks.ledger.entries(MODEL)
+        new = [entry for entry in entries if entry.seq > self.seen]
+        contradictions = [
+            *self._outcome(act, happened),
+            *self._act(act.scene, current, new),
+            *self._aliases(current),
+            *self._chain(),
+        ]
+        self.before, self.seen = current, max((entry.seq for entry in entries), default=0)
+        return Row(
+            act=number,
+            title=act.title,
+            promise=act.promise,
+            happened=happened.sentence,
+            seconds=happened.seconds,
+            champion=current.champion.version if current else None,
+            contradictions=tuple(contradictions),
+        )
+
+    def _outcome(self, act: Act, happened: Happened) -> list[str]:
+        if act.outcome is None:
+            return [] if happened.state == "success" else [f"the run ended as {happened.state}: {happened.sentence}"]
+        return (
+            []
+            if happened.outcome is act.outcome
+            else [f"the outcome is {happened.outcome}, not {act.outcome}: {happened.sentence}"]
+        )
+
+    def _act(self, scene: Scene, current: Deployment | None, new: list[LedgerEntry]) -> list[str]:
+        if current is None:
+            return ["no deployment record says that anything serves"]
+        check = {
+            Scene.FIRST: _first,
+            Scene.BETTER: _better,
+            Scene.POISONED: _poisoned,
+            Scene.WORSE: _worse,
+            Scene.ROLLBACK: _rollback,
+        }
+        return check[scene](self.before, current, new)
+
+    def _aliases(self, current: Deployment | None) -> list[str]:
+        if current is None:
+            return []
+        aliases = self.hooks.registry.aliases(MODEL)
+        wanted = {
+            Alias.CHAMPION: current.champion.version,
+            Alias.PREVIOUS_CHAMPION: current.previous.version if current.previous else None,
+        }
+        return [
+            f"the registry's {alias} is {aliases.get(alias)}, the deployment record says {version}"
+            for alias, version in wanted.items()
+            if aliases.get(alias) != version
+        ]
+
+    def _chain(self) -> list[str]:
+        chain = self.hooks.ledger.verify()
+        return [] if chain.ok else [chain.sentence]
+
+
+def _first(before: Deployment | None, current: Deployment, new: list[LedgerEntry]) -> list[str]:
+    stamped = [entry for entry in _of(new, EntryKind.BLESSED) if entry.facts.get("rubber_stamped") is True]
+    return [
+        *_unless(before is None, "something served before the first act"),
+        *_unless(
+            current.epoch == 1 and current.previous is None, f"the record is epoch {current.epoch}, not the first"
+        ),
+        *_unless(bool(stamped), "the ledger holds no rubber-stamped blessing"),
+    ]
+
+
+def _better(before: Deployment | None, current: Deployment, new: list[LedgerEntry]) -> list[str]:
+    assert before is not None  # noqa: S101 - the act before was checked
+    judged = _of(new, EntryKind.JUDGED)
+    answers = [a for entry in judged for a in _answers(entry) if a.get("gate") == "roc_auc.gain"]
+    gains = [float(str(a["low"])) for a in answers if a.get("low") is not None]
+    return [
+        *_unless(current.champion.version != before.champion.version, "the champion did not change"),
+        *_unless(current.previous == before.champion, "the previous champion is not the one that served before"),
+        *_unless(bool(gains) and min(gains) > 0, "the ledger shows no provable gain over the champion"),
+    ]
+
+
+def _poisoned(before: Deployment | None, current: Deployment, new: list[LedgerEntry]) -> list[str]:
+    verdicts = [entry.facts.get("verdict") for entry in _of(new, EntryKind.DATA_JUDGED)]
+    return [
+        *_unless(current == before, "the champion changed"),
+        *_unless(verdicts == [Verdict.FAILED.value], f"the ledger's verdict on the data is {verdicts}"),
+        *_unless(bool(_of(new, EntryKind.QUARANTINED)), "the ledger holds no quarantine"),
+        *_unless(not _of(new, EntryKind.TRAINED), "a model was trained on the poisoned data"),
+    ]
+
+
+def _worse(before: Deployment | None, current: Deployment, new: list[LedgerEntry]) -> list[str]:
+    verdicts = [entry.facts.get("verdict") for entry in _of(new, EntryKind.JUDGED)]
+    return [
+        *_unless(current == before, "the champion changed"),
+        *_unless(verdicts == [Verdict.FAILED.value], f"the ledger's verdict on the challenger is {verdicts}"),
+        *_unless(not _of(new, EntryKind.BLESSED), "the worse challenger was blessed"),
+    ]
+
+
+def _rollback(before: Deployment | None, current: Deployment, new: list[LedgerEntry]) -> list[str]:
+    assert before is not None  # noqa: S101 - the act before was checked
+    denied = [entry.facts.get("version") for entry in _of(new, EntryKind.DENIED)]
+    return [
+        *_unless(current.change is Change.ROLLBACK, "the newest record is no rollback"),
+        *_unless(current.champion == before.previous, "what serves is not the previous champion"),
+        *_unless(
+            denied == [before.champion.version], f"the ledger denies {denied}, not version {before.champion.version}"
+        ),
+    ]
+
+
+def _of(entries: list[LedgerEntry], kind: EntryKind) -> list[LedgerEntry]:
+    return [entry for entry in entries if entry.kind is kind]
+
+
+def _answers(entry: LedgerEntry) -> list[dict[str, object]]:
+    judgement = entry.facts.get("judgement")
+    results = judgement.get("results") if isinstance(judgement, dict) else None
+    return [dict(result) for result in results if isinstance(result, dict)] if isinstance(results, list) else []
+
+
+def _unless(holds: bool, contradiction: str) -> list[str]:
+    return [] if holds else [contradiction]

@@ -1,0 +1,61 @@
+"""Where the story plays: a stack of its own, emptied before each telling, apart from the user's models and history."""
+
+import os
+import shutil
+from pathlib import Path
+
+import yaml
+
+from understudy.contract.errors import UnderstudyError
+from understudy.contract.load import SPEC_FILE
+from understudy.embedded import stack
+from understudy.embedded.layout import Layout
+from understudy.sample import file
+from understudy.settings import PROJECT, Settings, settings
+from understudy.story.acts import MODEL
+
+# What says where stages run is the user's; what says where history is kept must not reach the demo.
+KEPT = ("ISOLATION", "IMAGE", "MEMORY", "CPUS", "STAGE_TIMEOUT", "DOCKER_CONN_ID")
+PREFIX = "AIRFLOW__UNDERSTUDY__"
+
+
+class CannotEmpty(UnderstudyError):
+    """The demo's folder cannot be removed."""
+
+    def __init__(self, home: Path, problem: str) -> None:
+        super().__init__(f"The demo starts from nothing, but {home} cannot be removed ({problem}). Remove it by hand.")
+
+
+def prepare(home: Path) -> tuple[Settings, Layout]:
+    """Stop and empty an earlier demo, put sample and declaration in place, and turn this process to the demo."""
+    layout = Layout(home=home)
+    stack.down(layout)
+    try:
+        shutil.rmtree(home, ignore_errors=False) if home.exists() else None
+    except OSError as problem:
+        raise CannotEmpty(home, str(problem)) from problem
+    file.write_sample()
+    declare(home, None)
+    for name in list(os.environ):
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in KEPT:
+            del os.environ[name]
+    os.environ.pop("AIRFLOW_CONFIG", None)
+    os.environ |= {
+        "UNDERSTUDY_HOME": str(home),
+        "AIRFLOW_HOME": str(layout.airflow_home),
+        f"{PREFIX}MODELS_DIR": str(home / "models"),
+    }
+    settings.cache_clear()
+    return settings(), layout
+
+
+def declare(home: Path, train: dict[str, object] | None) -> None:
+    """Write the demo's copy of the sample's declaration, with a colleague's ``train`` section where one is given."""
+    spec = yaml.safe_load((PROJECT / "include" / "models" / MODEL / SPEC_FILE).read_text(encoding="utf-8"))
+    spec.pop("retrain", None)  # the story alone decides when something runs
+    spec["train"] = train or spec["train"]
+    path = home / "models" / MODEL / SPEC_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
+    draft.replace(path)

@@ -1,0 +1,120 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from understudy.cli.app import app
+from understudy.settings import settings
+
+SPEC = """
+model: tides
+owner: sea-team
+task: regression
+data: {{source: {source}, target: height, time: at{data}}}
+gates: [{{metric: mae, ceiling: 3}}]
+{rest}
+"""
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
+    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path / "home"))
+    settings.cache_clear()
+    yield tmp_path / "models"
+    settings.cache_clear()
+
+
+def declare(models: Path, *, data: str = "", rest: str = "", csv: str = "at,height,moon\n2024-01-01,3,full\n") -> Path:
+    source = models.parent / "tides.csv"
+    source.write_text(csv, encoding="utf-8")
+    folder = models / "tides"
+    folder.mkdir(parents=True)
+    (folder / "model.yaml").write_text(SPEC.format(source=source, data=data, rest=rest), encoding="utf-8")
+    return folder
+
+
+def problems() -> list[str]:
+    answer = CliRunner().invoke(app, ["check", "--json"])
+    found = [problem for one in json.loads(answer.stdout) for problem in one["problems"]]
+    assert answer.exit_code == (1 if found else 0)
+    return found
+
+
+def test_a_declaration_whose_files_and_columns_are_there_is_fine(models: Path) -> None:
+    declare(models)
+    assert problems() == []
+
+
+def test_a_column_that_the_data_lack_is_named_with_its_field(models: Path) -> None:
+    declare(models, data=", drop: [mooon]", rest="evaluate: {slices: [harbour]}")
+    assert [problem.split(": ", 1)[1] for problem in problems()] == [
+        "data.drop: the data have no column 'mooon'; did you mean 'moon'?",
+        "evaluate.slices: the data have no column 'harbour'; known: at, height, moon",
+    ]
+
+
+def test_a_semicolon_and_a_byte_order_mark_do_not_hide_columns(models: Path) -> None:
+    declare(models, csv="\ufeffat;height\n2024-01-01;3\n")
+    assert problems() == []
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (", encoding: utf-99", "data.encoding: 'utf-99' is no text encoding"),
+        (", format: parquet", "data.source"),
+    ],
+)
+def test_a_file_that_is_not_what_was_declared_is_said_in_a_sentence(models: Path, data: str, said: str) -> None:
+    declare(models, data=data)
+    assert said in problems()[0]
+
+
+def test_a_missing_source_is_named(models: Path) -> None:
+    declare(models)
+    (models.parent / "tides.csv").unlink()
+    assert "matches no file" in problems()[0]
+
+
+def test_a_missing_reference_file_is_named_by_its_own_field(models: Path) -> None:
+    declare(models, rest="checks: {references: [{column: moon, file: moons.csv, known: moon}]}")
+    assert "checks.references[0].file 'moons.csv' matches no file" in problems()[0]
+
+
+def test_code_must_lie_in_the_models_own_folder(models: Path) -> None:
+    folder = declare(models, rest="train: {trainer: 'outside.py:train'}")
+    elsewhere = models.parent / "elsewhere.py"
+    elsewhere.write_text("def train(): ...\n", encoding="utf-8")
+    (folder / "outside.py").symlink_to(elsewhere)
+    assert "train.trainer: outside.py lies outside of the model's folder" in problems()[0]
+
+
+def test_a_path_that_climbs_out_is_refused_by_file_line_and_field(models: Path) -> None:
+    folder = declare(models, rest="train: {trainer: '../other/trainer.py:train'}")
+    assert f"{folder / 'model.yaml'}:7: train.trainer:" in problems()[0]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def trian(): ...\n", "defines no function train; did you mean 'trian'?"),
+        ("def train(:\n", "is not valid Python"),
+        (None, "there is no file trainer.py"),
+    ],
+)
+def test_code_that_cannot_be_called_is_named(models: Path, code: str | None, said: str) -> None:
+    folder = declare(models, rest="train: {trainer: 'trainer.py:train'}")
+    if code is not None:
+        (folder / "trainer.py").write_text(code, encoding="utf-8")
+    assert said in problems()[0]
+
+
+def test_an_unknown_model_is_an_error_with_the_known_names(models: Path) -> None:
+    declare(models)
+    answer = CliRunner().invoke(app, ["check", "tide", "--json"])
+    assert answer.exit_code == 1
+    assert json.loads(answer.stdout)["kind"] == "UnknownModel"
+    assert "Known models: tides" in answer.stderr

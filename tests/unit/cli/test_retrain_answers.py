@@ -1,0 +1,21 @@
+import pytest
+
+from understudy.cli.retrain import EXIT_CODES, ended_of
+from understudy.contract.words import Outcome
+
+
+def test_every_outcome_has_an_exit_code_and_only_success_is_zero() -> None:
+    assert set(EXIT_CODES) == set(Outcome)
+    assert {outcome for outcome, code in EXIT_CODES.items() if code == 0} == {Outcome.PROMOTED, Outcome.DRY_RUN}
+    assert (EXIT_CODES[Outcome.DECLINED], EXIT_CODES[Outcome.DATA_REFUSED], EXIT_CODES[Outcome.BROKEN]) == (3, 4, 1)
+
+
+@pytest.mark.parametrize("told", [None, "text", []])
+def test_a_run_that_told_no_outcome_is_broken(told: object) -> None:
+    assert ended_of("tides", "run-1", told, "log").outcome is Outcome.BROKEN
+
+
+def test_a_told_outcome_is_handed_on() -> None:
+    told = {"outcome": "declined", "sentence": "too weak", "version": 3, "champion": 2}
+    ended = ended_of("tides", "run-1", told, "log")
+    assert (ended.outcome, ended.version, ended.champion) == (Outcome.DECLINED, 3, 2)

@@ -1,0 +1,103 @@
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from understudy.embedded.airflow_api import AirflowApi, AirflowRefused, AirflowUnreachable, DagNotFound, TaskState
+
+Answers = dict[tuple[str, str], list[tuple[int, Any]]]
+DAG = "/api/v2/dags/retrain__tides"
+RUN = f"{DAG}/dagRuns/run-1"
+
+
+class FakeAirflow:
+    """Answer as scripted, the last answer for ever; remember what was asked."""
+
+    def __init__(self) -> None:
+        self.answers: Answers = {("POST", "/auth/token"): [(201, {"access_token": "t"})]}
+        self.asked: list[tuple[str, str, Any]] = []
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length)) if length else None
+                path = self.path.partition("?")[0]
+                fake.asked.append((self.command, path, body))
+                scripted = fake.answers.get((self.command, path), [(404, {"detail": "not here"})])
+                status, content = scripted.pop(0) if len(scripted) > 1 else scripted[0]
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(json.dumps(content).encode())
+
+            do_GET = do_POST = do_PATCH = do_PUT = answer
+
+            def log_message(self, format: str, *args: Any) -> None:
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def api(self) -> AirflowApi:
+        return AirflowApi(f"http://127.0.0.1:{self.server.server_port}", "admin", "secret")
+
+
+@pytest.fixture
+def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
+    monkeypatch.setattr("understudy.embedded.airflow_api.POLL_S", 0.01)
+    fake = FakeAirflow()
+    yield fake
+    fake.server.shutdown()
+    fake.server.server_close()
+
+
+def task(name: str, state: str | None) -> dict[str, Any]:
+    return {"task_id": name, "map_index": -1, "state": state, "start_date": None, "end_date": None, "try_number": 0}
+
+
+def test_a_run_is_triggered_without_a_logical_date_and_a_paused_dag_is_unpaused(airflow: FakeAirflow) -> None:
+    airflow.answers |= {
+        ("GET", DAG): [(200, {"is_paused": True})],
+        ("PATCH", DAG): [(200, {})],
+        ("POST", f"{DAG}/dagRuns"): [(200, {"dag_run_id": "run-1"})],
+    }
+    assert airflow.api.trigger("retrain__tides", {"dry_run": True}) == "run-1"
+    assert ("PATCH", DAG, {"is_paused": False}) in airflow.asked
+    assert airflow.asked[-1][2] == {"logical_date": None, "conf": {"dry_run": True}}
+
+
+def test_a_run_is_followed_to_its_end(airflow: FakeAirflow) -> None:
+    airflow.answers |= {
+        ("GET", RUN): [(200, {"state": "running"}), (200, {"state": "failed"})],
+        ("GET", f"{RUN}/taskInstances"): [(200, {"task_instances": [task("check", "skipped")]})],
+    }
+    seen: list[list[TaskState]] = []
+    assert airflow.api.follow("retrain__tides", "run-1", seen.append) == "failed"
+    assert [state.task for state in seen[-1]] == ["check"]
+
+
+def test_a_task_that_returned_nothing_is_none_not_an_error(airflow: FakeAirflow) -> None:
+    assert airflow.api.xcom("retrain__tides", "run-1", "outcome") is None
+
+
+def test_a_dag_that_never_comes_is_reported_with_the_import_error(airflow: FakeAirflow) -> None:
+    trace = "Traceback\n  File x\nValueError: no such thing"
+    airflow.answers[("GET", "/api/v2/importErrors")] = [(200, {"import_errors": [{"stack_trace": trace}]})]
+    with pytest.raises(DagNotFound, match="It reports: ValueError: no such thing"):
+        airflow.api.wait_for_dag("retrain__tides", 0.05)
+
+
+def test_a_refusal_says_what_was_refused_and_why(airflow: FakeAirflow) -> None:
+    airflow.answers[("POST", "/auth/token")] = [(401, {"detail": "Invalid credentials"})]
+    with pytest.raises(AirflowRefused, match=r"log in \(HTTP 401\): Invalid credentials"):
+        airflow.api.tasks("retrain__tides", "run-1")
+
+
+def test_a_dead_server_is_said_in_a_sentence() -> None:
+    with pytest.raises(AirflowUnreachable, match="does not answer"):
+        AirflowApi("http://127.0.0.1:9", "admin", "x").tasks("d", "r")

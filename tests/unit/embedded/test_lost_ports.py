@@ -1,0 +1,166 @@
+"""Another program takes a port after it was chosen and before its server listens, and answers there as ours would."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from understudy.embedded import stack
+from understudy.embedded.components import AIRFLOW
+from understudy.embedded.health import PortTaken
+from understudy.embedded.layout import Layout
+from understudy.embedded.ports import Ports, choose, move
+from understudy.settings import Settings
+
+HEALTH = """
+import json, sys, time
+from configparser import ConfigParser
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from os import environ
+
+
+class Health(BaseHTTPRequestHandler):
+    def do_GET(self):
+        now = datetime.now(timezone.utc).isoformat()
+        parts = ("scheduler", "dag_processor", "triggerer")
+        body = {part: {"status": "healthy", f"latest_{part}_heartbeat": now} for part in parts}
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *args):
+        pass
+
+
+def serve(port):
+    HTTPServer(("127.0.0.1", port), Health).serve_forever()
+
+
+def told_port():
+    config = ConfigParser(interpolation=None)
+    config.read(environ["AIRFLOW_HOME"] + "/airflow.cfg")
+    return config["api"].getint("port")
+"""
+PROGRAMS = {
+    "airflow": """
+if sys.argv[1] == "api-server":
+    serve(told_port())
+elif sys.argv[1] != "db":
+    print("asks", told_port(), flush=True)
+    time.sleep(60)
+""",
+    "mlflow": 'serve(int(sys.argv[sys.argv.index("--port") + 1]))',
+}
+
+
+class Stranger:
+    """Serve another stack's health, with fresh heartbeats."""
+
+    def __init__(self, port: int) -> None:
+        class Health(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                now = datetime.now(timezone.utc).isoformat()
+                parts = ("scheduler", "dag_processor", "triggerer")
+                body = {part: {"status": "healthy", f"latest_{part}_heartbeat": now} for part in parts}
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(json.dumps(body).encode())
+
+            def log_message(self, format: str, *args: Any) -> None:
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Health)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def leave(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Layout]:
+    """A stack whose Airflow and MLflow are small programs of the same command lines."""
+    for name, code in PROGRAMS.items():
+        package = tmp_path / "project" / "plugins" / name
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("", encoding="utf-8")
+        (package / "__main__.py").write_text(HEALTH + code, encoding="utf-8")
+    monkeypatch.setattr("understudy.embedded.health.POLL_S", 0.05)
+    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__ISOLATION", "process")
+    layout = Layout(home=tmp_path / "home", project=tmp_path / "project")
+    yield layout
+    stack.down(layout)
+
+
+@pytest.fixture
+def thieves(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Stranger]]:
+    thieves: list[Stranger] = []
+    yield thieves
+    for thief in thieves:
+        thief.leave()
+
+
+def start(layout: Layout, steps: list[str]) -> stack.Running:
+    return stack.up(Settings(), layout, steps.append)
+
+
+def test_what_nobody_disturbs_uses_the_ports_that_were_chosen(layout: Layout) -> None:
+    running = start(layout, [])
+    assert not any("another program" in remark for remark in running.remarks)
+    assert start(layout, []).was_running
+
+
+@pytest.mark.parametrize(("purpose", "words"), [("airflow", "Airflow"), ("mlflow", "MLflow")])
+def test_a_port_lost_to_another_stack_is_replaced_and_said(
+    layout: Layout, thieves: list[Stranger], monkeypatch: pytest.MonkeyPatch, purpose: str, words: str
+) -> None:
+    def choose_and_lose(wanted: Ports) -> tuple[Ports, list[str]]:
+        ports, remarks = choose(wanted)
+        thieves.append(Stranger(getattr(ports, purpose)))
+        return ports, remarks
+
+    monkeypatch.setattr(stack, "choose", choose_and_lose)
+    steps: list[str] = []
+    running = start(layout, steps)
+    lost, used = thieves[0].server.server_port, int(getattr(running, purpose).rpartition(":")[2])
+    assert used > lost
+    remark = f"another program took port {lost} while {words} was starting, so {words} uses {used}"
+    assert remark in running.remarks
+    assert remark in steps
+    assert start(layout, []).airflow == running.airflow
+    if purpose == "airflow":  # nobody of ours asks the stranger
+        asked = layout.log_of("scheduler").read_text(encoding="utf-8").split()
+        assert asked[-1] == str(used)
+    assert sorted(stack.down(layout)) == sorted(["mlflow", *AIRFLOW])
+
+
+def test_one_who_always_loses_gives_up_with_a_sentence_and_leaves_nothing_behind(
+    layout: Layout, thieves: list[Stranger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(ports: Ports) -> Ports:
+        thieves.append(Stranger(ports.mlflow))
+        return ports
+
+    def choose_and_lose(wanted: Ports) -> tuple[Ports, list[str]]:
+        ports, remarks = choose(wanted)
+        return lose(ports), remarks
+
+    def move_and_lose(ports: Ports, purpose: str) -> tuple[Ports, str]:
+        moved, remark = move(ports, purpose)
+        return lose(moved), remark
+
+    monkeypatch.setattr(stack, "choose", choose_and_lose)
+    monkeypatch.setattr(stack, "move", move_and_lose)
+    with pytest.raises(PortTaken, match=r"took port .* while MLflow was starting.*`understudy up` again"):
+        start(layout, [])
+    assert len(thieves) == stack.MOVES + 1
+    assert stack.down(layout) == []

@@ -1,0 +1,192 @@
+"""Inference on small files, each made to show one thing."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from understudy.contract.load import parse_spec
+from understudy.contract.spec import ModelSpec
+from understudy.contract.words import MlTask
+from understudy.infer import Inference, infer_spec
+from understudy.infer.errors import CannotInfer
+
+ROWS = 600
+
+
+def frame(**columns: object) -> pl.DataFrame:
+    row = pl.int_range(ROWS, eager=True)
+    return pl.DataFrame(
+        {
+            "at": [datetime(2026, 1, 1) + timedelta(hours=hour) for hour in range(ROWS)],  # noqa: DTZ001 - files hold naive times
+            "x": (row * 7919 % 997) / 10,
+            "z": (row * 104729 % 499),
+            "y": (row * 7919 % 997 + row * 31 % 300 > 600).cast(pl.Int8),
+            **columns,
+        }
+    )
+
+
+def infer(
+    folder: Path, table: pl.DataFrame, target: str = "y", time: str | None = "at", name: str | None = None
+) -> tuple[Inference, ModelSpec]:
+    table.write_csv(folder / "some-data.csv", datetime_format="%Y-%m-%d %H:%M:%S")
+    inference = infer_spec(folder / "some-data.csv", target, time, name)
+    return inference, parse_spec(inference.yaml, Path("model.yaml"))
+
+
+def test_a_plain_file_becomes_a_complete_declaration(tmp_path: Path) -> None:
+    inference, spec = infer(tmp_path, frame())
+    assert (spec.model, spec.task, spec.data.source) == (
+        "some_data",
+        MlTask.BINARY,
+        str((tmp_path / "some-data.csv").resolve()),
+    )
+    assert spec.checks.columns["x"].type == "number"
+    assert spec.checks.columns["z"].max is not None
+    assert spec.checks.columns["z"].max > 498
+    assert "#" in inference.yaml
+    assert infer(tmp_path, frame(), name="My Shop 2")[1].model == "my_shop_2"
+    assert infer(tmp_path, frame(), name="2nd")[1].model == "model_2nd"
+
+
+def test_a_file_whose_every_column_is_of_no_use_still_gives_a_declaration(tmp_path: Path) -> None:
+    table = pl.DataFrame({"a": range(ROWS), "b": [n % 2 for n in range(ROWS)]})
+    assert infer(tmp_path, table, target="b", time=None)[1].checks.columns == {}
+
+
+def test_the_same_file_gives_the_same_text(tmp_path: Path) -> None:
+    assert infer(tmp_path, frame())[0] == infer(tmp_path, frame())[0]
+
+
+def test_a_range_is_wider_than_the_quantiles_and_narrower_than_one_wild_value(tmp_path: Path) -> None:
+    wild = frame().with_columns(x=pl.when(pl.col("at") == pl.col("at").min()).then(1e6).otherwise("x"))
+    check = infer(tmp_path, wild)[1].checks.columns["x"]
+    assert check.max is not None
+    assert 99.6 < check.max < 1000
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "reason"),
+    [
+        ("customer_id", range(10_000, 10_000 + ROWS), "is an id"),
+        ("token", [f"t{n}" for n in range(ROWS)], "is an id"),
+        ("version", ["v1"] * ROWS, "one value only"),
+        ("empty", [None] * ROWS, "no value at all"),
+        ("day", [f"2026-01-{1 + n % 28:02}" for n in range(ROWS)], "holds dates"),
+    ],
+)
+def test_useless_columns_are_dropped_and_said_so(tmp_path: Path, column: str, values: object, reason: str) -> None:
+    inference, spec = infer(tmp_path, frame(**{column: values}))
+    assert column in spec.data.drop
+    assert any(note.startswith(f"{column} ") and reason in note for note in inference.notes)
+
+
+def test_a_column_that_equals_the_target_is_a_leak(tmp_path: Path) -> None:
+    table = frame().with_columns(copy=pl.when(pl.col("y") == 1).then(pl.lit("won")).otherwise(pl.lit("lost")))
+    inference, spec = infer(tmp_path, table)
+    assert spec.data.drop == ("copy",)
+    assert any("copy alone predicts y" in note for note in inference.notes)
+
+
+def test_personal_and_sensitive_columns_are_classed(tmp_path: Path) -> None:
+    table = frame(
+        contact=[f"p{n}@example.org" for n in range(ROWS)], phone=["1"] * ROWS, gender=["f", "m", "m"] * (ROWS // 3)
+    )
+    inference, spec = infer(tmp_path, table)
+    assert (spec.data.classes.pii, spec.data.classes.sensitive) == (("contact", "phone"), ("gender",))
+    assert spec.evaluate.fairness == ("gender",)
+    assert "example.org" not in inference.yaml
+
+
+def test_sentinels_become_nulls_unless_another_column_means_them(tmp_path: Path) -> None:
+    holed = frame(w=[-999 if n % 10 == 0 else n % 50 for n in range(ROWS)])
+    inference, spec = infer(tmp_path, holed)
+    assert spec.data.nulls == ("", "-999")
+    assert spec.checks.columns["w"].min == 0
+    ordinary = frame(w=holed["w"], debt=[n - 1200 for n in range(ROWS)])
+    inference, spec = infer(tmp_path, ordinary)
+    assert spec.data.nulls == ("",)
+    assert any("is an ordinary one elsewhere" in note for note in inference.notes)
+
+
+def test_a_time_column_is_taken_when_none_is_given(tmp_path: Path) -> None:
+    inference, spec = infer(tmp_path, frame().rename({"at": "created_at"}), time=None)
+    assert spec.data.time == "created_at"
+    assert any("No time column was given; created_at" in note for note in inference.notes)
+
+
+def test_shuffled_and_repeated_times_are_noticed(tmp_path: Path) -> None:
+    notes = " ".join(
+        infer(tmp_path, frame().with_columns(pl.col("at").dt.truncate("2h")).sample(fraction=1, shuffle=True, seed=1))[
+            0
+        ].notes
+    )
+    assert "not in the order of at" in notes
+    assert "300 rows (50.0%) have the same at" in notes
+
+
+def test_an_ambiguous_date_is_settled_by_the_order_of_the_rows(tmp_path: Path) -> None:
+    days = [f"{1 + n // 60:02}/{1 + n // 240:02}/2026" for n in range(ROWS)]
+    _, spec = infer(tmp_path, frame().with_columns(at=pl.Series(days)))
+    assert spec.data.time_format == "%d/%m/%Y"
+
+
+def test_other_encodings_and_delimiters_are_found(tmp_path: Path) -> None:
+    table = frame(name=["café", "thé"] * (ROWS // 2))
+    (tmp_path / "old.csv").write_bytes(table.write_csv(separator=";").encode("cp1252"))
+    inference = infer_spec(tmp_path / "old.csv", "y", "at")
+    assert (inference.spec["data"]["encoding"], inference.spec["data"]["delimiter"]) == ("cp1252", ";")
+
+
+def test_parquet_is_read_too(tmp_path: Path) -> None:
+    frame().write_parquet(tmp_path / "window.parquet")
+    assert infer_spec(tmp_path / "window.parquet", "y", "at").spec["task"] == "binary_classification"
+
+
+def test_names_that_yaml_would_misread_survive(tmp_path: Path) -> None:
+    table = frame(
+        **{"no": ["yes", "off"] * (ROWS // 2), "a: b": ["#1", "x'\"y"] * (ROWS // 2), "1": [1.5, 2.5] * (ROWS // 2)}
+    )
+    spec = infer(tmp_path, table)[1]
+    assert spec.checks.columns["no"].allowed == ("off", "yes")
+    assert spec.checks.columns["a: b"].allowed == ("#1", "x'\"y")
+    assert "1" in spec.checks.columns
+
+
+@pytest.mark.parametrize(
+    ("change", "target", "time", "expected"),
+    [
+        ({}, "yy", "at", r"--target yy: some-data.csv has no such column; did you mean 'y'\?|--target yy: .* known"),
+        ({}, "y", "att", r"--time att: some-data.csv has no such column; did you mean 'at'\?"),
+        ({}, "y", "y", r"both y"),
+        ({"y": pl.lit(1)}, "y", "at", r"--target y has one value only"),
+        ({"y": pl.lit(None, dtype=pl.Int8)}, "y", "at", r"--target y has no values"),
+        ({"y": pl.format("t{}", pl.col("z"))}, "y", "at", r"--target y holds 499 different texts"),
+        ({}, "y", "x", r"--time x: .* are no times|holds Float64 values"),
+    ],
+)
+def test_what_cannot_be_declared_is_said_in_one_sentence(
+    tmp_path: Path, change: dict[str, pl.Expr], target: str, time: str, expected: str
+) -> None:
+    with pytest.raises(CannotInfer, match=expected):
+        infer(tmp_path, frame().with_columns(**change), target, time)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", r"is empty"),
+        (b"<html>", r"web page"),
+        (b"a,b\n", r"holds 0 rows|no rows"),
+        (b"y,x\n1,2\n", r"holds 1 row;"),
+        (b"y,y\n1,2\n", r"more than once"),
+    ],
+)
+def test_a_file_that_is_no_data_is_said_in_one_sentence(tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / "bad.csv").write_bytes(content)
+    with pytest.raises(CannotInfer, match=expected):
+        infer_spec(tmp_path / "bad.csv", "y")
+    with pytest.raises(CannotInfer, match="is not a file"):
+        infer_spec(tmp_path / "absent.csv", "y")
