@@ -1,5 +1,10 @@
 """A small deployment of its own: real Airflow tasks, real processes, real ledger and registry, no scheduler."""
 
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -162,3 +167,36 @@ def airflow_database() -> None:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, airflow_database: None) -> Site:
     return Site(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """Run a PostgreSQL server for a test module and give its address."""
+    if not (shutil.which("initdb") and shutil.which("postgres")):
+        pytest.skip("no PostgreSQL server binaries (initdb, postgres) on PATH")
+    # The server refuses to run as root.
+    user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+    account: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid} if os.getuid() == 0 else {}
+    with tempfile.TemporaryDirectory(prefix="understudy-pg-", dir="/tmp") as folder:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        subprocess.run(
+            ["initdb", "-D", f"{folder}/data", "-U", "ann", "--auth=trust", "--no-sync"],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+            **account,
+        )
+        process = subprocess.Popen(
+            ["postgres", "-D", f"{folder}/data", "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **account,
+        )
+        try:
+            wait = f"for i in $(seq 100); do pg_isready -q -h {folder} && exit 0; sleep 0.1; done; exit 1"
+            subprocess.run(["sh", "-c", wait], check=True)
+            yield f"postgresql+psycopg://ann:s3cret@/postgres?host={folder}"
+        finally:
+            process.terminate()
+            process.wait(timeout=30)

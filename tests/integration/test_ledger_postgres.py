@@ -1,13 +1,6 @@
 """The ledger on a real PostgreSQL server, started for this test on a Unix socket."""
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -20,46 +13,13 @@ from understudy.hooks.errors import EpochConflict, LedgerUnavailable
 from understudy.hooks.ledger import Ledger
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    pytest.importorskip("psycopg", reason="the PostgreSQL driver psycopg is not installed")
-    if not (shutil.which("initdb") and shutil.which("postgres")):
-        pytest.skip("no PostgreSQL server binaries (initdb, postgres) on PATH")
-    # The server refuses to run as root.
-    user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
-    account: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid} if os.getuid() == 0 else {}
-    with tempfile.TemporaryDirectory(prefix="understudy-pg-", dir="/tmp") as folder:
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        subprocess.run(
-            ["initdb", "-D", f"{folder}/data", "-U", "ann", "--auth=trust", "--no-sync"],
-            check=True,
-            capture_output=True,
-            cwd=folder,
-            **account,
-        )
-        process = subprocess.Popen(
-            ["postgres", "-D", f"{folder}/data", "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **account,
-        )
-        try:
-            wait = f"for i in $(seq 100); do pg_isready -q -h {folder} && exit 0; sleep 0.1; done; exit 1"
-            subprocess.run(["sh", "-c", wait], check=True)
-            yield f"postgresql+psycopg://ann:s3cret@/postgres?host={folder}"
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
 @pytest.fixture
-def ledger(server: str, request: pytest.FixtureRequest) -> Ledger:
+def ledger(postgres: str, request: pytest.FixtureRequest) -> Ledger:
     """Give each test a database of its own."""
     name = f"t{abs(hash(request.node.name))}"
-    with create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect() as connection:
+    with create_engine(postgres, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
-    return Ledger(server.replace("/postgres?", f"/{name}?"))
+    return Ledger(postgres.replace("/postgres?", f"/{name}?"))
 
 
 def bundle(version: int) -> Bundle:
@@ -126,7 +86,7 @@ def test_first_users_and_writers_at_once_lose_nothing(ledger: Ledger) -> None:
     assert ledger.verify().checked == 40
 
 
-def test_a_server_that_is_down_is_said_without_the_password(server: str) -> None:
+def test_a_server_that_is_down_is_said_without_the_password(postgres: str) -> None:
     with pytest.raises(LedgerUnavailable, match="server runs") as told:
-        Ledger(server.split("?", maxsplit=1)[0] + "?host=/nowhere").append("demand", EntryKind.JUDGED, "ann", "x")
+        Ledger(postgres.split("?", maxsplit=1)[0] + "?host=/nowhere").append("demand", EntryKind.JUDGED, "ann", "x")
     assert "s3cret" not in str(told.value)

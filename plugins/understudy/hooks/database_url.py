@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 # Airflow's own short names; SQLAlchemy calls them otherwise.
-DIALECTS = {"postgres": "postgresql", "mssql": "mssql+pymssql"}
+DIALECTS = {"postgres": "postgresql+psycopg", "mssql": "mssql+pymssql"}
 SCHEME = "sqlalchemy_scheme"
 
 

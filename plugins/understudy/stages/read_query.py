@@ -28,13 +28,13 @@ def read_query(url: str, query: str, start: datetime | None, end: datetime | Non
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
 
     try:
-        # Airflow still says postgres://, which SQLAlchemy no longer knows.
-        engine = create_engine(re.sub(r"^postgres://", "postgresql://", url))
+        # Some still say postgres://, which SQLAlchemy no longer knows; psycopg is the driver that the image holds.
+        engine = create_engine(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url))
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
         # The URL holds the password, so neither it nor the library's message, which quotes it, is shown.
         raise Refused(
             "data.connection: its address is no SQLAlchemy URL, or the image has no driver for it; give for "
-            "example postgresql+psycopg2://…, and install the driver in the image",
+            "example mysql+pymysql://…, and install the driver in the image",
             "data.connection",
         ) from None
     try:

@@ -27,7 +27,7 @@ def test_a_file_is_opened_under_its_own_name(tmp_path_factory: pytest.TempPathFa
 
 def test_a_password_of_any_characters_arrives_whole() -> None:
     found = make_url(url("postgres://ann:p%40%2F%3A%25s@db:5432/market%20data?sslmode=require"))
-    assert (found.drivername, found.username, found.password) == ("postgresql", "ann", "p@/:%s")
+    assert (found.drivername, found.username, found.password) == ("postgresql+psycopg", "ann", "p@/:%s")
     assert (found.host, found.port, found.database, dict(found.query)) == (
         "db",
         5432,
