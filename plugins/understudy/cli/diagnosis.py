@@ -6,30 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from understudy.contract.declared import Fact
+from understudy.cli.engine_diagnosis import find_engine
+from understudy.cli.finding import Finding, Severity
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.words import Word
 from understudy.settings import Settings
 
 ENOUGH_DISK_GB = 5
 OLDEST, NEWEST = (3, 10), (3, 13)
-
-
-class Severity(Word):
-    """Say whether something must be done."""
-
-    FINE = "fine"
-    NOTE = "note"
-    BROKEN = "broken"
-
-
-class Finding(Fact):
-    """What was found about one thing, and what to do if it is wrong."""
-
-    about: str
-    severity: Severity
-    found: str
-    way_out: str = ""
 
 
 def diagnose(settings: Settings) -> list[Finding]:
@@ -38,7 +21,7 @@ def diagnose(settings: Settings) -> list[Finding]:
         _python,
         _git,
         _disk,
-        _engine,
+        find_engine,
         _airflow,
         _registry,
         _ledger,
@@ -96,43 +79,6 @@ def _disk(settings: Settings) -> list[Finding]:
             way_out="Free some space, or point UNDERSTUDY_HOME at a larger disk.",
         )
     ]
-
-
-def _engine(settings: Settings) -> list[Finding]:
-    """Ask for the engine and, where one answers, for the image."""
-    if settings.isolation == "process":
-        return [Finding(about="docker", severity=Severity.FINE, found="not needed: stages are isolated by process")]
-    import docker
-    from docker.errors import DockerException, ImageNotFound
-
-    try:
-        client = docker.from_env(timeout=5)
-        version = client.version()["Version"]
-    except DockerException as problem:
-        must = settings.isolation == "docker"
-        told = str(problem).splitlines()[0][:160]
-        return [
-            Finding(
-                about="docker",
-                severity=Severity.BROKEN if must else Severity.NOTE,
-                found=f"no Docker engine answers ({told})" + ("" if must else "; stages are isolated by process"),
-                way_out="Start Docker; if it runs, check DOCKER_HOST and that this user is in the group docker.",
-            )
-        ]
-    engine = Finding(about="docker", severity=Severity.FINE, found=f"Docker engine {version} answers")
-    try:
-        client.images.get(settings.image)
-    except ImageNotFound:
-        return [
-            engine,
-            Finding(
-                about="image",
-                severity=Severity.BROKEN,
-                found=f"the image {settings.image} is missing",
-                way_out="Run: make image",
-            ),
-        ]
-    return [engine, Finding(about="image", severity=Severity.FINE, found=f"{settings.image} is there")]
 
 
 def _airflow(settings: Settings) -> list[Finding]:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def doctor(as_json: AsJson = False) -> None:
     """Say what works here, what does not, and how to fix it."""
-    from understudy.cli.diagnosis import Severity, diagnose
+    from understudy.cli.diagnosis import diagnose
+    from understudy.cli.finding import Severity
 
     findings = diagnose(deployment())
     marks = {Severity.FINE: "[green]ok  [/]", Severity.NOTE: "[yellow]note[/]", Severity.BROKEN: "[red]FIX [/]"}
