@@ -165,7 +165,7 @@ def test_a_database_s_address_goes_to_standard_input_and_not_into_the_request(mo
     assert "open-sesame" not in request.model_dump_json()
     assert inputs == {}
     told = snapshot.secrets(run, snapshot.declared())["connection_url"]
-    assert told.get_secret_value() == "postgresql://ann:open-sesame@db/market"
+    assert told.get_secret_value() == "postgresql+psycopg://ann:open-sesame@db/market"
     assert snapshot.reaches_out(snapshot.declared())
 
 
