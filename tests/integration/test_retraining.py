@@ -64,6 +64,8 @@ def story(site: Site) -> dict[str, Act]:
     play("first", site.retrain(MODEL, as_of=FEBRUARY_AND_MARCH))
     declare(TREE)
     play("better", site.retrain(MODEL, reason="the trees should grow"))
+    # Other trees from here on: the same one would be the same artefact, which the rollback denies.
+    declare({**TREE, "params": {**TREE["params"], "min_samples_leaf": 2}})
     play("dry", site.retrain(MODEL, dry_run=True, before={"train": lambda: declare(STUMP)}))
     play("worse", site.retrain(MODEL))
     site.deliver(MODEL, healthy.assign(wind=healthy["wind"].where(healthy.index % 3 > 0, 999)))
@@ -71,7 +73,7 @@ def story(site: Site) -> dict[str, Act]:
     play("plan", roll_back(site, dry_run=True))
     play("rollback", roll_back(site, dry_run=False))
     site.deliver(MODEL, healthy)
-    declare(TREE)
+    declare({**TREE, "params": {**TREE["params"], "min_samples_leaf": 3}})
     usurper = acts["dry"].run.returned["evaluate"]["bundle"]
     play("overtaken", site.retrain(MODEL, before={"promote": lambda: usurp(site, usurper)}))
     return acts
