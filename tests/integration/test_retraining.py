@@ -23,7 +23,7 @@ from understudy.hooks.promotion import promote
 
 MODEL = "price"
 STUMP = {"estimator": "decision_tree", "params": {"max_depth": 1}}
-TREE = {"estimator": "decision_tree", "params": {"max_depth": 8}}
+TREE: dict[str, Any] = {"estimator": "decision_tree", "params": {"max_depth": 8}}
 PROVABLY_BETTER = [{"metric": "roc_auc", "floor": 0.6, "min_gain": 0.0}]
 CHECKS = {"columns": {"wind": {"type": "number", "min": -10, "max": 10}}}
 FEBRUARY_AND_MARCH = "2024-04-01T00:00:00Z"
