@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from understudy.contract.declared import Duration, parse_duration
@@ -92,6 +92,17 @@ class Settings(BaseSettings):
     data_roots: str = ""
     """Folders, separated by colons, outside of which no absolute data source may lie; no limit when empty."""
 
+    gateways: str = ""
+    """The base URLs of all gateway replicas, separated by commas; the embedded stack's gateway when empty."""
+    gateway_token: SecretStr = SecretStr("")
+    """What the gateways' admin API asks for; a generated one below home when empty."""
+    gateway_host: str = "127.0.0.1"
+    """The address that `understudy gateway` listens on."""
+    gateway_port: int = Field(default=8090, ge=0, le=65_535)
+    """The port that `understudy gateway` listens on."""
+    gateway_max_body: Memory = "16m"
+    """The largest request that a gateway reads; larger ones are answered with 413."""
+
     @field_validator("home", "models_dir", "workspace")
     @classmethod
     def _start_at_the_project(cls, path: Path | None) -> Path | None:
@@ -129,6 +140,32 @@ class Settings(BaseSettings):
     def artifacts(self) -> str:
         """Resolve where MLflow keeps artefacts."""
         return self.mlflow_artifacts or (self.home / "mlflow-artifacts").as_uri()
+
+    @property
+    def gateway_dir(self) -> Path:
+        """Where this machine's gateway keeps its records, its log and its token."""
+        return self.home / "gateway"
+
+    @property
+    def gateway_address_file(self) -> Path:
+        """Where the embedded stack says that its gateway runs, and where."""
+        return self.gateway_dir / "address"
+
+    @property
+    def gateway_urls(self) -> tuple[str, ...]:
+        """Resolve the gateways' base URLs; none where nothing is served."""
+        listed = [url.strip().rstrip("/") for url in self.gateways.split(",") if url.strip()]
+        if not listed and self.gateway_address_file.is_file():
+            listed = [self.gateway_address_file.read_text(encoding="utf-8").strip()]
+        return tuple(listed)
+
+    @property
+    def gateway_secret(self) -> SecretStr | None:
+        """Resolve the token of the admin API; None where none was set or generated yet."""
+        if self.gateway_token.get_secret_value():
+            return self.gateway_token
+        path = self.gateway_dir / "token"
+        return SecretStr(path.read_text(encoding="utf-8").strip()) if path.is_file() else None
 
     @property
     def runtime(self) -> RuntimeSpec:

@@ -1,8 +1,9 @@
 """What is released: a bundle, the deployment record that says it serves, and the ledger's entries."""
 
 from datetime import datetime
+from typing import Any
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from understudy.contract.declared import Fact, sha256_of
 from understudy.contract.words import Change, EntryKind
@@ -32,7 +33,7 @@ class Blessing(Fact):
     challenger: Bundle
     champion_version: int | None
     champion_epoch: int
-    """The epoch of the record that the challenger was judged against; another one makes the blessing stale."""
+    """Since which epoch the champion served that the challenger was judged against; another makes it stale."""
     judgement_sha256: str
     rubber_stamped: bool
 
@@ -47,6 +48,19 @@ class Deployment(Fact):
     previous: Bundle | None
     """The last confirmed champion before this one: the target of a rollback."""
     blessing: Blessing | None = None
+    champion_since: int = Field(default=0, ge=0)
+    """The epoch at which this champion began to serve; a change beside the champion leaves it as it is."""
+    mirror: Bundle | None = None
+    """A version that answers the same requests unseen: a challenger in rehearsal, or the one before in probation."""
+    mirror_share: float = Field(default=0.0, ge=0, le=1)
+    """The share of requests that is mirrored."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_new_champion_begins_now(cls, given: Any) -> Any:
+        if isinstance(given, dict) and not given.get("champion_since"):
+            return {**given, "champion_since": given.get("epoch", 0)}
+        return given
 
 
 class LedgerEntry(Fact):

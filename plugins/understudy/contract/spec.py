@@ -10,6 +10,7 @@ from understudy.contract.declared import Declared, Duration, parse_duration, sha
 from understudy.contract.estimators import estimators_for
 from understudy.contract.gates import Gate
 from understudy.contract.metrics import METRICS
+from understudy.contract.serving_spec import GuardSpec, ServingSpec, ShadowSpec
 from understudy.contract.suggest import nearest
 from understudy.contract.train_spec import EvaluateSpec, RuntimeSpec, SplitSpec, TrainSpec
 from understudy.contract.words import MlTask, StageName
@@ -76,6 +77,12 @@ class ModelSpec(Declared):
     """What it must pass; the first gate's metric is the primary one, which trials optimise."""
     retrain: RetrainSpec = RetrainSpec()
     """When to retrain."""
+    serving: ServingSpec | None = None
+    """How gateways serve it; a batch model when absent."""
+    shadow: ShadowSpec | None = None
+    """What a challenger must show on live traffic before its promotion; no rehearsal when absent."""
+    guard: GuardSpec | None = None
+    """What a new champion must keep up after its promotion; no probation when absent."""
     runtime: RuntimeSpec = RuntimeSpec()
     """In what all stages run."""
     stages: dict[StageName, RuntimeSpec] = Field(default_factory=dict)
@@ -122,6 +129,13 @@ class ModelSpec(Declared):
             raise ValueError("split.method time needs data.time; write method: random if the rows have no dates")
         if not is_dated and not (self.split.holdout.endswith("%") and self.split.validation.endswith("%")):
             raise ValueError("split.holdout and split.validation must be shares such as 20% where data.time is absent")
+        return self
+
+    @model_validator(mode="after")
+    def _only_what_is_served_is_watched(self) -> "ModelSpec":
+        for name in ("shadow", "guard"):
+            if getattr(self, name) is not None and self.serving is None:
+                raise ValueError(f"{name} needs live traffic, and the model is not served; add serving: {{}}")
         return self
 
     @property

@@ -36,6 +36,7 @@ class Alias(Word):
     CHAMPION = "champion"
     CHALLENGER = "challenger"
     PREVIOUS_CHAMPION = "previous-champion"
+    SHADOW = "shadow"
 
 
 class Isolation(Word):
@@ -87,6 +88,8 @@ class EntryKind(Word):
     DEPLOYED = "deployed"  # a deployment record: the truth about what serves
     CONFIRMED = "confirmed"
     DENIED = "denied"  # a digest that must not serve again
+    REHEARSED = "rehearsed"  # what a challenger showed on live traffic
+    GUARDED = "guarded"  # what a new champion showed in its probation
     LOCKED = "locked"
     UNLOCKED = "unlocked"
     REFUSED = "refused"
@@ -98,6 +101,31 @@ class Change(Word):
 
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
+    MIRROR_STARTED = "mirror_started"  # the champion stays; another version answers the same requests unseen
+    MIRROR_ENDED = "mirror_ended"
+
+    @property
+    def moves_champion(self) -> bool:
+        """Tell a change of the champion from one beside it."""
+        return self in {Change.PROMOTION, Change.ROLLBACK}
+
+
+class Role(Word):
+    """Say as what a version answered a request."""
+
+    CHAMPION = "champion"
+    SHADOW = "shadow"
+    STANDBY = "standby"  # the previous champion, while the champion's process was gone
+    PROBE = "probe"  # nobody's request: one that checks which version answers
+
+
+class MirrorLoss(Word):
+    """Say why a mirrored request has no answer to compare."""
+
+    QUEUE_FULL = "queue_full"
+    DOWN = "down"
+    TIMEOUT = "timeout"
+    FAILED = "failed"  # it answered with an error
 
 
 class Outcome(Word):
@@ -108,4 +136,5 @@ class Outcome(Word):
     DATA_REFUSED = "data_refused"
     DRY_RUN = "dry_run"
     PROMOTION_REFUSED = "promotion_refused"
+    ROLLED_BACK = "rolled_back"  # promoted, and taken back by the guard
     BROKEN = "broken"

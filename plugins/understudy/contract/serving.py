@@ -1,0 +1,166 @@
+"""What gateways and those who steer them say to each other. The paths are those of the gateway's admin API."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from understudy.contract.declared import Fact
+from understudy.contract.release import Bundle, Deployment
+from understudy.contract.serving_spec import ServingSpec
+from understudy.contract.words import MirrorLoss, MlTask, Role
+
+
+class ServingTerms(Fact):
+    """Say under which terms a model is served: what of its declaration a gateway has to know."""
+
+    task: MlTask
+    serving: ServingSpec
+    pii: tuple[str, ...] = ()
+    """Columns that never reach the log."""
+    allow_pickle: bool = False
+
+
+class ServingOrder(Fact):
+    """Order a gateway to serve a record: ``PUT /admin/models/{model}/record``.
+
+    200 with an :class:`Acknowledgement` once every new answer comes from the record's champion; repeated, the same.
+    409 where the gateway serves a newer epoch. 422 where a version cannot be loaded, verified or warmed up: what
+    served goes on serving. 424 where the files of a version are not at the gateway: upload them first.
+    """
+
+    record: Deployment
+    terms: ServingTerms
+
+
+class PrepareOrder(Fact):
+    """Order a gateway to load a version and keep it warm: ``POST /admin/models/{model}/prepare``; 200, 422 or 424."""
+
+    bundle: Bundle
+    terms: ServingTerms
+
+
+class Acknowledgement(Fact):
+    """Confirm that a gateway serves a record."""
+
+    gateway: str
+    """The gateway's name, different for each replica."""
+    model: str
+    epoch: int
+    version: int
+    flip_ms: float
+    """From the order's arrival to the first moment when all new answers are the new version's."""
+
+
+class Problem(Fact):
+    """Answer an admin request that was refused: one sentence with a way out."""
+
+    problem: str
+    missing: int | None = None
+    """With 424: the version whose files are needed."""
+
+
+class WorkerStatus(Fact):
+    """Describe the scoring process of a version."""
+
+    version: int
+    role: Role
+    pid: int | None
+    is_ready: bool
+    restarts: int
+    rss_bytes: int | None
+    queued: int
+    problem: str | None = None
+
+
+class ModelStatus(Fact):
+    """Describe a model at a gateway: ``GET /admin/models/{model}``."""
+
+    gateway: str
+    model: str
+    epoch: int
+    """0 where nothing serves."""
+    version: int | None
+    workers: tuple[WorkerStatus, ...]
+    log_problem: str | None = None
+    rows_lost: int = 0
+    """Predictions that could not be logged since the gateway started."""
+
+
+class TruthReport(Fact):
+    """Tell a gateway how its follower gets on: ``PUT /admin/truth``; shown by ``GET /health``."""
+
+    at: datetime
+    problem: str | None
+
+
+class RehearsalQuery(Fact):
+    """Ask what the log says of two versions: ``POST /admin/models/{model}/rehearsal``, answered by a report."""
+
+    champion_version: int
+    mirror_version: int
+    since: datetime
+    block_s: int = Field(ge=1)
+
+
+class Tally(Fact):
+    """Count what one version did. ``score_ms`` counts answers by the upper edges of :data:`LATENCY_EDGES_MS`."""
+
+    requests: int = 0
+    errors: int = 0
+    score_ms: tuple[int, ...] = ()
+    """One more than there are edges: the last counts everything slower."""
+    rss_bytes: int | None = None
+
+    def plus(self, other: "Tally") -> "Tally":
+        """Add what another gateway counted."""
+        longer = max(len(self.score_ms), len(other.score_ms))
+        padded = [tuple(counts) + (0,) * (longer - len(counts)) for counts in (self.score_ms, other.score_ms)]
+        sizes = [size for size in (self.rss_bytes, other.rss_bytes) if size is not None]
+        return Tally(
+            requests=self.requests + other.requests,
+            errors=self.errors + other.errors,
+            score_ms=tuple(a + b for a, b in zip(*padded, strict=True)),
+            rss_bytes=max(sizes, default=None),
+        )
+
+
+class LossBlock(Fact):
+    """Sum the losses of the labelled rows of one time block, each row answered by both versions."""
+
+    start: datetime
+    rows: int
+    champion_loss: float
+    mirror_loss: float
+
+
+class RehearsalReport(Fact):
+    """Compare two versions on the same live requests; reports of several gateways can be added.
+
+    The loss of a row is the Brier score over the classes where there are probabilities, else 0 or 1 for classes, and
+    the absolute error for numbers.
+    """
+
+    model: str
+    champion_version: int
+    mirror_version: int
+    gateways: tuple[str, ...]
+    since: datetime
+    until: datetime
+    champion: Tally
+    mirror: Tally
+    unpaired: dict[MirrorLoss, int] = Field(default_factory=dict)
+    """Mirrored requests that have no usable answer of the mirror, by reason."""
+    pairs: int
+    """Requests that both versions answered."""
+    rows: int
+    agreeing_rows: int
+    score_edges: tuple[float, ...] = ()
+    champion_scores: tuple[int, ...] = ()
+    """Rows by score: the probability of the last class, or the number itself; one more than there are edges."""
+    mirror_scores: tuple[int, ...] = ()
+    blocks: tuple[LossBlock, ...] = ()
+    """By start; a gateway's blocks and another's of the same start add up."""
+
+
+LATENCY_EDGES_MS = tuple(round(0.1 * 1.3**step, 4) for step in range(44))
+"""Edges 30% apart, from 0.1 ms to 8 s: fine enough for a ratio of 95th percentiles, small enough to add up."""

@@ -1,0 +1,68 @@
+"""How a model is served, rehearsed on live traffic, and watched after its promotion."""
+
+from pydantic import Field
+
+from understudy.contract.declared import Declared, Duration, parse_duration
+from understudy.contract.train_spec import Memory
+
+
+class ServingSpec(Declared):
+    """Say how a gateway serves the model; without this section it is a batch model that no gateway loads."""
+
+    timeout_ms: int = Field(default=2_000, ge=10, le=120_000)
+    """After how long a request is answered with 504."""
+    max_rows: int = Field(default=1_000, ge=1, le=100_000)
+    """The most rows in one request."""
+    max_batch: int = Field(default=64, ge=1, le=1_000)
+    """The most requests that are scored together; 1 turns micro-batching off."""
+    max_queue: int = Field(default=1_000, ge=1, le=100_000)
+    """The most requests that may wait for the champion; more are answered with 429."""
+    memory: Memory = "2g"
+    """The memory limit of each scoring process."""
+    strict_log: bool = False
+    """Answer only after the prediction is on disk; slower, and loses nothing when the machine dies."""
+    keep_log: Duration = Field(default_factory=lambda: parse_duration("30d"))
+    """How long predictions and labels are kept."""
+    max_log: Memory = "4g"
+    """How much disk the prediction log may use; the oldest predictions are deleted beyond it."""
+
+
+class RehearsalGates(Declared):
+    """Say when one version does as well as another on the same live requests."""
+
+    share: float = Field(default=1.0, gt=0, le=1)
+    """The share of requests that is mirrored."""
+    min_requests: int = Field(default=200, ge=1)
+    """Fewer mirrored requests than this decide nothing."""
+    min_labels: int = Field(default=0, ge=0)
+    """Fewer labelled rows than this decide nothing; with 0, quality is not asked about."""
+    block: Duration = Field(default_factory=lambda: parse_duration("1d"))
+    """The length of the time blocks whose mean differences in loss are compared."""
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    """The accepted risk of a wrong answer about quality, however often one looks."""
+    margin: float = Field(default=0.05, ge=0, le=0.5)
+    """The share of the champion's loss that may be lost."""
+    max_error_share: float = Field(default=0.01, ge=0, le=1)
+    """The highest share of mirrored requests that may fail, drop or time out."""
+    max_latency_ratio: float = Field(default=3.0, ge=1)
+    """How much longer than the champion it may take at the 95th percentile."""
+    max_memory_ratio: float = Field(default=3.0, ge=1)
+    """How much more memory than the champion it may use."""
+    min_agreement: float | None = Field(default=None, ge=0, le=1)
+    """The lowest share of rows with equal answers (numbers: within 1%); not asked about when absent."""
+    max_score_shift: float | None = Field(default=None, gt=0)
+    """The highest population stability index between both versions' scores; not asked about when absent."""
+
+
+class ShadowSpec(RehearsalGates):
+    """Say what a challenger must show on live traffic before it is promoted."""
+
+    deadline: Duration = Field(default_factory=lambda: parse_duration("7d"))
+    """How long to wait for enough evidence; after that the challenger is declined as inconclusive."""
+
+
+class GuardSpec(RehearsalGates):
+    """Say what a new champion must keep up, compared with the one before, until its probation ends."""
+
+    probation: Duration = Field(default_factory=lambda: parse_duration("1d"))
+    """How long a new champion is watched."""
