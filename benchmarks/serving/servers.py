@@ -22,7 +22,6 @@ from understudy.contract.words import Change, MlTask
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "benchmark"
 READY_WITHIN_S = 180.0
-THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 FLOOR = """
 import json
 BODY = b'{"predictions": [0]}'
@@ -78,7 +77,6 @@ def started(name: str, command: Sequence[str], port: int, path: str, *, health: 
     """Run a server until the block ends; it is ready when ``health`` answers with success."""
     environment = {
         **os.environ,
-        **THREADS,
         "PYTHONPATH": str(ROOT / "plugins"),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
