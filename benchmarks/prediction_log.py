@@ -1,7 +1,7 @@
-"""Measure the prediction log: rows/s, CPU and bytes per row, a day read back, and what a killed process or a full disk costs.
+"""Measure the prediction log: rows/s, CPU and bytes per row, a day read back, a killed process, a full disk.
 
-One row is a request of 20 numbers by name with one answer and two probabilities. Beside it, in the same run: SQLite (WAL,
-a commit for every 100 rows) and lines of JSON with a flush for each.
+One row is a request of 20 numbers by name with one answer and two probabilities. Beside it, in the same run: SQLite
+(WAL, a commit for every 100 rows) and lines of JSON with a flush for each.
 
 ``python benchmarks/prediction_log.py [--rows N]``
 """
@@ -207,15 +207,16 @@ def main() -> None:
             writing.add_row(name, f"{rate:,.0f}", f"{cpu:.1f}", f"{size_of(folder) / len(what):,.0f}")
         console.print(writing)
 
+        read(home / "none")  # imports what reading needs
         reading = Table(title=f"Reading a day of {count:,} rows back")
         for column in ("from", "what", "rows/s", "CPU us/row", "bytes/row"):
             reading.add_column(column)
         raw = size_of(home / "0")
         for place in ("segments", "Parquet"):
-            for what, features in (("answers only", False), ("with all features", True)):
+            for told, features in (("answers only", False), ("with all features", True)):
                 rate, cpu = measured(lambda features=features: read_all(home / "0", count, features), count)  # type: ignore[misc]
                 size = size_of(home / "0") / count
-                reading.add_row(place, what, f"{rate:,.0f}", f"{cpu:.1f}", f"{size:,.0f}")
+                reading.add_row(place, told, f"{rate:,.0f}", f"{cpu:.1f}", f"{size:,.0f}")
             if place == "segments":
                 compaction = measured(lambda: compact(home / "0"), count)
         console.print(reading)

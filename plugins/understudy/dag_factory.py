@@ -19,12 +19,15 @@ from understudy.operators.broken_spec import BrokenSpecOperator
 from understudy.operators.conclude import ConcludeOperator
 from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.evaluate import EvaluateVsChampionOperator
+from understudy.operators.guard import GuardOperator
 from understudy.operators.promote import PromoteOperator
 from understudy.operators.rollback import PREVIOUS, RollbackOperator
+from understudy.operators.shadow import ShadowDeployOperator
 from understudy.operators.snapshot import SnapshotDataOperator
 from understudy.operators.tidy import TidyOperator
 from understudy.operators.train import TrainOperator
 from understudy.operators.trial import AskTrialsOperator, TrialOperator
+from understudy.operators.watching import SLACK
 
 RETRAIN_PREFIX = "retrain__"
 TAG = "understudy"
@@ -84,7 +87,7 @@ def retraining_params() -> dict[str, Param]:
 
 
 def build_retraining_dag(spec: ModelSpec) -> DAG:
-    """Wire snapshot → check → search → train → evaluate → promote → outcome for one model."""
+    """Wire snapshot → check → search → train → evaluate → [shadow] → promote → [guard] → outcome for one model."""
     schedule = (
         CronTriggerTimetable(spec.retrain.schedule, timezone=spec.retrain.timezone) if spec.retrain.schedule else None
     )
@@ -94,7 +97,8 @@ def build_retraining_dag(spec: ModelSpec) -> DAG:
         # No start date: a model that is declared on a Tuesday waits for Monday instead of running at once.
         catchup=False,
         max_active_runs=1,
-        dagrun_timeout=spec.retrain.timeout,
+        # Waiting for live traffic takes no worker, so it does not count as work that takes too long.
+        dagrun_timeout=spec.retrain.timeout + _waiting(spec),
         tags=[TAG, "retrain", spec.owner, *spec.tags],
         doc_md=retraining_page(spec),
         description=spec.description or f"Retrain {spec.model} and promote it only if it is better.",
@@ -116,9 +120,31 @@ def build_retraining_dag(spec: ModelSpec) -> DAG:
             trigger_rule=TriggerRule.ALL_DONE if trials else TriggerRule.ALL_SUCCESS,
         )
         evaluate = EvaluateVsChampionOperator(task_id="evaluate", model=spec.model, trained=train.output)
-        promote = PromoteOperator(task_id="promote", model=spec.model, evaluated=evaluate.output)
-        ConcludeOperator(task_id="outcome", model=spec.model, evaluated=evaluate.output, deployed=promote.output)
+        shadow = (
+            ShadowDeployOperator(task_id="shadow", model=spec.model, evaluated=evaluate.output) if spec.shadow else None
+        )
+        promote = PromoteOperator(
+            task_id="promote",
+            model=spec.model,
+            evaluated=evaluate.output,
+            rehearsed=shadow.output if shadow else None,
+        )
+        guard = GuardOperator(task_id="guard", model=spec.model, deployed=promote.output) if spec.guard else None
+        ConcludeOperator(
+            task_id="outcome",
+            model=spec.model,
+            evaluated=evaluate.output,
+            deployed=promote.output,
+            rehearsed=shadow.output if shadow else None,
+            guarded=guard.output if guard else None,
+        )
     return dag
+
+
+def _waiting(spec: ModelSpec) -> timedelta:
+    """Give how long a run may wait for live traffic at most."""
+    rehearsal = spec.shadow.deadline + SLACK if spec.shadow else timedelta()
+    return rehearsal + (spec.guard.probation + SLACK if spec.guard else timedelta())
 
 
 def _search(spec: ModelSpec, check: DataSanityCheckOperator) -> list[Any]:
@@ -225,7 +251,7 @@ def build_housekeeping_dag() -> DAG:
         max_active_runs=1,
         tags=[TAG, "operations"],
         doc_md=housekeeping_page(),
-        description="Remove stages that nobody waits for, and old run folders.",
+        description="Remove stages and mirrors that nobody waits for, and old run folders.",
         default_args={"owner": TAG, "retries": 1, "retry_delay": timedelta(minutes=1)},
     ) as dag:
         TidyOperator(task_id="tidy")

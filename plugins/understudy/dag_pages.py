@@ -3,6 +3,7 @@
 from understudy.contract.declared import format_duration
 from understudy.contract.errors import SpecProblem
 from understudy.contract.gates import Gate
+from understudy.contract.serving_spec import RehearsalGates
 from understudy.contract.spec import ModelSpec
 
 
@@ -17,27 +18,72 @@ def retraining_page(spec: ModelSpec) -> str:
     )
     window = f"the last {format_duration(spec.data.window)}" if spec.data.window else "everything"
     runbook = f"\n\nRunbook of the team: {spec.runbook}" if spec.runbook else ""
-    nothing_searched = "" if spec.train.search else " (nothing to search)"
+    steps = "\n".join(f"{number}. {step}" for number, step in enumerate(_steps(spec, window), start=1))
     return f"""
 ### Retrain `{spec.model}`
 
 {spec.description or "No description in model.yaml."} Owner: **{spec.owner}**.
 
-1. **snapshot** reads {window} of `{_source_in_words(spec)}` and makes it a data version.
-2. **check** refuses a window that breaks the declaration or looks nothing like history; the champion stays.
-3. **ask / trial** search hyperparameters, each trial in its own container{nothing_searched}.
-4. **train** fits the challenger and registers it.
-5. **evaluate** compares challenger and champion on the newest {spec.split.holdout} of the rows, unseen by training.
-6. **promote** makes a blessed challenger the champion; anything else leaves the champion alone.
-7. **outcome** says how it ended.
+{steps}
 
 **Gates**
 
 {gates}{f"{chr(10)}- better than {beats}" if beats else ""}{slices}
 
 **When it is red**: open *outcome*; it says in one sentence whether data or a promotion were refused or a task broke.
-Pink tasks with a red outcome are a refusal, not a crash. To take the champion back, run the DAG `rollback`.{runbook}
+Pink tasks with a red outcome are a refusal, not a crash.{_taken_back(spec)}
+To take the champion back, run the DAG `rollback`.{runbook}
 """
+
+
+def _steps(spec: ModelSpec, window: str) -> list[str]:
+    nothing_searched = "" if spec.train.search else " (nothing to search)"
+    steps = [
+        f"**snapshot** reads {window} of `{_source_in_words(spec)}` and makes it a data version.",
+        "**check** refuses a window that breaks the declaration or looks nothing like history; the champion stays.",
+        f"**ask / trial** search hyperparameters, each trial in its own container{nothing_searched}.",
+        "**train** fits the challenger and registers it.",
+        f"**evaluate** compares challenger and champion on the newest {spec.split.holdout} of the rows, unseen by "
+        "training.",
+    ]
+    if spec.shadow:
+        steps.append(
+            f"**shadow** lets a blessed challenger answer {spec.shadow.share:.0%} of the live requests unseen, for "
+            f"{format_duration(spec.shadow.deadline)} at most. It {_in_words(spec.shadow)}."
+        )
+    steps.append("**promote** makes a blessed challenger the champion; anything else leaves the champion alone.")
+    if spec.guard:
+        steps.append(
+            f"**guard** watches the new champion for {format_duration(spec.guard.probation)} beside the one before and "
+            f"takes it back on a breach. It {_in_words(spec.guard)}."
+        )
+    return [*steps, "**outcome** says how it ended."]
+
+
+def _in_words(gates: RehearsalGates) -> str:
+    """Say what a version must show on live requests."""
+    asked = [
+        f"needs {gates.min_requests:,} requests",
+        f"may lose {gates.max_error_share:.2%} of them",
+        f"take {gates.max_latency_ratio:g} times as long",
+        f"and use {gates.max_memory_ratio:g} times the memory",
+    ]
+    if gates.min_agreement is not None:
+        asked.append(f"must agree on {gates.min_agreement:.1%} of the rows")
+    if gates.max_score_shift is not None:
+        asked.append(f"may shift the scores by an index of {gates.max_score_shift:g}")
+    if gates.min_labels:
+        asked.append(
+            f"must provably not lose more than {gates.margin:.1%} on at least {gates.min_labels:,} labels, by blocks "
+            f"of {format_duration(gates.block)}"
+        )
+    return ", ".join(asked)
+
+
+def _taken_back(spec: ModelSpec) -> str:
+    if spec.guard is None:
+        return ""
+    return " `ROLLED_BACK` means that the guard has restored the champion before: nothing is left to do at once."
 
 
 def _source_in_words(spec: ModelSpec) -> str:
@@ -92,6 +138,7 @@ def housekeeping_page() -> str:
     return """
 ### Tidy up
 
-Every hour: containers and processes whose task is over are removed, and so are run folders older than `keep_runs`.
-Models, reports, data versions, quarantined windows and the ledger are never touched.
+Every hour: containers and processes whose task is over are removed, mirrors whose run is over or late are ended, and
+run folders older than `keep_runs` are deleted. Models, reports, data versions, quarantined windows and the ledger are
+never touched.
 """

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from understudy.contract.cron import cron_problem
 from understudy.contract.declared import Duration, parse_duration
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.train_spec import Memory, RuntimeSpec
@@ -102,6 +103,21 @@ class Settings(BaseSettings):
     """The port that `understudy gateway` listens on."""
     gateway_max_body: Memory = "16m"
     """The largest request that a gateway reads; larger ones are answered with 413."""
+
+    drill_schedule: str = ""
+    """When the rollback drill runs, a cron expression of five fields in UTC; only by hand when empty."""
+    drill_detect_within: Duration = Field(default_factory=lambda: parse_duration("2m"))
+    """How soon a drill's bad model has to be found out."""
+    drill_reverse_within: Duration = Field(default_factory=lambda: parse_duration("5s"))
+    """How soon after that all gateways have to answer with the good one."""
+
+    @field_validator("drill_schedule")
+    @classmethod
+    def _readable_by_airflow(cls, schedule: str) -> str:
+        problem = cron_problem(schedule) if schedule else None
+        if problem:
+            raise ValueError(problem)
+        return schedule
 
     @field_validator("home", "models_dir", "workspace")
     @classmethod

@@ -29,12 +29,22 @@ def test_the_story_ends_as_promised(tmp_path: Path) -> None:
     assert told["ok"]
     assert [(row["act"], row["champion"], row["contradictions"]) for row in told["rows"]] == [
         (1, 1, []),
-        (2, 2, []),
-        (3, 2, []),
-        (4, 2, []),
+        (2, 1, []),
+        (3, 3, []),
+        (4, 1, []),
         (5, 1, []),
     ]
-    assert "was declined" in told["rows"][3]["happened"]
-    assert "price" in told["rows"][2]["happened"]
+    happened = [row["happened"] for row in told["rows"]]
+    assert "was declined" in happened[1]
+    assert "version 3 was taken back and version 1 serves again" in happened[3]
+    assert "price" in happened[4]
+    # Callers were there all the time, some were answered by each champion, and nobody was turned away.
+    assert [row["live"]["failed"] for row in told["rows"]] == [0] * 5
+    assert set(told["rows"][2]["live"]["versions"]) == set(told["rows"][3]["live"]["versions"]) == {"1", "3"}
+    assert told["live"]["requests"] == told["live"]["statuses"]["200"]
+    assert told["labels"] > 0
+    assert told["reversal"]["version"] == 3
+    assert told["reversal"]["flip_ms"] > 0
     assert told["running"] is None  # stopped again
     assert not (tmp_path / "home" / "demo" / "running.json").exists()
+    assert not (tmp_path / "home" / "demo" / "gateway" / "address").exists()

@@ -27,7 +27,7 @@ from understudy.hooks.promotion import promote
 from understudy.hooks.registry import Registry
 from understudy.hooks.repair import repair
 
-WHO = {"actor": "ann", "reason": "weekly retraining"}
+WHO: dict[str, Any] = {"actor": "ann", "reason": "weekly retraining"}
 
 
 @dataclass(frozen=True)

@@ -209,6 +209,17 @@ def test_a_fetched_model_is_the_registered_one(registry: Registry, model: str, m
     assert sorted(path.name for path in (tmp_path / "fetched").iterdir()) == ["model"]
 
 
+def test_byte_code_that_no_digest_covers_does_not_stay_beside_a_model(
+    registry: Registry, model: str, model_dir: Path, tmp_path: Path
+) -> None:
+    bundle = register(registry, model, model_dir)
+    fetched = registry.fetch(bundle, tmp_path / "fetched" / "model")
+    (fetched / "nested" / "__pycache__").mkdir()
+    (fetched / "nested" / "__pycache__" / "prepare.cpython-311.pyc").write_bytes(b"anything")
+    assert registry.fetch(bundle, fetched) == fetched
+    assert not (fetched / "nested" / "__pycache__").exists()
+
+
 def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[500] ^= 1

@@ -14,6 +14,7 @@ from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import (
     ChampionLocked,
     DigestDenied,
+    EpochConflict,
     NothingServes,
     NothingToRollBackTo,
     ReasonMissing,
@@ -75,6 +76,7 @@ class Desk:
         target: int | None = None,
         run: str | None = None,
         registry: Registry | None = None,
+        only_since: int | None = None,
     ) -> Deployment:
         return rollback(
             self.deployments,
@@ -84,6 +86,7 @@ class Desk:
             actor="ann",
             reason="it answers backwards",
             run=run,
+            only_since=only_since,
         )
 
     def lose(self, bundle: Bundle, everywhere: bool = True) -> None:
@@ -251,6 +254,17 @@ def test_a_retried_rollback_does_not_go_back_twice(desk: Desk) -> None:
     record = desk.rollback(run="rollback-1")
     assert desk.rollback(run="rollback-1") == record
     assert desk.rollback(run="rollback-2").champion.version == 1
+
+
+def test_a_champion_that_came_in_between_is_not_taken_back(desk: Desk) -> None:
+    for number in (1, 2, 3):
+        desk.raise_champion(number)
+    with pytest.raises(EpochConflict, match="at epoch 3, not 2"):
+        desk.rollback(run="guard-of-version-2", only_since=2)
+    serving = desk.deployments.current(desk.model)
+    assert serving is not None
+    assert serving.champion.version == 3
+    assert desk.rollback(run="guard-of-version-3", only_since=3).champion.version == 2
 
 
 def test_it_works_with_the_registry_down(desk: Desk, dead: Registry) -> None:

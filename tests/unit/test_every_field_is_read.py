@@ -32,6 +32,9 @@ REACHED_BY = {
     "TrainSpec": {"train", "TrainSpec"},
     "EvaluateSpec": {"evaluate", "EvaluateSpec"},
     "RetrainSpec": {"retrain", "RetrainSpec"},
+    "ServingSpec": {"serving", "ServingSpec", "terms", "ServingTerms"},
+    "ShadowSpec": {"ShadowSpec", "RehearsalGates", "Contest"},
+    "GuardSpec": {"GuardSpec", "RehearsalGates", "Contest"},
     "ModelSpec": {"spec", "ModelSpec"},
     "Settings": {"settings", "Settings", "chosen", "self"},
 }

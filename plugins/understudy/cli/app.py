@@ -9,8 +9,11 @@ from understudy.cli import (
     declare,
     doctor,
     embedded,
+    follow,
+    gateway,
     ledger,
     lock,
+    predictions,
     retrain,
     rollback,
     schema,
@@ -32,13 +35,16 @@ app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("retrain")(retrain.retrain)
 app.command("rollback")(rollback.rollback)
+app.command("gateway")(gateway.gateway)
 app.command("ledger")(ledger.ledger)
 app.add_typer(data.app, name="data")
+app.add_typer(predictions.app, name="predictions")
 app.command("doctor")(doctor.doctor)
 app.command("check-operator")(conformance.check_operator)
 app.command("lock")(lock.lock)
 app.command("unlock")(lock.unlock)
 app.command("schema")(schema.schema)
+app.command("gateway-follower", hidden=True)(follow.follow)
 app.command("up", hidden=True)(embedded.up)
 app.command("down", hidden=True)(embedded.down)
 app.command("demo", hidden=True)(embedded.demo)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from understudy.contract.errors import UnderstudyError
-from understudy.contract.load import declared
+from understudy.contract.errors import SpecProblem, UnderstudyError, UnknownModel
+from understudy.contract.load import declared, load_model
 from understudy.settings import PROJECT, Settings, settings
 
 if TYPE_CHECKING:
+    from understudy.contract.serving import ServingTerms
     from understudy.hooks.connect import Hooks
 
 HOME = "UNDERSTUDY_HOME"
@@ -55,6 +56,17 @@ def hooks() -> "Hooks":
     from understudy.hooks.connect import Hooks
 
     return Hooks(deployment())
+
+
+def terms_if_declared(model: str) -> "ServingTerms | None":
+    """Say under which terms a model is served; None for a batch model, and where its declaration cannot tell."""
+    from understudy.hooks.serving_terms import terms_of
+
+    try:
+        spec = load_model(deployment().models_dir, model)
+    except (SpecProblem, UnknownModel):
+        return None
+    return terms_of(spec) if spec.serving else None
 
 
 def declared_models() -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from understudy.cli.engine_diagnosis import find_engine
 from understudy.cli.finding import Finding, Severity
+from understudy.cli.gateway_diagnosis import find_gateways
 from understudy.contract.errors import UnderstudyError
 from understudy.settings import Settings
 
@@ -25,6 +26,7 @@ def diagnose(settings: Settings) -> list[Finding]:
         _airflow,
         _registry,
         _ledger,
+        find_gateways,
         _declarations,
     ]
     return [finding for check in checks for finding in check(settings)]
@@ -91,7 +93,9 @@ def _airflow(settings: Settings) -> list[Finding]:
     if running:
         return [
             Finding(
-                about="airflow", severity=Severity.FINE, found=f"runs at {running.airflow}, MLflow at {running.mlflow}"
+                about="airflow",
+                severity=Severity.FINE,
+                found=f"runs at {running.airflow}, MLflow at {running.mlflow}, the gateway at {running.gateway}",
             )
         ]
     ports = Ports()

@@ -19,7 +19,7 @@ DEMO = "demo"
 
 
 def up(as_json: AsJson = False) -> None:
-    """Start the embedded Airflow and MLflow; do nothing where they run."""
+    """Start the embedded Airflow, MLflow and gateway; do nothing where they run."""
     from understudy.embedded import stack
     from understudy.embedded.layout import Layout
     from understudy.sample import file
@@ -105,6 +105,7 @@ def _running_page(console: "Console", running: "Running") -> None:
     console.print("Running already." if running.was_running else f"Ready after {running.seconds:.0f} s.")
     console.print(f"  Airflow  {running.airflow}  (user {running.user}, password {_password(running)})", markup=False)
     console.print(f"  MLflow   {running.mlflow}", markup=False)
+    console.print(f"  Gateway  {running.gateway}", markup=False)
     console.print(f"  state    {running.home}", markup=False)
     console.print("Stop it with: make down  (or: understudy down)")
 

@@ -52,13 +52,17 @@ def schema_document() -> Schema:
     }
     definitions = schema["$defs"]
     definitions["Gate"]["properties"]["metric"]["enum"] = list(METRICS)
-    kinds: list[type[Declared]] = Declared.__subclasses__()
-    for declared in kinds:
+    for declared in _kinds(Declared):
         _show_durations(declared, definitions.get(declared.__name__, schema if declared is ModelSpec else None))
     definitions["TrainSpec"]["properties"]["estimator"]["enum"] = sorted(
         {name for task in MlTask for name in estimators_for(task)}
     )
     return schema
+
+
+def _kinds(declared: type[Declared]) -> list[type[Declared]]:
+    """List all sections, those that extend another one included."""
+    return [kind for own in declared.__subclasses__() for kind in (own, *_kinds(own))]
 
 
 def _show_durations(declared: type[Declared], definition: Schema | None) -> None:

@@ -23,6 +23,7 @@ EXIT_CODES = {
     Outcome.DECLINED: 3,
     Outcome.DATA_REFUSED: 4,
     Outcome.PROMOTION_REFUSED: 3,
+    Outcome.ROLLED_BACK: 5,
 }
 STYLES = {Outcome.PROMOTED: "green", Outcome.DRY_RUN: "green", Outcome.BROKEN: "red"}
 DAG_WITHIN_S = 90.0

@@ -1,12 +1,24 @@
 """``understudy rollback``: back to what served before, without Airflow."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from understudy.cli.answer import AsJson, answer
-from understudy.cli.deployment import actor, hooks
+from understudy.cli.deployment import actor, hooks, terms_if_declared
 from understudy.cli.lock import checked_reason
+from understudy.contract.release import Deployment
+from understudy.contract.serving import Acknowledgement, Lagging
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class RolledBack(Deployment):
+    """The record that a rollback wrote, and which gateways serve it."""
+
+    acks: tuple[Acknowledgement, ...]
+    lagging: tuple[Lagging, ...]
 
 
 def rollback(
@@ -25,6 +37,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Take a model back to what served before, as a whole bundle; the version taken back is denied from then on."""
+    from understudy.hooks.gateway_errors import GatewayLagging
     from understudy.hooks.rollback import plan_rollback
     from understudy.hooks.rollback import rollback as roll_back
 
@@ -35,13 +48,38 @@ def rollback(
         answer(as_json, plan, lambda console: console.print(f"Dry run: {plan.sentence}", markup=False))
         return
     before = connected.deployments.current(model)
-    record = roll_back(connected.deployments, connected.registry, model, to, actor=actor(), reason=given, run=None)
+    late: GatewayLagging | None = None
+    try:
+        record = roll_back(
+            connected.deployments,
+            connected.registry,
+            model,
+            to,
+            actor=actor(),
+            reason=given,
+            run=None,
+            gateways=connected.gateways,
+            terms=terms_if_declared(model),
+        )
+        acks = connected.deployments.acknowledged(model, record.epoch) if connected.gateways else ()
+    except GatewayLagging as lagging:
+        written = connected.deployments.current(model)
+        if written is None:
+            raise
+        late, record, acks = lagging, written, lagging.acks
+    done = RolledBack(**record.model_dump(), acks=acks, lagging=late.lagging if late else ())
     taken_back = f" Version {before.champion.version} was taken back and is denied." if before else ""
-    answer(
-        as_json,
-        record,
-        lambda console: console.print(
-            f"Version {record.champion.version} of {model} is champion again (epoch {record.epoch}).{taken_back}",
-            markup=False,
-        ),
+    answer(as_json, done, lambda console: _page(console, done, taken_back))
+    if late is not None:
+        raise late
+
+
+def _page(console: "Console", done: RolledBack, taken_back: str) -> None:
+    console.print(
+        f"Version {done.champion.version} of {done.model} is champion again (epoch {done.epoch}).{taken_back}",
+        markup=False,
     )
+    for ack in done.acks:
+        console.print(f"  {ack.gateway}: acknowledged in {ack.flip_ms:.1f} ms", markup=False)
+    for late in done.lagging:
+        console.print(f"  {late.gateway}: lags ({late.problem.rstrip('.')})", markup=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from understudy.cli.answer import AsJson, answer
-from understudy.cli.deployment import declared_models, hooks
+from understudy.cli.deployment import declared_models, hooks, terms_if_declared
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnknownModel
 from understudy.contract.words import EntryKind, Outcome
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from understudy.hooks.connect import Hooks
+
+ASK_S = 3.0
 
 
 class LastRun(Fact):
@@ -38,6 +40,17 @@ class Served(Fact):
     data_version: str
 
 
+class Replica(Fact):
+    """What a gateway serves of a model."""
+
+    gateway: str
+    version: int | None
+    epoch: int | None
+    lag: int | None
+    """How many records it is behind; 0 where it serves the newest, None where it does not tell."""
+    problem: str | None = None
+
+
 class ModelStatus(Fact):
     """What there is to know about a model at a glance."""
 
@@ -50,6 +63,10 @@ class ModelStatus(Fact):
     locked: dict[int, str]
     denied: dict[int, str]
     history: tuple[Served, ...]
+    mirror: int | None = None
+    """The version that answers the same requests unseen."""
+    replicas: tuple[Replica, ...] = ()
+    """The gateways; asked for one model only."""
 
 
 def status(
@@ -68,21 +85,25 @@ def status(
     if model is not None and model not in known:
         raise UnknownModel(model, known, settings().models_dir)
     found = [_status_of(connected, name, name in declared) for name in known if model in (None, name)]
+    if model is not None:
+        found = [found[0].model_copy(update={"replicas": _replicas(connected, model)})]
     answer(as_json, found, lambda console: _table(console, found) if model is None else _page(console, found[0]))
 
 
 def _status_of(connected: "Hooks", model: str, is_declared: bool) -> ModelStatus:
+    from understudy.hooks.reigns import reigns
+
     deployments = connected.deployments
     history = tuple(
         Served(
-            version=s.deployment.champion.version,
-            since=s.at,
-            by=s.actor,
-            why=s.reason,
-            is_confirmed=s.is_confirmed,
-            data_version=s.deployment.champion.data_version,
+            version=reign.champion.version,
+            since=reign.at,
+            by=reign.actor,
+            why=reign.reason,
+            is_confirmed=reign.is_confirmed,
+            data_version=reign.champion.data_version,
         )
-        for s in deployments.history(model)
+        for reign in reigns(deployments.history(model))
     )
     current = deployments.current(model)
     concluded = connected.ledger.entries(model, [EntryKind.CONCLUDED], limit=1, newest_first=True)
@@ -105,6 +126,28 @@ def _status_of(connected: "Hooks", model: str, is_declared: bool) -> ModelStatus
         locked=deployments.locked(model),
         denied={denial.version: denial.reason for denial in deployments.denials(model) if denial.version is not None},
         history=history,
+        mirror=current.mirror.version if current and current.mirror else None,
+    )
+
+
+def _replicas(connected: "Hooks", model: str) -> tuple[Replica, ...]:
+    from understudy.contract.serving import Lagging
+
+    record = connected.deployments.current(model)
+    if connected.gateways is None or record is None or terms_if_declared(model) is None:
+        return ()
+    statuses = zip(connected.gateways.urls, connected.gateways.status(model, ASK_S), strict=True)
+    return tuple(
+        Replica(gateway=url, version=None, epoch=None, lag=None, problem=status.problem)
+        if isinstance(status, Lagging)
+        else Replica(
+            gateway=f"{status.gateway} ({url})",
+            version=status.version,
+            epoch=status.epoch,
+            lag=record.epoch - status.epoch,
+            problem=status.log_problem,
+        )
+        for url, status in statuses
     )
 
 
@@ -144,6 +187,8 @@ def _page(console: "Console", status: ModelStatus) -> None:
         )
         console.print(f"  by        {champion.by}: {champion.why}", markup=False)
         console.print(f"  confirmed {'yes' if champion.is_confirmed else 'not yet'}", markup=False)
+        if status.mirror is not None:
+            console.print(f"  mirror    version {status.mirror} answers the same requests unseen", markup=False)
         console.print(f"  data      {champion.data_version[:12]}", markup=False)
         console.print(
             f"  rollback  {f'to version {status.previous}' if status.previous else 'no other version to go back to'}",
@@ -152,6 +197,8 @@ def _page(console: "Console", status: ModelStatus) -> None:
     console.print(
         f"  last run  {f'{last.outcome} {_moment(last.at)}: {last.sentence}' if last else 'never'}", markup=False
     )
+    for replica in status.replicas:
+        console.print(f"  gateway   {_line(replica)}", markup=False)
     for version, reason in status.denied.items():
         console.print(f"  denied    version {version}: {reason}", markup=False)
     for served in reversed(status.history[:-1]):
@@ -159,6 +206,14 @@ def _page(console: "Console", status: ModelStatus) -> None:
             f"  before    version {served.version} from {_moment(served.since)} by {served.by}: {served.why}",
             markup=False,
         )
+
+
+def _line(replica: Replica) -> str:
+    if replica.version is None or replica.lag is None:
+        return f"{replica.gateway}: {replica.problem or 'serves nothing yet'}"
+    lag = f", {replica.lag} behind" if replica.lag else ""
+    problem = f"; {replica.problem}" if replica.problem else ""
+    return f"{replica.gateway}: version {replica.version}, epoch {replica.epoch}{lag}{problem}"
 
 
 def _moment(at: datetime) -> str:

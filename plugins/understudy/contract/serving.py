@@ -51,6 +51,23 @@ class Acknowledgement(Fact):
     """From the order's arrival to the first moment when all new answers are the new version's."""
 
 
+class Lagging(Fact):
+    """Say that a gateway does not serve what it should, and why."""
+
+    gateway: str
+    """Its base URL."""
+    problem: str
+    epoch: int | None = None
+    """What it serves instead, where that is known."""
+
+
+class Confirmation(Fact):
+    """Say which gateways serve a record and which do not."""
+
+    acks: tuple[Acknowledgement, ...]
+    lagging: tuple[Lagging, ...]
+
+
 class Problem(Fact):
     """Answer an admin request that was refused: one sentence with a way out."""
 

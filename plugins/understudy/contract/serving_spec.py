@@ -1,8 +1,11 @@
 """How a model is served, rehearsed on live traffic, and watched after its promotion."""
 
-from pydantic import Field
+from datetime import timedelta
 
-from understudy.contract.declared import Declared, Duration, parse_duration
+from pydantic import Field, model_validator
+
+from understudy.contract.declared import Declared, Duration, format_duration, parse_duration
+from understudy.contract.sequential import MIN_VALUES
 from understudy.contract.train_spec import Memory
 
 
@@ -53,6 +56,15 @@ class RehearsalGates(Declared):
     max_score_shift: float | None = Field(default=None, gt=0)
     """The highest population stability index between both versions' scores; not asked about when absent."""
 
+    def _refuse_too_few_blocks(self, name: str, length: timedelta) -> None:
+        """Refuse to wait for labels for a time in which they can never decide."""
+        if self.min_labels and length < MIN_VALUES * self.block:
+            block = format_duration(self.block)
+            raise ValueError(
+                f"{name} {format_duration(length)} holds fewer than {MIN_VALUES} blocks of {block}, so labels could "
+                "never decide; write a shorter block, a longer time, or leave min_labels out"
+            )
+
 
 class ShadowSpec(RehearsalGates):
     """Say what a challenger must show on live traffic before it is promoted."""
@@ -60,9 +72,19 @@ class ShadowSpec(RehearsalGates):
     deadline: Duration = Field(default_factory=lambda: parse_duration("7d"))
     """How long to wait for enough evidence; after that the challenger is declined as inconclusive."""
 
+    @model_validator(mode="after")
+    def _labels_can_decide(self) -> "ShadowSpec":
+        self._refuse_too_few_blocks("deadline", self.deadline)
+        return self
+
 
 class GuardSpec(RehearsalGates):
     """Say what a new champion must keep up, compared with the one before, until its probation ends."""
 
     probation: Duration = Field(default_factory=lambda: parse_duration("1d"))
     """How long a new champion is watched."""
+
+    @model_validator(mode="after")
+    def _labels_can_decide(self) -> "GuardSpec":
+        self._refuse_too_few_blocks("probation", self.probation)
+        return self

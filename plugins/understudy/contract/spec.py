@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from understudy.contract.cron import cron_problem
 from understudy.contract.data_spec import ChecksSpec, DataSpec
 from understudy.contract.declared import Declared, Duration, parse_duration, sha256_of
+from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.estimators import estimators_for
 from understudy.contract.gates import Gate
 from understudy.contract.metrics import METRICS
@@ -87,6 +88,13 @@ class ModelSpec(Declared):
     """In what all stages run."""
     stages: dict[StageName, RuntimeSpec] = Field(default_factory=dict)
     """In what single stages run, where it differs."""
+
+    @field_validator("model")
+    @classmethod
+    def _not_the_sandbox(cls, model: str) -> str:
+        if model == DRILL_MODEL:
+            raise ValueError(f"{model!r} is where the rollback drill ships its bad models; choose another name")
+        return model
 
     @field_validator("task", mode="before")
     @classmethod

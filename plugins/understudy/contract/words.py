@@ -90,6 +90,7 @@ class EntryKind(Word):
     DENIED = "denied"  # a digest that must not serve again
     REHEARSED = "rehearsed"  # what a challenger showed on live traffic
     GUARDED = "guarded"  # what a new champion showed in its probation
+    DRILLED = "drilled"  # how soon a bad model was found out and taken back in the sandbox
     LOCKED = "locked"
     UNLOCKED = "unlocked"
     REFUSED = "refused"

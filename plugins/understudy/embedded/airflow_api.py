@@ -94,12 +94,15 @@ class AirflowApi:
         body = {"logical_date": None, "conf": conf}
         return str(self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", f"start {dag_id}", body)["dag_run_id"])
 
-    def follow(self, dag_id: str, run_id: str, on_change: Callable[[list[TaskState]], None]) -> str:
-        """Watch a run until it ends and return its state."""
+    def follow(
+        self, dag_id: str, run_id: str, on_change: Callable[[list[TaskState]], None], *, until: str | None = None
+    ) -> str:
+        """Watch a run until it ends, or the task ``until`` does; return the run's state."""
         while True:
             state = str(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", "look at the run")["state"])
-            on_change(self.tasks(dag_id, run_id))
-            if state in ENDED:
+            tasks = self.tasks(dag_id, run_id)
+            on_change(tasks)
+            if state in ENDED or any(task.task == until and task.state in ENDED_TASK for task in tasks):
                 return state
             time.sleep(POLL_S)
 

@@ -13,6 +13,7 @@ from understudy.embedded.processes import Started, start
 from understudy.settings import Settings
 
 AIRFLOW = ("api-server", "scheduler", "dag-processor", "triggerer")
+COMPONENTS = ("mlflow", "gateway", *AIRFLOW)
 
 
 class DatabaseBroken(UnderstudyError):
@@ -40,6 +41,8 @@ def start_missing(
     """
     if "mlflow" not in there:
         yield _start_mlflow(settings, layout, ports, environment)
+    if "gateway" not in there:
+        yield _start_gateway(layout, ports, environment)
     _migrate(layout, environment, on_step)
     for name in (name for name in AIRFLOW if name not in there):
         yield start(name, [sys.executable, "-m", "airflow", name], environment, layout.log_of(name), layout.home)
@@ -64,6 +67,21 @@ def _start_mlflow(settings: Settings, layout: Layout, ports: Ports, environment:
         "--no-serve-artifacts",
     ]
     return start("mlflow", command, environment, layout.log_of("mlflow"), layout.home)
+
+
+def _start_gateway(layout: Layout, ports: Ports, environment: dict[str, str]) -> Started:
+    command = [
+        sys.executable,
+        "-m",
+        "understudy.cli",
+        "gateway",
+        # Like all of the stack it is reachable from this machine only; `understudy gateway` alone obeys the settings.
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(ports.gateway),
+    ]
+    return start("gateway", command, environment, layout.log_of("gateway"), layout.home)
 
 
 def _migrate(layout: Layout, environment: dict[str, str], on_step: Callable[[str], None]) -> None:

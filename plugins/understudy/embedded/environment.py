@@ -13,6 +13,7 @@ from understudy.embedded.ports import Ports
 
 PARALLELISM = 6  # LocalExecutor forks that many idle workers of 135 MB; four trials and a monitor fit in
 LOCAL_HOSTS = "127.0.0.1,localhost"
+GATEWAYS = "AIRFLOW__UNDERSTUDY__GATEWAYS"
 
 
 def write_config(layout: Layout, ports: Ports) -> None:
@@ -105,6 +106,16 @@ def process_environment(layout: Layout, base: Mapping[str, str]) -> dict[str, st
         # macOS kills a forked process that touches its frameworks, unless told not to.
         environment["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
     return environment
+
+
+def served_at(environment: Mapping[str, str], ports: Ports) -> dict[str, str]:
+    """Tell Airflow's tasks where the gateway is, unless the user names gateways of their own."""
+    return {**environment, GATEWAYS: environment.get(GATEWAYS) or gateway_url(ports)}
+
+
+def gateway_url(ports: Ports) -> str:
+    """Give the base URL of the stack's gateway."""
+    return f"http://127.0.0.1:{ports.gateway}"
 
 
 def _joined(first: str, rest: str | None, separator: str) -> str:

@@ -10,7 +10,7 @@ from understudy.embedded.ports import PURPOSES, Ports, answers
 from understudy.embedded.processes import Started, is_alive, listens
 
 AIRFLOW_PARTS = {"scheduler": "scheduler", "dag_processor": "dag-processor", "triggerer": "triggerer"}
-SERVERS = {"mlflow": "mlflow", "api-server": "airflow"}
+SERVERS = {"mlflow": "mlflow", "gateway": "gateway", "api-server": "airflow"}
 """Which component serves on the port of which purpose."""
 POLL_S = 0.5
 LAST_WORDS = 5
@@ -96,8 +96,8 @@ def serves(ports: Ports, process: Started) -> bool:
 
 def unhealthy(ports: Ports, since: datetime) -> list[str]:
     """List the components that do not answer, or whose last sign of life is older than ``since``."""
-    mlflow = _get(f"http://127.0.0.1:{ports.mlflow}/health")
-    missing = [] if mlflow is not None else ["mlflow"]
+    own = {"mlflow": ports.mlflow, "gateway": ports.gateway}
+    missing = [name for name, port in own.items() if _get(f"http://127.0.0.1:{port}/health") is None]
     health = _get(f"http://127.0.0.1:{ports.airflow}/api/v2/monitor/health")
     if not isinstance(health, dict):
         return [*missing, "api-server", *AIRFLOW_PARTS.values()]

@@ -47,6 +47,11 @@ class Layout(Fact):
         """What was started, and on which ports."""
         return self.home / "running.json"
 
+    @property
+    def gateway_address(self) -> Path:
+        """Where the gateway answers, for as long as it is meant to; the settings read it."""
+        return self.home / "gateway" / "address"
+
     def log_of(self, component: str) -> Path:
         """Where a component writes."""
         return self.logs / f"{component}.log"

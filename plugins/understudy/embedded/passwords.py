@@ -6,8 +6,11 @@ import os
 import secrets
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from understudy.contract.declared import Fact
 from understudy.embedded.layout import Layout
+from understudy.settings import Settings
 
 ADMIN = "admin"
 
@@ -37,6 +40,22 @@ def admin_password(layout: Layout) -> tuple[str, bool]:
     password = secrets.token_urlsafe(12)
     write_private(layout.passwords, json.dumps({ADMIN: password}) + "\n")
     return password, True
+
+
+def gateway_token(settings: Settings) -> SecretStr:
+    """Return the token of this machine's gateway; make it on first use."""
+    path = settings.gateway_dir / "token"
+    while (known := settings.gateway_secret) is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+        write_private(draft, secrets.token_urlsafe(32) + "\n")
+        try:
+            os.link(draft, path)  # unlike a rename, the first of two processes wins and the other one takes its token
+        except FileExistsError:
+            continue
+        finally:
+            draft.unlink()
+    return known
 
 
 def keys(layout: Layout) -> Keys:

@@ -22,6 +22,7 @@ class Ports(Fact):
 
     airflow: int = 8080
     mlflow: int = 5000
+    gateway: int = 8090
     worker_logs: int = 8793
     triggerer_logs: int = 8794
 
@@ -29,6 +30,7 @@ class Ports(Fact):
 PURPOSES = {
     "airflow": "Airflow",
     "mlflow": "MLflow",
+    "gateway": "the gateway",
     "worker_logs": "the logs of running tasks",
     "triggerer_logs": "the logs of waiting tasks",
 }

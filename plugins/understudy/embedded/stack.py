@@ -9,11 +9,11 @@ from datetime import datetime, timezone
 
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
-from understudy.embedded.components import AIRFLOW, start_missing
-from understudy.embedded.environment import process_environment, write_config
+from understudy.embedded.components import AIRFLOW, COMPONENTS, start_missing
+from understudy.embedded.environment import gateway_url, process_environment, served_at, write_config
 from understudy.embedded.health import PortTaken, serves, unhealthy, wait_until_healthy
 from understudy.embedded.layout import Layout
-from understudy.embedded.passwords import ADMIN, admin_password, write_private
+from understudy.embedded.passwords import ADMIN, admin_password, gateway_token, write_private
 from understudy.embedded.ports import Ports, choose, move
 from understudy.embedded.processes import Started, is_alive, stop
 from understudy.embedded.workspace import workspace_on_daemon
@@ -36,6 +36,7 @@ class Running(Fact):
     home: str
     airflow: str
     mlflow: str
+    gateway: str
     user: str
     password: str
     is_new_password: bool = False
@@ -68,7 +69,8 @@ def up(settings: Settings, layout: Layout, on_step: Callable[[str], None]) -> Ru
         if record:
             on_step("clearing away an earlier run")
             stop(record.processes)
-        ports, remarks = choose(Ports())
+            layout.gateway_address.unlink(missing_ok=True)
+        ports, remarks = choose(Ports(gateway=settings.gateway_port or Ports().gateway))
         ports, lost = _start(settings, layout, ports, on_step)
         remarks += lost
         return _describe(
@@ -80,13 +82,15 @@ def _start(settings: Settings, layout: Layout, ports: Ports, on_step: Callable[[
     """Start everything and wait; give what another program takes a port from a new one, and say so."""
     environment = process_environment(layout, os.environ)
     environment.setdefault("AIRFLOW__UNDERSTUDY__WORKSPACE_ON_DAEMON", workspace_on_daemon(settings))
+    gateway_token(settings)  # before anybody asks for it
     processes: list[Started] = []
     remarks: list[str] = []
     try:
         while True:
             write_config(layout, ports)
             there = {process.name for process in processes}
-            for started in start_missing(settings, layout, ports, environment, there=there, on_step=on_step):
+            told = served_at(environment, ports)
+            for started in start_missing(settings, layout, ports, told, there=there, on_step=on_step):
                 processes.append(started)
                 _write(layout, _Record(ports=ports, processes=tuple(processes)))
             try:
@@ -103,11 +107,12 @@ def _start(settings: Settings, layout: Layout, ports: Ports, on_step: Callable[[
                 ports, remark = move(ports, taken.purpose)
                 remarks.append(remark)
                 on_step(remark)
-                # The rest of Airflow has read where the API server is meant to be: it would ask the stranger.
-                ends = AIRFLOW if taken.name in AIRFLOW else (taken.name,)
+                # Airflow was told where its API server and the gateway are meant to be: it would ask the stranger.
+                ends = (taken.name,) if taken.name == "mlflow" else tuple({taken.name, *AIRFLOW})
                 stop([process for process in processes if process.name in ends])
                 processes = [process for process in processes if process.name not in ends]
             else:
+                write_private(layout.gateway_address, gateway_url(ports) + "\n")
                 return ports, remarks
     except BaseException:
         stop(processes)  # half a stack is of no use, and an interrupt means: not now
@@ -126,6 +131,7 @@ def down(layout: Layout) -> list[str]:
         if record is None:
             return []
         stopped = stop(record.processes)
+        layout.gateway_address.unlink(missing_ok=True)
         layout.running.unlink()
         return stopped
 
@@ -140,7 +146,7 @@ def running(layout: Layout) -> Running | None:
 
 def _works(record: _Record) -> bool:
     return (
-        len(record.processes) == len(AIRFLOW) + 1
+        len(record.processes) == len(COMPONENTS)
         and all(is_alive(process) and serves(record.ports, process) for process in record.processes)
         and not unhealthy(record.ports, datetime.fromtimestamp(0, tz=timezone.utc))
     )
@@ -160,6 +166,7 @@ def _describe(
         home=str(layout.home),
         airflow=f"http://localhost:{ports.airflow}",
         mlflow=f"http://localhost:{ports.mlflow}",
+        gateway=gateway_url(ports),
         user=ADMIN,
         password=password,
         was_running=was_running,

@@ -9,6 +9,7 @@ from understudy.settings import Settings, settings
 if TYPE_CHECKING:
     from understudy.hooks.data_versions import DataVersions
     from understudy.hooks.deployments import Deployments
+    from understudy.hooks.gateways import Gateways
     from understudy.hooks.ledger import Ledger
     from understudy.hooks.registry import Registry
 
@@ -39,6 +40,14 @@ class Hooks:
         from understudy.hooks.registry import Registry
 
         return Registry(self.settings.registry, self.settings.artifacts)
+
+    @cached_property
+    def gateways(self) -> "Gateways | None":
+        """All replicas of the gateway; None where nothing is served."""
+        from understudy.hooks.gateways import Gateways
+
+        urls = self.settings.gateway_urls
+        return Gateways(urls, self.settings.gateway_secret, self.settings.home / "bundles") if urls else None
 
     @cached_property
     def data_versions(self) -> "DataVersions":

@@ -3,12 +3,17 @@
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, Deployment, LedgerEntry
+from understudy.contract.serving import Acknowledgement, ServingTerms
 from understudy.contract.words import EntryKind
 from understudy.hooks.errors import ChampionLocked, DigestDenied, EpochConflict
 from understudy.hooks.ledger import Ledger, LedgerPen
 from understudy.hooks.ledger_schema import LEDGER
+
+_ACKS: TypeAdapter[tuple[Acknowledgement, ...]] = TypeAdapter(tuple[Acknowledgement, ...])
 
 
 class Served(Fact):
@@ -51,12 +56,16 @@ class Deployments:
         newest = self.ledger.entries(model, [EntryKind.DEPLOYED], limit=1, newest_first=True)
         return _deployment(newest[0]) if newest else None
 
+    def all_current(self) -> list[Deployment]:
+        """Return what serves of every model, in one query."""
+        return [_deployment(entry) for entry in self.ledger.newest(EntryKind.DEPLOYED)]
+
     def confirmed(self, model: str) -> Deployment | None:
         """Return the newest record that was confirmed."""
         return next((served.deployment for served in reversed(self.history(model)) if served.is_confirmed), None)
 
     def history(self, model: str) -> list[Served]:
-        """Return all records, oldest first."""
+        """Return all records, oldest first, those that only started or ended a mirror included."""
         entries = self.ledger.entries(model, [EntryKind.DEPLOYED, EntryKind.CONFIRMED])
         confirmed = {entry.facts["epoch"] for entry in entries if entry.kind is EntryKind.CONFIRMED}
         return [
@@ -73,6 +82,18 @@ class Deployments:
             for record in (_deployment(entry),)
         ]
 
+    def acknowledged(self, model: str, epoch: int) -> tuple[Acknowledgement, ...]:
+        """Return the acknowledgements by which a record was confirmed; none without gateways or confirmation."""
+        confirmed = self.ledger.entries(model, [EntryKind.CONFIRMED], newest_first=True)
+        facts = next((entry.facts for entry in confirmed if entry.facts["epoch"] == epoch), {})
+        return tuple(_ACKS.validate_python(facts.get("acks", ())))
+
+    def last_terms(self, model: str) -> ServingTerms | None:
+        """Return under which terms gateways served the model last, so that a broken declaration stops no rollback."""
+        confirmed = self.ledger.entries(model, [EntryKind.CONFIRMED], newest_first=True)
+        terms = next((entry.facts["terms"] for entry in confirmed if entry.facts.get("terms")), None)
+        return ServingTerms.model_validate(terms) if terms else None
+
     def deploy(
         self,
         deployment: Deployment,
@@ -86,7 +107,8 @@ class Deployments:
         """Write the record of epoch ``over_epoch + 1`` if ``over_epoch`` (0 for none) still is the newest.
 
         ``deny`` names the bundle whose digest is denied in the same transaction. Raise EpochConflict, ChampionLocked or
-        DigestDenied, having written nothing.
+        DigestDenied, having written nothing. A record that leaves the champion as it is may be written beside a locked
+        one.
         """
         model = deployment.model
         if deployment.epoch != over_epoch + 1:
@@ -96,12 +118,12 @@ class Deployments:
             found = _deployment(newest[0]) if newest else None
             if (found.epoch if found else 0) != over_epoch:
                 raise EpochConflict(model, over_epoch, found.epoch if found else 0)
-            _refuse(
-                deployment.champion,
-                found,
-                _locks(_read(pen, model, EntryKind.LOCKED, EntryKind.UNLOCKED)),
-                _denials(_read(pen, model, EntryKind.DENIED)),
-            )
+            denials = _denials(_read(pen, model, EntryKind.DENIED))
+            if deployment.change.moves_champion:
+                locks = _locks(_read(pen, model, EntryKind.LOCKED, EntryKind.UNLOCKED))
+                _refuse(deployment.champion, found, locks, denials)
+            elif deployment.mirror is not None:
+                _refuse(deployment.mirror, None, {}, denials)
             if deny is not None:
                 _deny(pen, model, deny.model_sha256, deny, actor=actor, reason=reason, run=run)
             return pen.append(
@@ -167,20 +189,6 @@ class Deployments:
     def locked(self, model: str) -> dict[int, str]:
         """Map locked versions to the reasons."""
         return _locks(self.ledger.entries(model, [EntryKind.LOCKED, EntryKind.UNLOCKED]))
-
-
-def fit_instead(champion: Bundle, history: list[Served], denied: dict[str, str]) -> list[Bundle]:
-    """List the bundles that could serve instead of ``champion``, the last one that served first.
-
-    Each served, was confirmed, is not denied, and differs in content: the same files under another version number
-    would bring the same harm.
-    """
-    fit: dict[int, Bundle] = {}
-    for served in reversed(history):
-        bundle = served.deployment.champion
-        if served.is_confirmed and bundle.model_sha256 not in denied and bundle.model_sha256 != champion.model_sha256:
-            fit.setdefault(bundle.version, bundle)
-    return list(fit.values())
 
 
 def _read(

@@ -47,7 +47,7 @@ class StaleBlessing(Refused):
         self.blessing, self.serving = blessing, serving
         model, version = blessing.challenger.model, blessing.challenger.version
         judged = f"version {blessing.champion_version} (epoch {blessing.champion_epoch})"
-        now = f"version {serving.champion.version} (epoch {serving.epoch})" if serving else "none"
+        now = f"version {serving.champion.version} (epoch {serving.champion_since})" if serving else "none"
         super().__init__(
             f"Version {version} of {model} was judged against "
             f"{judged if blessing.champion_epoch else 'no champion'}, but {now} serves now, so its "
@@ -114,6 +114,17 @@ class UnfitTarget(Refused):
         listing = ", ".join(map(str, self.fit)) or "none"
         super().__init__(
             f"Cannot roll back {model} to version {version}: {problem}. Versions to choose from: {listing}."
+        )
+
+
+class NothingToRehearse(Refused):
+    """A version cannot be rehearsed beside itself."""
+
+    def __init__(self, model: str, version: int) -> None:
+        self.model, self.version = model, version
+        super().__init__(
+            f"Version {version} of {model} is the champion already, so there is nothing to rehearse. "
+            f"Look at `understudy status {model}`."
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, insert, make_url, select
+from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, func, insert, make_url, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -155,6 +155,13 @@ class Ledger:
             if connection is None:
                 return []
             return LedgerPen(connection).entries(*conditions, newest_first=newest_first, limit=limit)
+
+    def newest(self, kind: EntryKind) -> list[LedgerEntry]:
+        """Read the newest entry of a kind of each model, in one query."""
+        table = schema.LEDGER.c
+        of_each = select(func.max(table.seq)).where(table.kind == kind.value).group_by(table.model)
+        with self._reading() as connection:
+            return LedgerPen(connection).entries(table.seq.in_(of_each)) if connection else []
 
     def verify(self) -> ChainCheck:
         """Check every entry and every link of the chain."""

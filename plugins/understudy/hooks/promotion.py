@@ -3,11 +3,15 @@
 import logging
 
 from understudy.contract.release import Blessing, Deployment
+from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Change, EntryKind
-from understudy.hooks.deployments import Deployments, fit_instead
+from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict, StaleBlessing, UnknownBlessing
+from understudy.hooks.fleet import confirm_verified, fleet_of
+from understudy.hooks.gateways import WAIT_S, Gateways
 from understudy.hooks.registry import Registry
-from understudy.hooks.repair import confirm_verified, keep_at_hand, reconcile, repair
+from understudy.hooks.reigns import fit_instead
+from understudy.hooks.repair import keep_at_hand, reconcile, repair
 
 log = logging.getLogger(__name__)
 
@@ -20,41 +24,77 @@ def promote(
     actor: str,
     reason: str,
     run: str | None = None,
+    gateways: Gateways | None = None,
+    terms: ServingTerms | None = None,
+    mirror: float | None = None,
+    within_s: float = WAIT_S,
 ) -> Deployment:
     """Make a blessed challenger the champion and return the record; do nothing more if it serves already.
 
-    The order is: repair what an earlier touch left behind, refuse, verify the artefact, write the record (the
-    intent), confirm it, let the aliases follow. A death in between is completed by the next touch. Raise
-    UnknownBlessing, StaleBlessing, DigestDenied, ChampionLocked, ArtefactMissing or ArtefactTampered, having changed
-    nothing; a registry that fails after the record was written is left to the next repair.
+    The order is: repair what an earlier touch left behind, refuse, verify the artefact, have every gateway prepare it,
+    write the record (the intent), have every gateway serve it, confirm it, probe it, let the aliases follow. A death in
+    between is completed by the next touch. Raise UnknownBlessing, StaleBlessing, DigestDenied, ChampionLocked,
+    ArtefactMissing, ArtefactTampered, or what :meth:`Gateways.prepare` raises, having changed nothing; a registry that
+    fails after the record was written is left to the next repair. Raise GatewayLagging where a gateway does not serve
+    the record within ``within_s`` seconds: the record stands, and the next call with the same blessing completes it.
+
+    :param gateways, terms: the replicas and the model's terms; without both, files that can be served are enough.
+    :param mirror: the share of requests that the previous champion goes on answering, unseen; none when absent.
     """
-    challenger = blessing.challenger
-    repair(deployments, registry, challenger.model)
+    challenger, fleet = blessing.challenger, fleet_of(gateways, terms)
     serving = deployments.current(challenger.model)
+    is_written = serving is not None and serving.champion == challenger
+    if not (is_written and fleet):
+        repair(deployments, registry, challenger.model, gateways, terms)
+        serving = deployments.current(challenger.model)
     if serving is not None and serving.champion == challenger:
-        return serving
-    _refuse_unless_blessed(deployments, blessing)
-    _refuse_if_stale(blessing, serving)
-    deployments.refuse(challenger)
-    registry.keep(challenger)
-    earlier = fit_instead(challenger, deployments.history(challenger.model), deployments.denied(challenger.model))
-    record = Deployment(
-        model=challenger.model,
-        epoch=blessing.champion_epoch + 1,
-        change=Change.PROMOTION,
-        champion=challenger,
-        previous=earlier[0] if earlier else None,
-        blessing=blessing,
-    )
-    try:
-        deployments.deploy(record, blessing.champion_epoch, actor, reason, run)
-    except EpochConflict as conflict:
-        raise StaleBlessing(blessing, deployments.current(challenger.model)) from conflict
-    log.info("%s: version %s is champion, epoch %s", record.model, challenger.version, record.epoch)
-    confirm_verified(deployments, record, actor)
+        if fleet is None:
+            return serving
+        record = serving
+    else:
+        _refuse_unless_blessed(deployments, blessing)
+        _refuse_if_stale(blessing, serving)
+        deployments.refuse(challenger)
+        registry.keep(challenger)
+        if fleet is not None:
+            fleet.prepare(challenger)
+        record = _written(deployments, blessing, mirror, actor=actor, reason=reason, run=run)
+    if fleet is None:
+        confirm_verified(deployments, record, actor)
+    else:
+        record = fleet.serve(deployments, record, actor, within_s)
     reconcile(deployments, registry, record.model)
     keep_at_hand(registry, record)
     return record
+
+
+def _written(
+    deployments: Deployments, blessing: Blessing, mirror: float | None, *, actor: str, reason: str, run: str | None
+) -> Deployment:
+    """Write the record over the newest one, as long as that has the champion of the blessing."""
+    challenger = blessing.challenger
+    while True:
+        serving = deployments.current(challenger.model)
+        _refuse_if_stale(blessing, serving)
+        epoch = serving.epoch if serving else 0
+        earlier = fit_instead(challenger, deployments.history(challenger.model), deployments.denied(challenger.model))
+        previous = earlier[0] if earlier else None
+        record = Deployment(
+            model=challenger.model,
+            epoch=epoch + 1,
+            change=Change.PROMOTION,
+            champion=challenger,
+            previous=previous,
+            blessing=blessing,
+            mirror=previous if mirror else None,
+            mirror_share=mirror if mirror and previous else 0.0,
+        )
+        try:
+            deployments.deploy(record, epoch, actor, reason, run)
+        except EpochConflict:
+            continue  # with another champion the blessing is stale, else only a rehearsal began or ended
+        log.info("%s: version %s is champion, epoch %s", record.model, challenger.version, record.epoch)
+        return record
 
 
 def _refuse_unless_blessed(deployments: Deployments, blessing: Blessing) -> None:
@@ -66,7 +106,8 @@ def _refuse_unless_blessed(deployments: Deployments, blessing: Blessing) -> None
 
 
 def _refuse_if_stale(blessing: Blessing, serving: Deployment | None) -> None:
-    epoch = serving.epoch if serving else 0
+    # Rehearsals write records too; what matters is since when the champion has been the one that was judged against.
+    since = serving.champion_since if serving else 0
     champion = serving.champion.version if serving else None
-    if (epoch, champion) != (blessing.champion_epoch, blessing.champion_version):
+    if (since, champion) != (blessing.champion_epoch, blessing.champion_version):
         raise StaleBlessing(blessing, serving)

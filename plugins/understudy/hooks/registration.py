@@ -66,7 +66,7 @@ def write_run(registry: RegistryClient, registration: Registration) -> tuple[str
     with registry.asking() as client:
         run = _run(client, experiment, registration)
         run_id = run.info.run_id
-        _log_numbers(client, run, registration.params, registration.metrics)
+        log_numbers(client, run, registration.params, registration.metrics)
         _log_trials(client, experiment, run_id, registration.trials)
         client.log_artifacts(run_id, str(registration.model_dir), registration.folder)
         log_files(client, run_id, registration.files)
@@ -115,12 +115,13 @@ def _run(client: "MlflowClient", experiment: str, registration: Registration) ->
     return known[0]
 
 
-def _log_numbers(
+def log_numbers(
     client: "MlflowClient",
     run: "Run",
     params: Mapping[str, Any],
     metrics: Mapping[str, float | None],
 ) -> None:
+    """Log what the run does not have yet; a number that is no number is left out."""
     from mlflow.entities import Metric, Param
 
     written = [
@@ -153,7 +154,7 @@ def _log_trials(client: "MlflowClient", experiment: str, parent: str, trials: Se
         )
         if run.info.status == "RUNNING":
             rows = {"rows_trained": trial.rows_trained, "rows_validated": trial.rows_validated}
-            _log_numbers(client, run, {**trial.params, **rows}, {trial.metric: trial.value})
+            log_numbers(client, run, {**trial.params, **rows}, {trial.metric: trial.value})
             client.set_terminated(run.info.run_id, "FAILED" if trial.value is None else "FINISHED")
 
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.reports import TrialReport
-from understudy.contract.words import Alias
-from understudy.hooks.bundle_files import MLFLOW_MARK, digest_of, forget_versions, put
+from understudy.contract.words import Alias, Change
+from understudy.hooks.bundle_files import MLFLOW_MARK, digest_of, forget_versions, put, remove_byte_code
 from understudy.hooks.errors import (
     ArtefactMissing,
     ArtefactTampered,
     RegistryRefused,
     UnknownVersion,
 )
-from understudy.hooks.registration import KEY, Registration, check_folder, log_files, write_run
+from understudy.hooks.registration import KEY, Registration, check_folder, log_files, log_numbers, write_run
 from understudy.hooks.registry_client import RegistryClient, is_missing, is_there_already
 
 BUNDLE_TAGS = ("model_sha256", "image_digest", "code_commit", "spec_sha256", "data_version", "run", "reference_data")
@@ -125,11 +125,16 @@ class Registry:
         return {alias: int(named[alias.value]) for alias in Alias if alias.value in named}
 
     def follow(self, deployment: Deployment) -> dict[Alias, int | None]:
-        """Set the aliases to what the record says; return those that had to be changed."""
+        """Set the aliases to what the record says; return those that had to be changed.
+
+        ``shadow`` names a challenger in rehearsal, never the previous champion in a new one's probation.
+        """
         found = self.aliases(deployment.model)
+        is_rehearsal = deployment.change is Change.MIRROR_STARTED and deployment.mirror != deployment.previous
         wanted: dict[Alias, int | None] = {
             Alias.CHAMPION: deployment.champion.version,
             Alias.PREVIOUS_CHAMPION: deployment.previous.version if deployment.previous else None,
+            Alias.SHADOW: deployment.mirror.version if deployment.mirror and is_rehearsal else None,
         }
         if found.get(Alias.CHALLENGER) == deployment.champion.version:
             wanted[Alias.CHALLENGER] = None
@@ -160,12 +165,19 @@ class Registry:
         with self._mlflow.asking() as client:
             log_files(client, str(run_id), files)
 
+    def measure(self, bundle: Bundle, metrics: Mapping[str, float]) -> None:
+        """Log further numbers to a version's run, each once."""
+        run_id = str(self._version(bundle.model, bundle.version).run_id)
+        with self._mlflow.asking() as client:
+            log_numbers(client, client.get_run(run_id), {}, metrics)
+
     def fetch(self, bundle: Bundle, destination: Path) -> Path:
         """Bring a version's files to ``destination``, verified; raise ArtefactMissing or ArtefactTampered.
 
         A verified copy that is already there is used without asking the registry.
         """
         if digest_of(destination) == bundle.model_sha256:
+            remove_byte_code(destination)
             return destination
         version = self._version(bundle.model, bundle.version)
         with self._mlflow.asking() as client:
@@ -177,6 +189,7 @@ class Registry:
         with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".fetch-") as scratch:
             folder = self._download(bundle, str(version.run_id), path, Path(scratch))
             (folder / MLFLOW_MARK).unlink(missing_ok=True)
+            remove_byte_code(folder)
             found = digest_of(folder)
             if found != bundle.model_sha256:
                 raise ArtefactTampered(bundle.model, bundle.version, bundle.model_sha256, found or "nothing")
@@ -200,8 +213,12 @@ class Registry:
 
     def forget_all_but(self, kept: Deployment) -> None:
         """Remove the local copies that no rollback needs; newer versions may be about to serve and stay."""
-        needed = {kept.previous.version} if kept.previous else set()
+        needed = {bundle.version for bundle in (kept.previous, kept.mirror) if bundle is not None}
         forget_versions(self._kept(kept.model), needed, below=kept.champion.version)
+
+    def forget_copies(self, model: str) -> None:
+        """Remove all local copies of a model's versions."""
+        shutil.rmtree(self._kept(model), ignore_errors=True)
 
     def _kept(self, model: str) -> Path:
         if self._bundles is None:

@@ -6,20 +6,27 @@ from pydantic import Field
 
 from understudy.contract.declared import Fact
 from understudy.contract.release import Deployment
+from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Alias
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import (
     ArtefactMissing,
     ArtefactTampered,
+    EpochConflict,
     RegistryRefused,
     RegistryUnavailable,
     UnknownVersion,
 )
+from understudy.hooks.fleet import Fleet, confirm_verified, fleet_of
+from understudy.hooks.gateway_errors import GatewayLagging
+from understudy.hooks.gateways import Gateways
 from understudy.hooks.registry import Registry
 
 log = logging.getLogger(__name__)
 
 LAGGING = (RegistryRefused, RegistryUnavailable, UnknownVersion)
+WAIT_S = 5.0
+"""How long a repair waits for a gateway: it comes before what somebody has asked for."""
 UNVERIFIABLE = (ArtefactMissing, ArtefactTampered, *LAGGING)
 
 
@@ -34,9 +41,18 @@ class Repair(Fact):
     """What could not be repaired, one sentence each."""
 
 
-def repair(deployments: Deployments, registry: Registry, model: str) -> Repair:
-    """Confirm the record if its artefact is intact, and let aliases and tags follow; never move the record itself."""
-    confirmed_now, unconfirmed = confirm_pending(deployments, registry, model)
+def repair(
+    deployments: Deployments,
+    registry: Registry,
+    model: str,
+    gateways: Gateways | None = None,
+    terms: ServingTerms | None = None,
+) -> Repair:
+    """Confirm the record if its artefact is intact, and let aliases and tags follow; never move the record itself.
+
+    The record of a model that gateways serve is confirmed only when all of them acknowledge it.
+    """
+    confirmed_now, unconfirmed = confirm_pending(deployments, registry, model, fleet_of(gateways, terms))
     changed, lagging = reconcile(deployments, registry, model)
     record = deployments.current(model)
     done = Repair(
@@ -51,7 +67,9 @@ def repair(deployments: Deployments, registry: Registry, model: str) -> Repair:
     return done
 
 
-def confirm_pending(deployments: Deployments, registry: Registry, model: str) -> tuple[bool, str | None]:
+def confirm_pending(
+    deployments: Deployments, registry: Registry, model: str, fleet: Fleet | None = None
+) -> tuple[bool, str | None]:
     """Confirm a record that has no confirmation; return whether that was done now, or why it is impossible."""
     history = deployments.history(model)
     if not history or history[-1].is_confirmed:
@@ -63,33 +81,29 @@ def confirm_pending(deployments: Deployments, registry: Registry, model: str) ->
         problem = f"epoch {record.epoch} stays unconfirmed: {unverifiable}"
         log.warning("%s: %s", model, problem)
         return False, problem
-    confirm_verified(deployments, record, "repair")
+    if fleet is None:
+        confirm_verified(deployments, record, "repair")
+        return True, None
+    try:
+        brought, confirmation = fleet.bring(deployments, record, "repair", WAIT_S)
+    except EpochConflict:
+        return False, None  # somebody moved on; the newer record is theirs to confirm
+    if confirmation.lagging:
+        late = GatewayLagging(model, brought.epoch, brought.champion.version, confirmation.lagging, confirmation.acks)
+        log.warning("%s: epoch %s stays unconfirmed: %s", model, brought.epoch, late)
+        return False, f"epoch {brought.epoch} stays unconfirmed: {late}"
     return True, None
 
 
-def confirm_verified(deployments: Deployments, record: Deployment, actor: str) -> None:
-    """Record that the champion's files, which the caller has verified, can be served."""
-    deployments.confirm(
-        record.model,
-        record.epoch,
-        actor,
-        {"version": record.champion.version, "model_sha256": record.champion.model_sha256},
-    )
-
-
 def keep_at_hand(registry: Registry, record: Deployment) -> None:
-    """Keep verified copies of champion and previous champion, so that a rollback needs no registry; drop older ones."""
+    """Keep verified copies of all that the record names, so that a rollback needs no registry; drop older ones."""
     registry.forget_all_but(record)
-    if record.previous is not None:
-        try:
-            registry.keep(record.previous)
-        except UNVERIFIABLE as unverifiable:
-            log.warning(
-                "%s: version %s, the target of a rollback, is not at hand: %s",
-                record.model,
-                record.previous.version,
-                unverifiable,
-            )
+    for bundle, what in ((record.previous, "the target of a rollback"), (record.mirror, "the mirror")):
+        if bundle is not None:
+            try:
+                registry.keep(bundle)
+            except UNVERIFIABLE as unverifiable:
+                log.warning("%s: version %s, %s, is not at hand: %s", record.model, bundle.version, what, unverifiable)
 
 
 def reconcile(deployments: Deployments, registry: Registry, model: str) -> tuple[dict[Alias, int | None], str | None]:

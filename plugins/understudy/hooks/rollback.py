@@ -3,21 +3,28 @@
 import logging
 
 from understudy.contract.declared import Fact
+from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Bundle, Deployment
+from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Change
-from understudy.hooks.deployments import Deployments, Served, fit_instead
+from understudy.hooks.deployments import Deployments, Served
 from understudy.hooks.errors import (
     ArtefactMissing,
     ArtefactTampered,
     ChampionLocked,
+    EpochConflict,
     NothingServes,
     NothingToRollBackTo,
     ReasonMissing,
     UnfitTarget,
     UnknownVersion,
 )
+from understudy.hooks.fleet import Fleet, confirm_verified, fleet_of
+from understudy.hooks.gateway_errors import GatewayLagging, GatewayRefused
+from understudy.hooks.gateways import WAIT_S, Gateways
 from understudy.hooks.registry import Registry
-from understudy.hooks.repair import UNVERIFIABLE, confirm_pending, confirm_verified, keep_at_hand, reconcile
+from understudy.hooks.reigns import fit_instead
+from understudy.hooks.repair import UNVERIFIABLE, confirm_pending, keep_at_hand, reconcile
 
 log = logging.getLogger(__name__)
 
@@ -62,32 +69,92 @@ def rollback(
     actor: str,
     reason: str,
     run: str | None = None,
+    only_since: int | None = None,
+    gateways: Gateways | None = None,
+    terms: ServingTerms | None = None,
+    within_s: float = WAIT_S,
 ) -> Deployment:
     """Make an earlier champion serve again and return the record; a retried run returns the record that it wrote.
 
     The champion's digest is denied in the same transaction that writes the record. With the registry down, this works
     from the local copy; aliases and tags follow later. Raise what :func:`plan_rollback` raises, ReasonMissing, or
-    EpochConflict where somebody else moved the record in between; in all these cases nothing was changed.
+    EpochConflict where somebody else moved the champion in between; in all these cases nothing was changed. Raise
+    GatewayLagging where a gateway does not serve the record within ``within_s`` seconds: the others do, and the record
+    stands.
+
+    :param only_since: take back no other champion than the one that began to serve at this epoch.
+    :param gateways, terms: the replicas and the model's terms, by default those under which it was served last.
     """
     if not 1 <= len(reason.strip()) <= REASON_LIMIT:
         raise ReasonMissing("rollback", len(reason.strip()), REASON_LIMIT)
-    # Aliases wait until the end: a registry that is down must not hold up the record.
-    confirm_pending(deployments, registry, model)
+    fleet = fleet_of(gateways, terms or deployments.last_terms(model)) if gateways else None
+    # Aliases wait until the end: a registry that is down must not hold up the record. Nor must a gateway that is.
+    if fleet is None:
+        confirm_pending(deployments, registry, model)
     # One reading for both questions: were a second attempt of the same run faster in between, the epoch would tell.
     history = deployments.history(model)
-    record = _written_by(history, run)
-    if record is None:
-        plan = _plan(deployments, registry, history, model, target)
-        record = Deployment(
-            model=model, epoch=plan.epoch, change=Change.ROLLBACK, champion=plan.target, previous=plan.previous
-        )
-        deployments.deploy(record, plan.epoch - 1, actor, reason.strip(), run, deny=plan.champion)
-        log.info("%s, epoch %s", plan.sentence, record.epoch)
-        confirm_verified(deployments, record, actor)
+    mine = _written_by(history, run)
+    if mine is None and only_since is not None and history and history[-1].deployment.champion_since != only_since:
+        raise EpochConflict(model, only_since, history[-1].deployment.champion_since)
+    record = mine or _written(
+        deployments, registry, history, model, target, fleet=fleet, actor=actor, reason=reason.strip(), run=run
+    )
+    is_in_force = mine is None or history[-1].deployment.champion_since == mine.champion_since
+    if fleet is None:
+        if mine is None:
+            confirm_verified(deployments, record, actor)
+    elif is_in_force:
+        try:
+            record = fleet.serve(deployments, record, actor, within_s)
+        except GatewayLagging:
+            reconcile(deployments, registry, model)
+            raise
     _, lagging = reconcile(deployments, registry, model)
     if lagging is None:
         keep_at_hand(registry, record)
     return record
+
+
+def _written(
+    deployments: Deployments,
+    registry: Registry,
+    history: list[Served],
+    model: str,
+    target: int | None,
+    *,
+    fleet: Fleet | None,
+    actor: str,
+    reason: str,
+    run: str | None,
+) -> Deployment:
+    """Write the record over the newest one, as long as that has the champion that is to be taken back."""
+    while True:
+        plan = _plan(deployments, registry, history, model, target)
+        head = history[-1].deployment
+        if fleet is not None and plan.target not in {head.previous, head.mirror}:
+            _warm_up(fleet, plan.target)
+        record = Deployment(
+            model=model, epoch=plan.epoch, change=Change.ROLLBACK, champion=plan.target, previous=plan.previous
+        )
+        try:
+            deployments.deploy(record, plan.epoch - 1, actor, reason, run, deny=plan.champion)
+        except EpochConflict:
+            history = deployments.history(model)
+            if history[-1].deployment.champion_since != head.champion_since:
+                raise
+            continue  # only a rehearsal began or ended
+        log.info("%s, epoch %s", plan.sentence, record.epoch)
+        return record
+
+
+def _warm_up(fleet: Fleet, target: Bundle) -> None:
+    """Have a version that is not kept warm loaded before anything is written: one that cannot be is no way back."""
+    try:
+        fleet.prepare(target, WAIT_S)
+    except GatewayRefused:
+        raise
+    except UnderstudyError as absent:
+        log.warning("%s: version %s could not be prepared everywhere: %s", target.model, target.version, absent)
 
 
 def _plan(

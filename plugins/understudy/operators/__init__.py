@@ -3,8 +3,10 @@
 from understudy.operators.conclude import ConcludeOperator
 from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.evaluate import EvaluateVsChampionOperator
+from understudy.operators.guard import GuardOperator
 from understudy.operators.promote import PromoteOperator
 from understudy.operators.rollback import RollbackOperator
+from understudy.operators.shadow import ShadowDeployOperator
 from understudy.operators.snapshot import SnapshotDataOperator
 from understudy.operators.stage import StageOperator
 from understudy.operators.train import TrainOperator
@@ -15,8 +17,10 @@ __all__ = [
     "ConcludeOperator",
     "DataSanityCheckOperator",
     "EvaluateVsChampionOperator",
+    "GuardOperator",
     "PromoteOperator",
     "RollbackOperator",
+    "ShadowDeployOperator",
     "SnapshotDataOperator",
     "StageOperator",
     "TrainOperator",

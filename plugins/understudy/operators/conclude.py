@@ -4,21 +4,25 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, TriggerRule
 
+from understudy.contract.errors import UnderstudyError
 from understudy.contract.words import EntryKind, Outcome
-from understudy.hooks.connect import connect
+from understudy.hooks.connect import Hooks, connect
+from understudy.hooks.mirroring import end_mirror
 from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.decisions import PROBLEM_KEY, REFUSAL_KEY, actor_of, param
 from understudy.operators.errors import RunEndedBadly
-from understudy.operators.handover import Concluded, Deployed, Evaluated
+from understudy.operators.guard import GuardOperator
+from understudy.operators.handover import Concluded, Deployed, Evaluated, Guarded, Rehearsed
 from understudy.operators.promote import PromoteOperator
 from understudy.operators.run_context import run_folder
+from understudy.operators.shadow import ShadowDeployOperator
 from understudy.operators.snapshot import SnapshotDataOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
 ABOUT_DATA = (SnapshotDataOperator, DataSanityCheckOperator)
-BAD_ENDS = {Outcome.DATA_REFUSED, Outcome.PROMOTION_REFUSED, Outcome.BROKEN}
+BAD_ENDS = {Outcome.DATA_REFUSED, Outcome.PROMOTION_REFUSED, Outcome.ROLLED_BACK, Outcome.BROKEN}
 UNKNOWN = "a task broke before the challenger was judged; read the log of the failed task"
 
 
@@ -30,9 +34,11 @@ class ConcludeOperator(BaseOperator):
     :param model: the declared model.
     :param evaluated: what :class:`EvaluateVsChampionOperator` returned. (templated)
     :param deployed: what :class:`PromoteOperator` returned. (templated)
+    :param rehearsed: what :class:`ShadowDeployOperator` returned, where there is one. (templated)
+    :param guarded: what :class:`GuardOperator` returned, where there is one. (templated)
     """
 
-    template_fields = ("evaluated", "deployed")
+    template_fields = ("evaluated", "deployed", "rehearsed", "guarded")
     ui_color = "#f4f0e1"
 
     def __init__(
@@ -41,18 +47,23 @@ class ConcludeOperator(BaseOperator):
         model: str,
         evaluated: "XComArg | dict[str, Any] | None",
         deployed: "XComArg | dict[str, Any] | None",
+        rehearsed: "XComArg | dict[str, Any] | None" = None,
+        guarded: "XComArg | dict[str, Any] | None" = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(trigger_rule=TriggerRule.ALL_DONE, **kwargs)
         self.model = model
         self.evaluated = evaluated
         self.deployed = deployed
+        self.rehearsed = rehearsed
+        self.guarded = guarded
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Tell the ends apart and record which one it was."""
         outcome, sentence = self._outcome(context)
         evaluated = Evaluated.model_validate(self.evaluated) if self.evaluated else None
         hooks = connect()
+        self._end_mirror(hooks, context)
         current = hooks.deployments.current(self.model)
         concluded = Concluded(
             outcome=outcome,
@@ -78,9 +89,28 @@ class ConcludeOperator(BaseOperator):
             raise RunEndedBadly(f"{outcome.upper()}: {sentence}")
         return facts
 
+    def _end_mirror(self, hooks: Hooks, context: "Context") -> None:
+        """End a mirror that a broken task of this run has left; nobody watches it any more."""
+        current = hooks.deployments.current(self.model)
+        if current is None or current.mirror is None:
+            return
+        try:
+            end_mirror(
+                hooks.deployments,
+                hooks.registry,
+                hooks.gateways,
+                None,
+                self.model,
+                actor=actor_of(context),
+                reason="the run that watched it is over",
+                run=run_folder(context, self.model).run,
+            )
+        except UnderstudyError as problem:
+            self.log.warning("the mirror of %s is left to housekeeping: %s", self.model, problem)
+
     def _outcome(self, context: "Context") -> tuple[Outcome, str]:
         if self.deployed:
-            return Outcome.PROMOTED, Deployed.model_validate(self.deployed).sentence
+            return self._end_of_promotion(Deployed.model_validate(self.deployed), context)
         if self.evaluated:
             return self._end_of(Evaluated.model_validate(self.evaluated), context)
         for task in self._upstream():
@@ -108,10 +138,39 @@ class ConcludeOperator(BaseOperator):
     def _end_of(self, evaluated: Evaluated, context: "Context") -> tuple[Outcome, str]:
         version, judgement = f"version {evaluated.bundle.version}", evaluated.judgement
         if evaluated.is_blessed:
-            told = [self._told(context, task) for task in self._upstream() if isinstance(task, PromoteOperator)]
-            refusal, problem = told[0] if told else (None, None)
-            broken = f"{version} is blessed, but its promotion broke ({problem or 'read its log'}); clear that task"
-            return (Outcome.PROMOTION_REFUSED, refusal) if refusal else (Outcome.BROKEN, broken)
+            return self._end_of_blessed(version, context)
         if param(context, "dry_run"):
             return Outcome.DRY_RUN, f"dry run: {version} was judged {judgement.verdict}: {judgement.sentence}"
         return Outcome.DECLINED, f"{version} was declined ({judgement.verdict}): {judgement.sentence}"
+
+    def _end_of_blessed(self, version: str, context: "Context") -> tuple[Outcome, str]:
+        rehearsed = Rehearsed.model_validate(self.rehearsed) if self.rehearsed else None
+        if rehearsed is not None and not rehearsed.is_passed:
+            return Outcome.DECLINED, f"{version} was declined ({rehearsed.judgement.verdict}): {rehearsed.sentence}"
+        kinds = ((ShadowDeployOperator, "rehearsal"), (PromoteOperator, "promotion"))
+        for kind, what in kinds if rehearsed is None else kinds[1:]:
+            refusal, problem = self._told_by(context, kind)
+            if refusal:
+                return Outcome.PROMOTION_REFUSED, refusal
+            if problem or kind is PromoteOperator:
+                return (
+                    Outcome.BROKEN,
+                    f"{version} is blessed, but its {what} broke ({problem or 'read its log'}); clear that task",
+                )
+        return Outcome.BROKEN, UNKNOWN
+
+    def _end_of_promotion(self, deployed: Deployed, context: "Context") -> tuple[Outcome, str]:
+        guarded = Guarded.model_validate(self.guarded) if self.guarded else None
+        if guarded is not None:
+            if guarded.rolled_back_to is not None:
+                return Outcome.ROLLED_BACK, guarded.sentence
+            return Outcome.PROMOTED, f"{deployed.sentence}; {guarded.sentence}"
+        if not any(isinstance(task, GuardOperator) for task in self._upstream()):
+            return Outcome.PROMOTED, deployed.sentence
+        refusal, problem = self._told_by(context, GuardOperator)
+        why = refusal or problem or "read its log"
+        return Outcome.BROKEN, f"{deployed.sentence}, but its probation broke ({why}); look at what serves"
+
+    def _told_by(self, context: "Context", kind: type[BaseOperator]) -> tuple[str | None, str | None]:
+        told = [self._told(context, task) for task in self._upstream() if isinstance(task, kind)]
+        return told[0] if told else (None, None)

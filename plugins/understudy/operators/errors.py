@@ -38,3 +38,27 @@ class RunEndedBadly(UnderstudyError, AirflowFailException):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
+
+
+class GatewaysMissing(UnderstudyError, AirflowFailException):
+    """A model is declared as served, and no gateway is known."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"{model!r} is declared as served, but no gateway is known here. Set AIRFLOW__UNDERSTUDY__GATEWAYS to the "
+            "gateways' addresses, or remove serving, shadow and guard from its model.yaml."
+        )
+
+
+class RehearsalDeclined(UnderstudyError, AirflowSkipException):
+    """A challenger did not show on live traffic what it had to."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+
+
+class ProbationBreached(UnderstudyError, AirflowFailException):
+    """A new champion did worse than the one before and was taken back."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)

@@ -113,7 +113,7 @@ class EvaluateVsChampionOperator(StageOperator):
         return Evaluated(
             bundle=bundle,
             champion_version=champion.champion.version if champion else None,
-            champion_epoch=champion.epoch if champion else 0,
+            champion_epoch=champion.champion_since if champion else 0,
             judgement=judgement,
             is_blessed=is_blessed,
         ).model_dump(mode="json")
@@ -122,7 +122,7 @@ class EvaluateVsChampionOperator(StageOperator):
         blessing = Blessing(
             challenger=bundle,
             champion_version=champion.champion.version if champion else None,
-            champion_epoch=champion.epoch if champion else 0,
+            champion_epoch=champion.champion_since if champion else 0,
             judgement_sha256=judgement.digest(),
             rubber_stamped=judgement.rubber_stamped,
         )

@@ -8,7 +8,7 @@ from understudy.contract.declared import Fact
 from understudy.contract.judgement import Judgement
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.stage import Artefact
-from understudy.contract.words import Change, Outcome
+from understudy.contract.words import Change, Outcome, Verdict
 
 
 class Snapshot(Fact):
@@ -79,6 +79,30 @@ class Deployed(Fact):
             epoch=record.epoch,
             sentence=sentence,
         )
+
+
+class Rehearsed(Fact):
+    """What a challenger showed on live traffic, or why there was nothing to show."""
+
+    version: int
+    champion_version: int | None
+    judgement: Judgement
+    """Rubber-stamped where there was no champion to rehearse against, or no rehearsal was declared."""
+    sentence: str
+
+    @property
+    def is_passed(self) -> bool:
+        """Tell whether it may be promoted."""
+        return self.judgement.verdict is Verdict.PASSED
+
+
+class Guarded(Fact):
+    """What a new champion showed in its probation, and whether it was taken back."""
+
+    version: int
+    judgement: Judgement
+    rolled_back_to: int | None = None
+    sentence: str
 
 
 class Concluded(Fact):

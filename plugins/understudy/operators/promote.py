@@ -5,16 +5,20 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from understudy.contract.load import load_model
 from understudy.contract.release import Blessing
+from understudy.contract.spec import ModelSpec
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 from understudy.hooks.errors import Refused
 from understudy.hooks.promotion import promote
 from understudy.operators.decisions import REFUSAL_KEY, actor_of, reason_of
 from understudy.operators.errors import PromotionRefused
-from understudy.operators.handover import Deployed, Evaluated
+from understudy.operators.handover import Deployed, Evaluated, Rehearsed
 from understudy.operators.problem import telling
 from understudy.operators.run_context import run_folder
+from understudy.operators.served import served_by
+from understudy.settings import settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -27,15 +31,24 @@ class PromoteOperator(BaseOperator):
 
     :param model: the declared model.
     :param evaluated: what :class:`EvaluateVsChampionOperator` returned. (templated)
+    :param rehearsed: what :class:`ShadowDeployOperator` returned; needed where ``shadow`` is declared. (templated)
     """
 
-    template_fields = ("evaluated",)
+    template_fields = ("evaluated", "rehearsed")
     ui_color = "#e3f4e1"
 
-    def __init__(self, *, model: str, evaluated: "XComArg | dict[str, Any]", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        model: str,
+        evaluated: "XComArg | dict[str, Any]",
+        rehearsed: "XComArg | dict[str, Any] | None" = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.model = model
         self.evaluated = evaluated
+        self.rehearsed = rehearsed
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Promote once, however often it is run."""
@@ -48,8 +61,11 @@ class PromoteOperator(BaseOperator):
             raise AirflowSkipException(
                 f"version {evaluated.bundle.version} is not blessed: {evaluated.judgement.sentence}"
             )
+        folder = run_folder(context, self.model)
+        run, spec = folder.run, folder.freeze_spec(load_model(settings().models_dir, self.model))
         hooks = connect()
-        run = run_folder(context, self.model).run
+        self._refuse_unless_rehearsed(context, evaluated, spec)
+        served = served_by(hooks, spec)
         blessing = Blessing(
             challenger=evaluated.bundle,
             champion_version=evaluated.champion_version,
@@ -59,20 +75,41 @@ class PromoteOperator(BaseOperator):
         )
         try:
             record = promote(
-                hooks.deployments, hooks.registry, blessing, actor=actor_of(context), reason=reason_of(context), run=run
+                hooks.deployments,
+                hooks.registry,
+                blessing,
+                actor=actor_of(context),
+                reason=reason_of(context),
+                run=run,
+                gateways=served.gateways if served else None,
+                terms=served.terms if served else None,
+                mirror=spec.guard.share if served and spec.guard else None,
             )
         except Refused as refused:
-            hooks.ledger.append_once(
-                f"{self.model}/{run}/promotion_refused/{evaluated.bundle.version}",
-                self.model,
-                EntryKind.REFUSED,
-                actor_of(context),
-                str(refused),
-                run,
-                {"version": evaluated.bundle.version},
-            )
-            context["ti"].xcom_push(key=REFUSAL_KEY, value=str(refused))
-            raise PromotionRefused(self.model, evaluated.bundle.version, str(refused)) from refused
+            raise self._refusal(context, evaluated.bundle.version, str(refused)) from refused
         sentence = f"version {record.champion.version} of {self.model} is champion, epoch {record.epoch}"
         self.log.info("%s", sentence)
         return Deployed.by(record, sentence).model_dump(mode="json")
+
+    def _refuse_unless_rehearsed(self, context: "Context", evaluated: Evaluated, spec: ModelSpec) -> None:
+        """Refuse what did not pass the rehearsal that its declaration asks for, however this task came to run."""
+        if spec.shadow is None:
+            return
+        rehearsed = Rehearsed.model_validate(self.rehearsed) if self.rehearsed else None
+        if rehearsed is None or not rehearsed.is_passed or rehearsed.version != evaluated.bundle.version:
+            told = rehearsed.sentence if rehearsed else "there is no rehearsal of it in this run"
+            raise self._refusal(context, evaluated.bundle.version, f"model.yaml asks for a rehearsal, and {told}.")
+
+    def _refusal(self, context: "Context", version: int, why: str) -> PromotionRefused:
+        run = run_folder(context, self.model).run
+        connect().ledger.append_once(
+            f"{self.model}/{run}/promotion_refused/{version}",
+            self.model,
+            EntryKind.REFUSED,
+            actor_of(context),
+            why,
+            run,
+            {"version": version},
+        )
+        context["ti"].xcom_push(key=REFUSAL_KEY, value=why)
+        return PromotionRefused(self.model, version, why)

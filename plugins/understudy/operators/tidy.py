@@ -1,4 +1,4 @@
-"""Remove what runs leave behind: stages that nobody waits for, and old run folders."""
+"""Remove what runs leave behind: stages and mirrors that nobody waits for, and old run folders."""
 
 import shutil
 from collections.abc import Mapping
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from understudy.hooks.connect import connect
 from understudy.operators.engine_connection import engine_of
 from understudy.operators.housekeeping import reap
+from understudy.operators.mirrors import end_orphaned_mirrors
 from understudy.operators.run_context import as_of
 from understudy.runners.choose import choose_runner
 from understudy.runners.errors import RunnerError
@@ -25,7 +27,7 @@ OVER = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
 
 class TidyOperator(BaseOperator):
-    """Reap orphaned stages and delete run folders older than ``[understudy] keep_runs``.
+    """Reap orphaned stages, end orphaned mirrors, and delete run folders older than ``[understudy] keep_runs``.
 
     Models, reports, data versions and the ledger live elsewhere and are never touched.
     """
@@ -46,10 +48,18 @@ class TidyOperator(BaseOperator):
             # No such task instance: its run or DAG was deleted, so nobody can come back to it.
             return key in states.get(labels["run_id"], {}) and states[labels["run_id"]][key] not in OVER
 
+        def is_running(dag_id: str, run_id: str) -> bool:
+            states = ti.get_task_states(dag_id=dag_id, run_ids=[run_id])
+            return any(state not in OVER for state in states.get(run_id, {}).values())
+
         reaped = [name for runner in runners_of(chosen) for name in reap(runner, is_alive)]
         removed = remove_old_runs(chosen.workspace_dir, as_of(context), chosen.keep_runs)
+        ended, left = end_orphaned_mirrors(connect(), as_of(context), is_running)
         self.log.info("removed %s orphaned stages and %s old run folders", len(reaped), len(removed))
-        return {"stages": reaped, "runs": removed}
+        self.log.info("ended %s mirrors that nobody watched", len(ended))
+        for problem in left:
+            self.log.warning("%s", problem)
+        return {"stages": reaped, "runs": removed, "mirrors": ended}
 
 
 def runners_of(chosen: Settings) -> list[Runner]:

@@ -7,6 +7,8 @@ will then be higher than now. The label of an hour is therefore known ``AHEAD_H`
 On ``SHIFT`` the market changes: the border opens to a windy neighbour and the sun is paid less for, so that what was
 learned before loses much of its worth. In the week from ``POISON_START`` a broken feed delivers the price in cents,
 loses forecasts and writes nonsense where the border's state belongs.
+
+The demo's live traffic knows a second turning point: from ``BACK`` on its market is the old one again.
 """
 
 from datetime import datetime, timezone
@@ -25,6 +27,7 @@ END = datetime(2031, 1, 1, tzinfo=timezone.utc)  # long after today: a run sees 
 SHIFT = datetime(2024, 2, 1, tzinfo=timezone.utc)
 POISON_START = datetime(2025, 4, 7, tzinfo=timezone.utc)
 POISON_END = datetime(2025, 4, 14, tzinfo=timezone.utc)
+BACK = datetime(2025, 6, 1, tzinfo=timezone.utc)
 COLUMNS = (
     "timestamp",
     "price",
@@ -42,8 +45,11 @@ COLUMNS = (
 BORDERS = ("closed", "import", "export")
 
 
-def simulate() -> dict[str, list[Any]]:
-    """Return the columns of the sample, hour by hour; the same on every machine."""
+def simulate(back: datetime | None = None) -> dict[str, list[Any]]:
+    """Return the columns of the sample, hour by hour; the same on every machine.
+
+    :param back: from when on the market is again as it was before ``SHIFT``; never when absent.
+    """
     import numpy as np
 
     rng = np.random.default_rng(SEED)
@@ -52,6 +58,8 @@ def simulate() -> dict[str, list[Any]]:
     hour, weekday = (clock + START.hour) % 24, (clock // 24 + START.weekday()) % 7
     year = 2 * np.pi * ((clock + _hours_into_year(START)) / 8766)
     is_new = clock >= _hours_after_start(SHIFT)
+    if back is not None:
+        is_new &= clock < _hours_after_start(back)
 
     temperature = (
         11 - 10 * np.cos(year) + 3 * np.sin(2 * np.pi * (hour - 9) / 24) + _drifting(rng, 0.98, 0.5, len(clock))

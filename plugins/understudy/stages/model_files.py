@@ -4,6 +4,7 @@ import logging
 import os
 import platform
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -102,8 +103,6 @@ def _quiet_mlflow() -> Any:
 @contextmanager
 def _pickled_by_value(code: Path | None) -> Iterator[None]:
     """Let cloudpickle store the team's own modules whole: where the model is loaded, they have other names or none."""
-    import sys
-
     import cloudpickle
 
     own = [
@@ -178,8 +177,20 @@ def load_model(path: Path, *, allow_pickle: bool = False) -> Scorer:
         raise ModelUnreadable(path, f"{FACTS} is missing or no such record") from broken
     if facts.storage == "cloudpickle" and not allow_pickle:
         raise PickleRefused(path)
+    _without_byte_code(path)
     prepare = load_function(path / CODE, facts.prepare) if facts.prepare else None
     return Scorer(facts, _read_pickle(path) if facts.storage == "cloudpickle" else _read_skops(path), prepare)
+
+
+def _without_byte_code(path: Path) -> None:
+    """Remove byte code beside the model's own code: no digest covers it, and Python would run it instead."""
+    if sys.pycache_prefix is not None:
+        return  # Python looks for it elsewhere
+    sys.dont_write_bytecode = True
+    for cache in (path / CODE).rglob("__pycache__"):
+        shutil.rmtree(cache, ignore_errors=True)
+        if cache.exists():
+            raise ModelUnreadable(path, f"{cache.relative_to(path)} holds byte code that nobody has verified; remove it")
 
 
 def _read_skops(path: Path) -> Any:
@@ -195,8 +206,6 @@ def _read_skops(path: Path) -> Any:
 
 
 def _read_pickle(path: Path) -> Any:
-    import sys
-
     import cloudpickle
 
     sys.path.insert(0, str(path / CODE))  # modules that trainer.py itself imports

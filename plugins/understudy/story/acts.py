@@ -1,28 +1,36 @@
-"""The five acts: what is done in each, and what must then be true."""
+"""The acts: what is done in each, which live requests come meanwhile, and what must then be true."""
 
 from datetime import datetime, timezone
 
 from understudy.contract.declared import Fact
 from understudy.contract.words import Outcome, Word
-from understudy.sample.powerprice import POISON_END, SHIFT
+from understudy.sample.powerprice import BACK, POISON_END, POISON_START, SHIFT
 
 MODEL = "powerprice"
 BEFORE_THE_SHIFT = datetime(2024, 1, 1, tzinfo=timezone.utc)
+THREE_WEEKS_LATER = datetime(2024, 1, 22, tzinfo=timezone.utc)
 A_YEAR_AFTER = datetime(2025, 2, 1, tzinfo=timezone.utc)
-LAST_GOOD_WEEK = datetime(2025, 3, 31, tzinfo=timezone.utc)
 AFTER_THE_BAD_BATCH = POISON_END
 SHORT_CUT: dict[str, object] = {"estimator": "decision_tree", "params": {"max_depth": 2}}
-assert BEFORE_THE_SHIFT < SHIFT < A_YEAR_AFTER < LAST_GOOD_WEEK < AFTER_THE_BAD_BATCH  # noqa: S101 - the story depends on it
+assert BEFORE_THE_SHIFT < THREE_WEEKS_LATER < SHIFT < A_YEAR_AFTER < POISON_START < BACK  # noqa: S101 - the story depends on it
 
 
 class Scene(Word):
     """Name the acts."""
 
     FIRST = "first"
-    BETTER = "better"
-    POISONED = "poisoned"
     WORSE = "worse"
-    ROLLBACK = "rollback"
+    BETTER = "better"
+    FAULT = "fault"
+    POISONED = "poisoned"
+
+
+class Market(Word):
+    """Name the worlds that live requests come from; their hours were seen by no training before them."""
+
+    OLD = "old"
+    NEW = "new"
+    OLD_AGAIN = "old_again"
 
 
 class Act(Fact):
@@ -30,9 +38,14 @@ class Act(Fact):
 
     scene: Scene
     title: str
-    as_of: datetime | None
-    outcome: Outcome | None
-    """How the run must end; None for the rollback, which is no retraining."""
+    as_of: datetime | None = None
+    """When the retraining that it triggers looks at the world; None where it triggers none."""
+    market: Market
+    """Where the live requests come from meanwhile."""
+    outcome: Outcome
+    """How the run must end; where the act is over before its run, how far it must have come."""
+    until: str | None = None
+    """The task whose end ends the act; the run's own end when absent."""
     promise: str
     """What must be true afterwards, in words."""
     train: dict[str, object] | None = None
@@ -42,38 +55,43 @@ class Act(Fact):
 ACTS = (
     Act(
         scene=Scene.FIRST,
-        title="A first model",
+        title="A first model goes live",
         as_of=BEFORE_THE_SHIFT,
+        market=Market.OLD,
         outcome=Outcome.PROMOTED,
-        promise="nothing to compare with: rubber-stamped by its floors",
-    ),
-    Act(
-        scene=Scene.BETTER,
-        title="A better challenger, a year after the market changed",
-        as_of=A_YEAR_AFTER,
-        outcome=Outcome.PROMOTED,
-        promise="provably better on the same future rows: promoted",
-    ),
-    Act(
-        scene=Scene.POISONED,
-        title="A poisoned batch: prices in cents, lost forecasts",
-        as_of=AFTER_THE_BAD_BATCH,
-        outcome=Outcome.DATA_REFUSED,
-        promise="the sanity check refuses and quarantines; the champion stays",
+        promise="nothing to compare with: rubber-stamped by its floors, then it answers live requests",
     ),
     Act(
         scene=Scene.WORSE,
         title="A colleague's simplification, on good data",
-        as_of=LAST_GOOD_WEEK,
+        as_of=THREE_WEEKS_LATER,
+        market=Market.OLD,
         outcome=Outcome.DECLINED,
         promise="refused at the gate; the champion stays",
         train=SHORT_CUT,
     ),
     Act(
-        scene=Scene.ROLLBACK,
-        title="Second thoughts: rollback",
-        as_of=None,
-        outcome=None,
-        promise="the previous champion serves again; the other is denied",
+        scene=Scene.BETTER,
+        title="A better challenger, a year after the market changed",
+        as_of=A_YEAR_AFTER,
+        market=Market.NEW,
+        outcome=Outcome.PROMOTED,
+        until="promote",
+        promise="provably better on future rows, then in shadow on live requests: promoted while they go on",
+    ),
+    Act(
+        scene=Scene.FAULT,
+        title="Injected fault: the market turns back overnight",
+        market=Market.OLD_AGAIN,
+        outcome=Outcome.ROLLED_BACK,
+        promise="the guard sees it by late labels and takes the promotion back; the version is denied",
+    ),
+    Act(
+        scene=Scene.POISONED,
+        title="A poisoned batch: prices in cents, lost forecasts",
+        as_of=AFTER_THE_BAD_BATCH,
+        market=Market.OLD_AGAIN,
+        outcome=Outcome.DATA_REFUSED,
+        promise="the sanity check refuses and quarantines; the champion stays",
     ),
 )

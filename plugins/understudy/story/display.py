@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from understudy.embedded.airflow_api import TaskState
 from understudy.embedded.run_display import RunDisplay
-from understudy.story.acts import ACTS
+from understudy.story.acts import ACTS, MODEL
 from understudy.story.proof import Row
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from understudy.sample.traffic import Count
     from understudy.story.told import Told
 
 
@@ -74,13 +75,29 @@ def show(console: "Console", told: "Told") -> None:
     from rich.box import SIMPLE
     from rich.table import Table
 
-    table = Table("", "what was done", "what happened", "champion", "checked", box=SIMPLE, pad_edge=False)
+    table = Table(
+        "", "what was done", "what happened", "serves", "live requests", "checked", box=SIMPLE, pad_edge=False
+    )
     for row in told.rows:
         checked = f"[red]{_escaped('; '.join(row.contradictions))}[/]" if row.contradictions else "[green]agrees[/]"
         champion = f"version {row.champion}" if row.champion else "none"
-        table.add_row(str(row.act), _escaped(row.title), _escaped(_short(row.happened, 110)), champion, checked)
+        table.add_row(
+            str(row.act), _escaped(row.title), _escaped(_short(row.happened, 110)), champion, _live(row.live), checked
+        )
     console.print(table)
-    console.print("Checked: each row against the deployment record, the registry's aliases and the ledger's entries.")
+    console.print(
+        "Checked: each row against the deployment record, the ledger's entries, the registry's aliases, a real request "
+        "to the gateway, and what all callers were answered."
+    )
+    if told.reversal:
+        back = told.reversal
+        console.print(
+            f"The way back: the guard had its verdict {back.detected_s:.0f} s after the fault. "
+            f"{back.confirmed_ms:.0f} ms later the gateway had confirmed the version before; the change there took "
+            f"{back.flip_ms:.1f} ms. No request sent after that was answered by version {back.version}.",
+            markup=False,
+        )
+    console.print(f"Live: {_live(told.live)}; {told.labels:,} labels came later.", markup=False)
     console.print(
         f"Ledger: {told.ledger} Set-up {told.setup_seconds:.0f} s, everything {told.seconds:.0f} s.", markup=False
     )
@@ -91,6 +108,7 @@ def show(console: "Console", told: "Told") -> None:
             markup=False,
         )
         console.print(f"  MLflow   {told.running.mlflow}", markup=False)
+        console.print(f"  Gateway  {told.running.gateway}/models/{MODEL}", markup=False)
         console.print(f"  Ledger   UNDERSTUDY_HOME={told.running.home} .venv/bin/understudy ledger", markup=False)
         console.print("Stop it with: make down")
 
@@ -98,6 +116,10 @@ def show(console: "Console", told: "Told") -> None:
 def _ended(row: Row) -> str:
     mark = "[red]✗[/]" if row.contradictions else "[green]✓[/]"
     return f"{mark} {row.act}. {_escaped(row.title)} ({row.seconds:.0f} s)\n     {_escaped(_short(row.happened))}"
+
+
+def _live(live: "Count") -> str:
+    return f"{live.requests:,}, {live.failed:,} failed"
 
 
 def _short(sentence: str, limit: int = 220) -> str:

@@ -1,11 +1,15 @@
-"""Compare what an act promised with what registry and ledger say."""
+"""Compare what an act promised with what ledger, registry, gateway and callers say."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from understudy.contract.declared import Fact
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.words import Alias, Change, EntryKind, Outcome, Verdict
+from understudy.sample.traffic import Count
 from understudy.story.acts import MODEL, Act, Scene
+from understudy.story.witness import Witnessed
 
 if TYPE_CHECKING:
     from understudy.hooks.connect import Hooks
@@ -18,7 +22,11 @@ class Happened(Fact):
     state: str
     outcome: Outcome | None
     sentence: str
+    turned_at: datetime
+    """When live requests began to come from the act's market."""
     seconds: float
+    live: Count
+    """The live requests meanwhile."""
 
 
 class Row(Fact):
@@ -29,15 +37,20 @@ class Row(Fact):
     promise: str
     happened: str
     champion: int | None
+    live: Count
     seconds: float
     contradictions: tuple[str, ...]
 
 
 class Proof:
-    """Check act after act; each must leave the world as the one before did, but for what it promised."""
+    """Check act after act; each must leave the world as the one before did, but for what it promised.
 
-    def __init__(self, hooks: "Hooks") -> None:
+    :param ask: sends a real request to each gateway.
+    """
+
+    def __init__(self, hooks: "Hooks", ask: "Callable[[], tuple[Witnessed, ...]]") -> None:
         self.hooks = hooks
+        self._ask = ask
         self.before: Deployment | None = None
         self.seen = 0
 
@@ -50,6 +63,8 @@ class Proof:
             *self._outcome(act, happened),
             *self._act(act.scene, current, new),
             *self._aliases(current),
+            *self._gateways(current),
+            *_callers(happened.live),
             *self._chain(),
         ]
         self.before, self.seen = current, max((entry.seq for entry in entries), default=0)
@@ -58,19 +73,15 @@ class Proof:
             title=act.title,
             promise=act.promise,
             happened=happened.sentence,
+            live=happened.live,
             seconds=happened.seconds,
             champion=current.champion.version if current else None,
             contradictions=tuple(contradictions),
         )
 
     def _outcome(self, act: Act, happened: Happened) -> list[str]:
-        if act.outcome is None:
-            return [] if happened.state == "success" else [f"the run ended as {happened.state}: {happened.sentence}"]
-        return (
-            []
-            if happened.outcome is act.outcome
-            else [f"the outcome is {happened.outcome}, not {act.outcome}: {happened.sentence}"]
-        )
+        told = f"the outcome is {happened.outcome}, not {act.outcome}: {happened.sentence}"
+        return _unless(happened.outcome is act.outcome, told)
 
     def _act(self, scene: Scene, current: Deployment | None, new: list[LedgerEntry]) -> list[str]:
         if current is None:
@@ -80,7 +91,7 @@ class Proof:
             Scene.BETTER: _better,
             Scene.POISONED: _poisoned,
             Scene.WORSE: _worse,
-            Scene.ROLLBACK: _rollback,
+            Scene.FAULT: _fault,
         }
         return check[scene](self.before, current, new)
 
@@ -91,6 +102,7 @@ class Proof:
         wanted = {
             Alias.CHAMPION: current.champion.version,
             Alias.PREVIOUS_CHAMPION: current.previous.version if current.previous else None,
+            Alias.SHADOW: None,  # each act ends after its rehearsal
         }
         return [
             f"the registry's {alias} is {aliases.get(alias)}, the deployment record says {version}"
@@ -98,9 +110,31 @@ class Proof:
             if aliases.get(alias) != version
         ]
 
+    def _gateways(self, current: Deployment | None) -> list[str]:
+        if current is None:
+            return []
+        wanted = (200, current.champion.version, current.epoch)
+        witnessed = self._ask()
+        return [
+            *_unless(bool(witnessed), "there is no gateway to ask"),
+            *(
+                f"{one.gateway} answers a request with HTTP {one.status}, version {one.version}, epoch {one.epoch}; "
+                f"the deployment record says version {wanted[1]}, epoch {wanted[2]}"
+                for one in witnessed
+                if (one.status, one.version, one.epoch) != wanted
+            ),
+        ]
+
     def _chain(self) -> list[str]:
         chain = self.hooks.ledger.verify()
         return [] if chain.ok else [chain.sentence]
+
+
+def _callers(live: Count) -> list[str]:
+    return [
+        *_unless(live.requests > 0, "no live request was sent"),
+        *_unless(live.failed == 0, f"{live.failed} of {live.requests} live requests failed: {live.statuses}"),
+    ]
 
 
 def _first(before: Deployment | None, current: Deployment, new: list[LedgerEntry]) -> list[str]:
@@ -119,10 +153,14 @@ def _better(before: Deployment | None, current: Deployment, new: list[LedgerEntr
     judged = _of(new, EntryKind.JUDGED)
     answers = [a for entry in judged for a in _answers(entry) if a.get("gate") == "roc_auc.gain"]
     gains = [float(str(a["low"])) for a in answers if a.get("low") is not None]
+    rehearsals = _of(new, EntryKind.REHEARSED)
+    rehearsed = [entry.facts.get("verdict") for entry in rehearsals]
     return [
         *_unless(current.champion.version != before.champion.version, "the champion did not change"),
         *_unless(current.previous == before.champion, "the previous champion is not the one that served before"),
         *_unless(bool(gains) and min(gains) > 0, "the ledger shows no provable gain over the champion"),
+        *_unless(rehearsed == [Verdict.PASSED.value], f"the ledger's verdict on the rehearsal is {rehearsed}"),
+        *_unless(not any(entry.facts.get("rubber_stamped") for entry in rehearsals), "nobody looked at the rehearsal"),
     ]
 
 
@@ -145,11 +183,14 @@ def _worse(before: Deployment | None, current: Deployment, new: list[LedgerEntry
     ]
 
 
-def _rollback(before: Deployment | None, current: Deployment, new: list[LedgerEntry]) -> list[str]:
+def _fault(before: Deployment | None, current: Deployment, new: list[LedgerEntry]) -> list[str]:
     assert before is not None  # noqa: S101 - the act before was checked
+    guarded = [entry.facts.get("verdict") for entry in _of(new, EntryKind.GUARDED)]
+    changes = [Deployment.model_validate(entry.facts["deployment"]).change for entry in _of(new, EntryKind.DEPLOYED)]
     denied = [entry.facts.get("version") for entry in _of(new, EntryKind.DENIED)]
     return [
-        *_unless(current.change is Change.ROLLBACK, "the newest record is no rollback"),
+        *_unless(Verdict.FAILED.value in guarded, f"the ledger's verdicts of the guard are {guarded}"),
+        *_unless(Change.ROLLBACK in changes, "no record says that the champion was taken back"),
         *_unless(current.champion == before.previous, "what serves is not the previous champion"),
         *_unless(
             denied == [before.champion.version], f"the ledger denies {denied}, not version {before.champion.version}"

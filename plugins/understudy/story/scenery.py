@@ -17,6 +17,25 @@ from understudy.story.acts import MODEL
 # What says where stages run is the user's; what says where history is kept must not reach the demo.
 KEPT = ("ISOLATION", "IMAGE", "MEMORY", "CPUS", "STAGE_TIMEOUT", "DOCKER_CONN_ID")
 PREFIX = "AIRFLOW__UNDERSTUDY__"
+# In the story an hour of the market passes in the twinkling of an eye, and so evidence is counted in seconds. Two busy
+# cores serve it all: how long a version waits for one of them says nothing about it.
+LIVE: dict[str, object] = {
+    "serving": {"timeout_ms": 10_000},
+    "shadow": {
+        "min_requests": 300,
+        "min_labels": 300,
+        "block": "1s",
+        "max_latency_ratio": 20,
+        "deadline": "5m",
+    },
+    "guard": {
+        "min_requests": 100,
+        "min_labels": 100,
+        "block": "1s",
+        "max_latency_ratio": 20,
+        "probation": "6m",
+    },
+}
 
 
 class CannotEmpty(UnderstudyError):
@@ -54,6 +73,7 @@ def declare(home: Path, train: dict[str, object] | None) -> None:
     spec = yaml.safe_load((PROJECT / "include" / "models" / MODEL / SPEC_FILE).read_text(encoding="utf-8"))
     spec.pop("retrain", None)  # the story alone decides when something runs
     spec["train"] = train or spec["train"]
+    spec |= LIVE
     path = home / "models" / MODEL / SPEC_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")

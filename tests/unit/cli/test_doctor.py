@@ -8,6 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from understudy.cli.app import app
+from understudy.contract.release import Bundle, Deployment
+from understudy.contract.serving import ModelStatus
+from understudy.contract.words import Change
+from understudy.hooks.connect import Hooks
+from understudy.hooks.gateways import Gateways
 from understudy.settings import settings
 
 SPEC = """\
@@ -59,3 +64,46 @@ def test_the_engine_of_a_connection_is_not_mistaken_for_the_local_one(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__DOCKER_CONN_ID", "far")
     assert "'far'" in findings()["docker"][0]["found"]
+
+
+def serve(models: Path) -> None:
+    (models / "models" / "prices" / "model.yaml").write_text(SPEC + "serving: {}\n", encoding="utf-8")
+
+
+def test_a_batch_model_needs_no_gateway_and_a_served_one_does(models: Path) -> None:
+    assert findings()["gateway"][0]["found"] == "not needed: no declared model is served"
+    serve(models)
+    (gateway,) = findings()["gateway"]
+    assert (gateway["severity"], gateway["found"]) == ("note", "no gateway runs, so nobody can ask prices")
+
+
+def test_a_gateway_without_a_token_or_an_answer_is_broken(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAYS", "http://127.0.0.1:1")
+    assert "no token" in findings()["gateway"][0]["found"]
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAY_TOKEN", "secret")
+    (gateway,) = findings()["gateway"]
+    assert gateway["severity"] == "broken"
+    assert "http://127.0.0.1:1 does not answer as a gateway does" in gateway["found"]
+
+
+def test_a_gateway_that_lags_behind_the_ledger_is_named_with_both_epochs(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(models)
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAYS", "http://127.0.0.1:1")
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAY_TOKEN", "secret")
+    settings.cache_clear()
+    bundle = Bundle(
+        model="prices", version=4, model_sha256="d", image_digest="i", code_commit="c", spec_sha256="s",
+        data_version="v", run="r", reference_data="v",
+    )  # fmt: skip
+    record = Deployment(model="prices", epoch=1, change=Change.PROMOTION, champion=bundle, previous=None)
+    Hooks(settings()).deployments.deploy(record, 0, "me", "because")
+    status = ModelStatus(gateway="left", model="prices", epoch=0, version=None, workers=())
+    monkeypatch.setattr(Gateways, "status", lambda *_: (status,))
+    (gateway,) = findings()["gateway"]
+    assert gateway["severity"] == "broken"
+    assert gateway["found"] == "left serves epoch 0 of prices, the ledger says 1"
+    monkeypatch.setattr(Gateways, "status", lambda *_: (status.model_copy(update={"epoch": 1, "version": 4}),))
+    (gateway,) = findings()["gateway"]
+    assert (gateway["severity"], gateway["found"]) == ("fine", "left serves version 4 of prices; warm processes: 0")

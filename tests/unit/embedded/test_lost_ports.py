@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from understudy.embedded import stack
-from understudy.embedded.components import AIRFLOW
+from understudy.embedded.components import COMPONENTS
 from understudy.embedded.health import PortTaken
 from understudy.embedded.layout import Layout
 from understudy.embedded.ports import Ports, choose, move
@@ -53,10 +54,11 @@ PROGRAMS = {
 if sys.argv[1] == "api-server":
     serve(told_port())
 elif sys.argv[1] != "db":
-    print("asks", told_port(), flush=True)
+    print("asks", told_port(), environ["AIRFLOW__UNDERSTUDY__GATEWAYS"], flush=True)
     time.sleep(60)
 """,
     "mlflow": 'serve(int(sys.argv[sys.argv.index("--port") + 1]))',
+    "understudy/cli": 'serve(int(sys.argv[sys.argv.index("--port") + 1]))',
 }
 
 
@@ -87,11 +89,12 @@ class Stranger:
 
 @pytest.fixture
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Layout]:
-    """A stack whose Airflow and MLflow are small programs of the same command lines."""
+    """A stack whose Airflow, MLflow and gateway are small programs of the same command lines."""
     for name, code in PROGRAMS.items():
         package = tmp_path / "project" / "plugins" / name
         package.mkdir(parents=True)
-        (package / "__init__.py").write_text("", encoding="utf-8")
+        for inside in (package, *package.parents)[: len(Path(name).parts)]:
+            (inside / "__init__.py").write_text("", encoding="utf-8")
         (package / "__main__.py").write_text(HEALTH + code, encoding="utf-8")
     monkeypatch.setattr("understudy.embedded.health.POLL_S", 0.05)
     monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path / "home"))
@@ -119,7 +122,9 @@ def test_what_nobody_disturbs_uses_the_ports_that_were_chosen(layout: Layout) ->
     assert start(layout, []).was_running
 
 
-@pytest.mark.parametrize(("purpose", "words"), [("airflow", "Airflow"), ("mlflow", "MLflow")])
+@pytest.mark.parametrize(
+    ("purpose", "words"), [("airflow", "Airflow"), ("mlflow", "MLflow"), ("gateway", "the gateway")]
+)
 def test_a_port_lost_to_another_stack_is_replaced_and_said(
     layout: Layout, thieves: list[Stranger], monkeypatch: pytest.MonkeyPatch, purpose: str, words: str
 ) -> None:
@@ -137,10 +142,14 @@ def test_a_port_lost_to_another_stack_is_replaced_and_said(
     assert remark in running.remarks
     assert remark in steps
     assert start(layout, []).airflow == running.airflow
-    if purpose == "airflow":  # nobody of ours asks the stranger
-        asked = layout.log_of("scheduler").read_text(encoding="utf-8").split()
-        assert asked[-1] == str(used)
-    assert sorted(stack.down(layout)) == sorted(["mlflow", *AIRFLOW])
+    told = [running.airflow.rpartition(":")[2], running.gateway]  # nobody of ours asks the stranger
+    deadline = time.monotonic() + 60
+    while layout.log_of("scheduler").read_text(encoding="utf-8").split()[-2:] != told:
+        assert time.monotonic() < deadline, "Airflow was told another address than the one that is used"
+        time.sleep(0.1)
+    assert layout.gateway_address.read_text(encoding="utf-8").strip() == running.gateway
+    assert sorted(stack.down(layout)) == sorted(COMPONENTS)
+    assert not layout.gateway_address.exists()
 
 
 def test_one_who_always_loses_gives_up_with_a_sentence_and_leaves_nothing_behind(

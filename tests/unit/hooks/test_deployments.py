@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change, EntryKind
-from understudy.hooks.deployments import Deployments, Served, fit_instead
+from understudy.hooks.deployments import Deployments, Served
 from understudy.hooks.errors import ChampionLocked, DigestDenied, EpochConflict
 from understudy.hooks.ledger import Ledger
+from understudy.hooks.reigns import fit_instead, reigns
 
 WHY = ("ann", "because")
 
@@ -105,12 +106,52 @@ def test_denying_and_deploying_are_one_act(deployments: Deployments) -> None:
 def test_a_locked_champion_stays_until_it_is_unlocked(deployments: Deployments) -> None:
     deployments.deploy(record(1, 1), 0, *WHY)
     deployments.lock("demand", 1, "ann", "audit")
-    for change in Change:
+    for change in (Change.PROMOTION, Change.ROLLBACK):
         with pytest.raises(ChampionLocked, match=r"audit.*Unlock it first"):
             deployments.deploy(record(2, 2, change=change), 1, *WHY)
     deployments.unlock("demand", 1, "ann", "audit is over")
     deployments.deploy(record(2, 2), 1, *WHY)
     assert deployments.locked("demand") == {}
+
+
+def test_a_rehearsal_is_written_beside_a_locked_champion_and_never_of_a_denied_one(deployments: Deployments) -> None:
+    first = record(1, 1)
+    deployments.deploy(first, 0, *WHY)
+    deployments.lock("demand", 1, "ann", "audit")
+    beside = first.model_copy(
+        update={"epoch": 2, "change": Change.MIRROR_STARTED, "mirror": bundle(2), "mirror_share": 0.5}
+    )
+    deployments.deploy(beside, 1, *WHY)
+    deployments.deny("demand", "digest3", "bad answers", "ann")
+    with pytest.raises(DigestDenied):
+        deployments.deploy(beside.model_copy(update={"epoch": 3, "mirror": bundle(3)}), 2, *WHY)
+
+
+def test_records_beside_the_champion_belong_to_its_reign(deployments: Deployments) -> None:
+    first, second = record(1, 1), record(3, 2)
+    deployments.deploy(first, 0, "ann", "weekly", "run1")
+    beside = first.model_copy(update={"epoch": 2, "change": Change.MIRROR_STARTED, "mirror": bundle(2)})
+    deployments.deploy(beside, 1, "bob", "rehearsal", "run2")
+    deployments.confirm("demand", 2, "bob", {})
+    deployments.deploy(second, 2, "ann", "weekly", "run2")
+    told = reigns(deployments.history("demand"))
+    assert [(reign.champion.version, reign.epoch, reign.actor, reign.run, reign.is_confirmed) for reign in told] == [
+        (1, 1, "ann", "run1", True),
+        (2, 3, "ann", "run2", False),
+    ]
+    assert fit_instead(second.champion, deployments.history("demand"), {}) == [first.champion]
+
+
+def test_what_serves_of_all_models_is_read_at_once(deployments: Deployments) -> None:
+    assert deployments.all_current() == []
+    deployments.deploy(record(1, 1), 0, *WHY)
+    deployments.deploy(record(2, 2), 1, *WHY)
+    other = Deployment(model="price", epoch=1, change=Change.PROMOTION, champion=bundle(5), previous=None)
+    deployments.deploy(other, 0, *WHY)
+    deployments.confirm("price", 1, "ann", {})
+    assert deployments.all_current() == [record(2, 2), other]
+    assert deployments.acknowledged("price", 1) == ()
+    assert deployments.last_terms("price") is None
 
 
 def test_a_lock_on_another_version_does_not_matter_yet(deployments: Deployments) -> None:

@@ -8,22 +8,26 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, TriggerRule
 
+from understudy.contract.declared import Fact
 from understudy.contract.judgement import GateResult, Judgement
-from understudy.contract.release import Bundle
+from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change, EntryKind, Outcome, Verdict
 from understudy.hooks.connect import connect
 from understudy.operators import (
     ConcludeOperator,
     DataSanityCheckOperator,
     EvaluateVsChampionOperator,
+    GuardOperator,
     PromoteOperator,
+    ShadowDeployOperator,
     SnapshotDataOperator,
     TrainOperator,
 )
 from understudy.operators.decisions import PROBLEM_KEY, REFUSAL_KEY
 from understudy.operators.errors import RunEndedBadly
-from understudy.operators.handover import Deployed, Evaluated
+from understudy.operators.handover import Deployed, Evaluated, Guarded, Rehearsed
 from understudy.settings import settings
+from understudy.workspace import run_key
 
 
 @pytest.fixture(autouse=True)
@@ -34,16 +38,28 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings.cache_clear()
 
 
-def concluding(**results: Any) -> ConcludeOperator:
-    """Build the factory's shape, with names that are not the factory's."""
+def concluding(is_live: bool = False, **results: Any) -> ConcludeOperator:
+    """Build the factory's shape, with names that are not the factory's; of a served model, if asked."""
     with DAG(dag_id="by_hand"):
         snapshot = SnapshotDataOperator(task_id="read", model="price")
         check = DataSanityCheckOperator(task_id="look", model="price", snapshot=snapshot.output, skip_on_refusal=True)
         train = TrainOperator(task_id="learn", model="price", data=check.output)
         evaluate = EvaluateVsChampionOperator(task_id="compare", model="price", trained=train.output)
-        promote = PromoteOperator(task_id="raise", model="price", evaluated=evaluate.output)
-        conclude = ConcludeOperator(task_id="end", model="price", evaluated=evaluate.output, deployed=promote.output)
-    conclude.evaluated, conclude.deployed = results.get("evaluated"), results.get("deployed")
+        shadow = ShadowDeployOperator(task_id="rehearse", model="price", evaluated=evaluate.output)
+        promote = PromoteOperator(
+            task_id="raise", model="price", evaluated=evaluate.output, rehearsed=shadow.output if is_live else None
+        )
+        guard = GuardOperator(task_id="watch", model="price", deployed=promote.output)
+        conclude = ConcludeOperator(
+            task_id="end",
+            model="price",
+            evaluated=evaluate.output,
+            deployed=promote.output,
+            rehearsed=shadow.output if is_live else None,
+            guarded=guard.output if is_live else None,
+        )
+    for name in ("evaluated", "deployed", "rehearsed", "guarded"):
+        setattr(conclude, name, results.get(name))
     return conclude
 
 
@@ -96,6 +112,71 @@ DEPLOYED = Deployed(
 def test_a_promotion_is_a_good_end() -> None:
     concluded = end(evaluated=evaluated(Verdict.PASSED, True), deployed=DEPLOYED)
     assert (concluded["outcome"], concluded["version"], concluded["sentence"]) == ("promoted", 7, DEPLOYED["sentence"])
+
+
+REHEARSED = Rehearsed(
+    version=7,
+    champion_version=3,
+    judgement=Judgement(verdict=Verdict.PASSED, results=()),
+    sentence="version 7 was rehearsed beside version 3: all 4 questions passed",
+)
+GUARDED = Guarded(
+    version=7,
+    judgement=Judgement(verdict=Verdict.PASSED, results=()),
+    sentence="version 7 in its probation of 1d beside version 3: all 4 questions passed",
+)
+
+
+def live(told: dict[tuple[str, str], str] | None = None, **results: Any) -> dict[str, Any]:
+    facts = {name: fact.model_dump(mode="json") for name, fact in results.items() if isinstance(fact, Fact)}
+    return end(told, is_live=True, evaluated=evaluated(Verdict.PASSED, True), **{**results, **facts})
+
+
+def test_a_promotion_that_kept_up_its_probation_says_so() -> None:
+    concluded = live(rehearsed=REHEARSED, deployed=DEPLOYED, guarded=GUARDED)
+    assert concluded["outcome"] == "promoted"
+    assert concluded["sentence"] == f"{DEPLOYED['sentence']}; {GUARDED.sentence}"
+
+
+def test_a_champion_that_was_taken_back_is_a_bad_end() -> None:
+    taken_back = GUARDED.model_copy(update={"rolled_back_to": 3, "sentence": "version 7 was taken back: too slow"})
+    concluded = live({("watch", PROBLEM_KEY): "too slow"}, rehearsed=REHEARSED, deployed=DEPLOYED, guarded=taken_back)
+    assert (concluded["outcome"], concluded["bad"]) == ("rolled_back", True)
+    assert concluded["sentence"] == "version 7 was taken back: too slow"
+
+
+def test_a_declined_rehearsal_is_a_good_end() -> None:
+    declined = REHEARSED.model_copy(update={"judgement": Judgement(verdict=Verdict.INCONCLUSIVE, results=())})
+    concluded = live(rehearsed=declined)
+    assert concluded["outcome"] == "declined"
+    assert concluded["sentence"] == f"version 7 was declined (inconclusive): {REHEARSED.sentence}"
+
+
+def test_a_broken_rehearsal_or_probation_is_broken_with_its_sentence() -> None:
+    rehearsal = live({("rehearse", PROBLEM_KEY): "no gateway is known"})
+    assert rehearsal["outcome"] == "broken"
+    assert "its rehearsal broke (no gateway is known); clear that task" in rehearsal["sentence"]
+    refused = live({("rehearse", REFUSAL_KEY): "its blessing is stale"})
+    assert (refused["outcome"], refused["sentence"]) == ("promotion_refused", "its blessing is stale")
+    promotion = live({("raise", PROBLEM_KEY): "a gateway lags"}, rehearsed=REHEARSED)
+    assert "its promotion broke (a gateway lags)" in promotion["sentence"]
+    probation = live({("watch", REFUSAL_KEY): "it is locked"}, rehearsed=REHEARSED, deployed=DEPLOYED)
+    assert (probation["outcome"], probation["bad"]) == ("broken", True)
+    assert "its probation broke (it is locked)" in probation["sentence"]
+
+
+def test_a_mirror_that_a_broken_task_left_ends_with_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_: SimpleNamespace(follow=lambda record: {}))
+    deployments, bundle = connect().deployments, Evaluated.model_validate(evaluated(Verdict.PASSED, True)).bundle
+    first = bundle.model_copy(update={"version": 3, "model_sha256": "b"})
+    record = Deployment(model="price", epoch=1, change=Change.PROMOTION, champion=first, previous=None)
+    deployments.deploy(record, 0, "ann", "test")
+    mirrored = record.model_copy(update={"epoch": 2, "change": Change.MIRROR_STARTED, "mirror": bundle})
+    deployments.deploy(mirrored, 1, "ann", "rehearsal", run_key("manual__1"))
+    live({("rehearse", PROBLEM_KEY): "the trigger broke"})
+    current = deployments.current("price")
+    assert current is not None
+    assert (current.change, current.mirror, current.epoch) == (Change.MIRROR_ENDED, None, 3)
 
 
 @pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.INCONCLUSIVE])

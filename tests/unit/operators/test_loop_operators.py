@@ -332,7 +332,7 @@ def test_a_retry_says_nothing_twice_and_a_later_champion_gets_an_answer_of_its_o
     first = serve(3, 1)
     for _ in range(2):
         assert judged(0.8, champion=first).is_blessed
-    again = judged(0.8, champion=first.model_copy(update={"epoch": 3}))
+    again = judged(0.8, champion=first.model_copy(update={"epoch": 4, "champion_since": 3}))
     assert again.champion_epoch == 3
     assert [entry.facts["champion_epoch"] for entry in entries(EntryKind.BLESSED)] == [1, 3]
 

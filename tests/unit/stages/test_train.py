@@ -1,6 +1,8 @@
 """Trials and the final fit on a small simulated table."""
 
+import importlib.util
 import json
+import py_compile
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -331,6 +333,25 @@ def test_a_trainer_of_scikit_learn_parts_needs_no_pickle(tmp_path: Path) -> None
     scorer = load_model(tmp_path / "out" / "model")
     assert scorer.facts.storage == "skops"
     assert set(scorer.predict(table().head(9))) <= {"yes", "no"}
+
+
+def test_byte_code_that_was_slipped_in_beside_a_models_code_is_not_run(tmp_path: Path) -> None:
+    """No digest covers it, and Python would prefer it to the source."""
+    code(tmp_path, trainer=TRAINER, prepare="def prepare(frame):\n    return frame.assign(noise=frame['noise'] + 1)\n")
+    training(
+        tmp_path,
+        spec(
+            train={"trainer": "trainer.py:train", "params": {"C": 0.5}, "seed": 3},
+            data={"prepare": "prepare.py:prepare"},
+        ),
+    )
+    folder = tmp_path / "out" / "model"
+    (tmp_path / "forged.py").write_text("def prepare(frame):\n    return frame.assign(noise=-7.0)\n", encoding="utf-8")
+    cache = importlib.util.cache_from_source(str(folder / "code" / "prepare.py"))
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(tmp_path / "forged.py"), cache, invalidation_mode=unchecked)
+    rows = table().head(5)
+    assert load_model(folder).typed(rows)["noise"].tolist() == (rows["noise"] + 1).tolist()
 
 
 def test_an_object_that_only_pickle_can_store_is_refused_unless_allowed(tmp_path: Path) -> None:

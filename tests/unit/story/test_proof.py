@@ -1,3 +1,4 @@
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -6,9 +7,11 @@ import pytest
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.words import Alias, Change, EntryKind, Outcome
 from understudy.hooks.connect import Hooks
+from understudy.sample.traffic import Count
 from understudy.settings import Settings
 from understudy.story.acts import ACTS, MODEL, Act, Scene
 from understudy.story.proof import Happened, Proof
+from understudy.story.witness import Witnessed
 
 ACT = {act.scene: act for act in ACTS}
 
@@ -47,12 +50,15 @@ def bundle(version: int) -> Bundle:
 def serve(hooks: Hooks, version: int, previous: int | None = None, change: Change = Change.PROMOTION) -> None:
     current = hooks.deployments.current(MODEL)
     epoch = current.epoch if current else 0
+    mirror = bundle(previous) if previous else None
     record = Deployment(
         model=MODEL,
         epoch=epoch + 1,
         change=change,
         champion=bundle(version),
-        previous=bundle(previous) if previous else None,
+        previous=mirror,
+        mirror=mirror,
+        mirror_share=1.0 if mirror else 0.0,
     )
     hooks.deployments.deploy(record, epoch, "test", "because")
     named = {Alias.CHAMPION: version} | ({Alias.PREVIOUS_CHAMPION: previous} if previous else {})
@@ -75,30 +81,60 @@ def judged(hooks: Hooks, low: float | None) -> None:
     hooks.ledger.append(MODEL, EntryKind.JUDGED, "test", "x", facts={"judgement": {"results": answers}})
 
 
-def happened(outcome: Outcome | None, state: str = "success") -> Happened:
-    return Happened(run="r", state=state, outcome=outcome, sentence="it did", seconds=1)
+LIVE = Count(requests=100, failed=0, versions={1: 100}, statuses={200: 100}, slowest_ms=9.0)
+
+
+def rehearsed(hooks: Hooks, verdict: str = "passed", *, rubber_stamped: bool = False) -> None:
+    facts = {"verdict": verdict, "rubber_stamped": rubber_stamped}
+    hooks.ledger.append(MODEL, EntryKind.REHEARSED, "test", "x", facts=facts)
+
+
+def guarded(hooks: Hooks, verdict: str) -> None:
+    hooks.ledger.append(MODEL, EntryKind.GUARDED, "test", "x", facts={"verdict": verdict})
+
+
+def happened(outcome: Outcome | None, state: str = "success", live: Count = LIVE) -> Happened:
+    at = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    return Happened(run="r", state=state, outcome=outcome, sentence="it did", turned_at=at, seconds=1, live=live)
+
+
+def proof_of(hooks: Hooks) -> Proof:
+    """A proof whose gateway serves what the record says."""
+
+    def ask() -> tuple[Witnessed, ...]:
+        current = hooks.deployments.current(MODEL)
+        assert current is not None
+        return (Witnessed(gateway="http://one", status=200, version=current.champion.version, epoch=current.epoch),)
+
+    return Proof(hooks, ask)
 
 
 def first_act(hooks: Hooks) -> Proof:
-    proof = Proof(hooks)
+    proof = proof_of(hooks)
     bless(hooks, 1, rubber_stamped=True)
     serve(hooks, 1)
     assert proof.row(1, ACT[Scene.FIRST], happened(Outcome.PROMOTED)).contradictions == ()
     return proof
 
 
+def better_act(hooks: Hooks, proof: Proof) -> tuple[str, ...]:
+    judged(hooks, 0.02)
+    rehearsed(hooks)
+    serve(hooks, 2, previous=1)
+    return proof.row(3, ACT[Scene.BETTER], happened(Outcome.PROMOTED)).contradictions
+
+
 def test_a_story_that_goes_as_promised_contradicts_nothing(hooks: Hooks) -> None:
     proof = first_act(hooks)
-    judged(hooks, 0.02)
-    serve(hooks, 2, previous=1)
-    assert proof.row(2, ACT[Scene.BETTER], happened(Outcome.PROMOTED)).contradictions == ()
+    assert better_act(hooks, proof) == ()
+    guarded(hooks, "failed")
     hooks.deployments.deny(MODEL, bundle(2).model_sha256, "x", "test", bundle=bundle(2))
     serve(hooks, 1, change=Change.ROLLBACK)
-    assert proof.row(5, ACT[Scene.ROLLBACK], happened(None)).contradictions == ()
+    assert proof.row(4, ACT[Scene.FAULT], happened(Outcome.ROLLED_BACK)).contradictions == ()
 
 
 def test_an_alias_that_lags_behind_the_record_is_a_contradiction(hooks: Hooks) -> None:
-    proof = Proof(hooks)
+    proof = proof_of(hooks)
     bless(hooks, 1, rubber_stamped=True)
     serve(hooks, 1)
     hooks.registry.__dict__["named"] = {}
@@ -106,8 +142,17 @@ def test_an_alias_that_lags_behind_the_record_is_a_contradiction(hooks: Hooks) -
     assert row.contradictions == ("the registry's champion is None, the deployment record says 1",)
 
 
+def test_a_challenger_that_stays_in_shadow_is_a_contradiction(hooks: Hooks) -> None:
+    proof = proof_of(hooks)
+    bless(hooks, 1, rubber_stamped=True)
+    serve(hooks, 1)
+    hooks.registry.__dict__["named"][Alias.SHADOW] = 2
+    row = proof.row(1, ACT[Scene.FIRST], happened(Outcome.PROMOTED))
+    assert row.contradictions == ("the registry's shadow is 2, the deployment record says None",)
+
+
 def test_a_first_model_that_was_not_rubber_stamped_is_a_contradiction(hooks: Hooks) -> None:
-    proof = Proof(hooks)
+    proof = proof_of(hooks)
     bless(hooks, 1, rubber_stamped=False)
     serve(hooks, 1)
     row = proof.row(1, ACT[Scene.FIRST], happened(Outcome.PROMOTED))
@@ -118,6 +163,7 @@ def test_a_first_model_that_was_not_rubber_stamped_is_a_contradiction(hooks: Hoo
 def test_a_promotion_without_a_provable_gain_is_a_contradiction(hooks: Hooks, low: float | None) -> None:
     proof = first_act(hooks)
     judged(hooks, low)
+    rehearsed(hooks)
     serve(hooks, 2, previous=1)
     row = proof.row(2, ACT[Scene.BETTER], happened(Outcome.PROMOTED))
     assert row.contradictions == ("the ledger shows no provable gain over the champion",)
@@ -132,8 +178,44 @@ def test_a_refusal_that_changed_the_champion_or_left_no_trace_is_a_contradiction
     assert "the champion changed" in row.contradictions
 
 
+@pytest.mark.parametrize(("verdict", "rubber_stamped"), [("inconclusive", False), ("passed", True)])
+def test_a_promotion_without_a_rehearsal_is_a_contradiction(hooks: Hooks, verdict: str, rubber_stamped: bool) -> None:
+    proof = first_act(hooks)
+    judged(hooks, 0.02)
+    rehearsed(hooks, verdict, rubber_stamped=rubber_stamped)
+    serve(hooks, 2, previous=1)
+    (told,) = proof.row(3, ACT[Scene.BETTER], happened(Outcome.PROMOTED)).contradictions
+    assert "rehearsal" in told
+
+
 def test_a_rollback_that_did_not_happen_is_a_contradiction(hooks: Hooks) -> None:
     proof = first_act(hooks)
-    row = proof.row(5, ACT[Scene.ROLLBACK], happened(None, state="failed"))
-    assert "the run ended as failed: it did" in row.contradictions
-    assert "the newest record is no rollback" in row.contradictions
+    better_act(hooks, proof)
+    row = proof.row(4, ACT[Scene.FAULT], happened(Outcome.PROMOTED))
+    assert "the outcome is promoted, not rolled_back: it did" in row.contradictions
+    assert "no record says that the champion was taken back" in row.contradictions
+    assert "the ledger's verdicts of the guard are []" in row.contradictions
+
+
+def test_a_gateway_that_answers_with_another_version_is_a_contradiction(hooks: Hooks) -> None:
+    lagging = Witnessed(gateway="http://two", status=200, version=7, epoch=1)
+    proof = Proof(hooks, lambda: (lagging,))
+    bless(hooks, 1, rubber_stamped=True)
+    serve(hooks, 1)
+    (told,) = proof.row(1, ACT[Scene.FIRST], happened(Outcome.PROMOTED)).contradictions
+    assert told.startswith("http://two answers a request with HTTP 200, version 7, epoch 1")
+
+
+def test_a_world_without_a_gateway_is_a_contradiction(hooks: Hooks) -> None:
+    bless(hooks, 1, rubber_stamped=True)
+    serve(hooks, 1)
+    row = Proof(hooks, lambda: ()).row(1, ACT[Scene.FIRST], happened(Outcome.PROMOTED))
+    assert row.contradictions == ("there is no gateway to ask",)
+
+
+def test_one_failed_live_request_is_a_contradiction(hooks: Hooks) -> None:
+    live = LIVE.model_copy(update={"failed": 1, "statuses": {200: 99, 503: 1}})
+    bless(hooks, 1, rubber_stamped=True)
+    serve(hooks, 1)
+    row = proof_of(hooks).row(1, ACT[Scene.FIRST], happened(Outcome.PROMOTED, live=live))
+    assert row.contradictions == ("1 of 100 live requests failed: {200: 99, 503: 1}",)

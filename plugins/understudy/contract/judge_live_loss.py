@@ -1,0 +1,79 @@
+"""Judge the losses on labels that came later, in a way that stays true however often one looks."""
+
+from understudy.contract.declared import format_duration
+from understudy.contract.judgement import GateResult, is_usable
+from understudy.contract.live_contest import Contest, unanswered
+from understudy.contract.sequential import MIN_VALUES, Interval, confidence_sequence, values_needed
+from understudy.contract.serving import LossBlock
+from understudy.contract.words import Verdict
+
+ROWS_PER_BLOCK = 10  # means of fewer rows are too skewed for an interval that rests on the central limit theorem
+
+
+def judge_live_loss(contest: Contest) -> GateResult:
+    """Ask whether the candidate provably loses not much more per labelled row than the baseline."""
+    gates, blocks = contest.gates, contest.blocks
+    told = f"provably not more than {gates.margin:.1%} of {contest.baseline.name}'s loss worse"
+    labels = sum(block.rows for block in contest.report.blocks)
+    if labels < gates.min_labels:
+        more = gates.min_labels - labels
+        return unanswered(
+            "quality",
+            told,
+            f"{labels:,} labelled rows so far; needs about {more:,} more labels",
+        )
+    length = format_duration(gates.block)
+    if len(blocks) < MIN_VALUES:
+        return unanswered(
+            "quality", told, f"the labels lie in {len(blocks)} finished blocks of {length}; {MIN_VALUES} are needed"
+        )
+    rows = sum(block.rows for block in blocks)
+    if rows < ROWS_PER_BLOCK * len(blocks):
+        return unanswered(
+            "quality",
+            told,
+            f"blocks of {length} hold {rows / len(blocks):.1f} labelled rows on average; {ROWS_PER_BLOCK} are needed",
+        )
+    losses = contest.baseline.losses
+    lost = [mine - theirs for mine, theirs in zip(contest.candidate.losses, losses, strict=True)]
+    interval = confidence_sequence(lost, gates.alpha)
+    usual = sum(losses) / len(losses)
+    if interval is None or not is_usable(usual) or not all(_is_sound(block) for block in contest.report.blocks):
+        return unanswered("quality", told, "the losses are no usable numbers")
+    return _judge_loss(contest, interval, allowed=gates.margin * usual, told=told, rows_per_block=rows / len(blocks))
+
+
+def _is_sound(block: LossBlock) -> bool:
+    """Tell a block whose losses can be sums of losses; a share of a negative loss would be no bound."""
+    losses = (block.champion_loss, block.mirror_loss)
+    return block.rows >= 0 and all(is_usable(loss) and loss >= 0 for loss in losses)
+
+
+def _judge_loss(
+    contest: Contest, interval: Interval, *, allowed: float, told: str, rows_per_block: float
+) -> GateResult:
+    measured = (
+        f"{contest.candidate.name} loses {interval.mean:+.3g} per row against {contest.baseline.name} "
+        f"({interval.low:+.3g} to {interval.high:+.3g}, over {interval.values} blocks)"
+    )
+    if interval.high <= allowed:
+        verdict, sentence = Verdict.PASSED, f"{measured}; {allowed:.3g} is allowed"
+    elif interval.low > allowed:
+        verdict, sentence = Verdict.FAILED, f"{measured}, provably more than the {allowed:.3g} that is allowed"
+    else:
+        more = values_needed(interval, allowed, contest.gates.alpha)
+        hope = (
+            f"needs about {max(round(more * rows_per_block), 1):,} more labels"
+            if more is not None
+            else "no number of labels would tell, as it lies on the bound"
+        )
+        verdict, sentence = Verdict.INCONCLUSIVE, f"{measured}; whether that is within {allowed:.3g} is open: {hope}"
+    return GateResult(
+        gate="quality",
+        verdict=verdict,
+        measured=interval.mean,
+        low=interval.low,
+        high=interval.high,
+        bound=told,
+        sentence=sentence,
+    )

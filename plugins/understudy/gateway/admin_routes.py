@@ -1,0 +1,181 @@
+"""The admin API: orders, questions and files from those who hold the token."""
+
+import asyncio
+import hmac
+import re
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timezone
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from understudy.contract.errors import UnderstudyError
+from understudy.contract.serving import ModelStatus, PrepareOrder, Problem, RehearsalQuery, ServingOrder, TruthReport
+from understudy.gateway.errors import FilesMissing, NotServing, OrderStale, RequestRefused, UploadRefused
+from understudy.gateway.health import model_status
+from understudy.gateway.request_body import BodyReader, Disconnected
+from understudy.gateway.roster import Roster
+from understudy.gateway.served_model import ServedModel
+from understudy.gateway.upload import Upload
+from understudy.gateway.worker import WorkerRefused
+
+ARTEFACT = "x-artefact-sha256"
+PURGE = "purge"
+MODEL = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+SHA256 = re.compile(r"^[0-9a-f]{64}$")
+T = TypeVar("T", bound=BaseModel)
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class AdminRoutes:
+    """Answer the admin API; every refusal is a Problem."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster, self._config = roster, roster.config
+        self._bodies = BodyReader(self._config.max_body_bytes, self._config.max_bodies_bytes)
+        # One at a time: an upload takes disk and processor that answers need.
+        self._uploads = asyncio.Lock()
+
+    def routes(self) -> list[Route]:
+        """List the routes, each behind the token."""
+        return [
+            Route("/admin/truth", self._guarded(self._truth), methods=["PUT"]),
+            Route("/admin/models/{model}", self._guarded(self._status), methods=["GET"]),
+            Route("/admin/models/{model}", self._guarded(self._forget), methods=["DELETE"]),
+            Route("/admin/models/{model}/record", self._guarded(self._record), methods=["PUT"]),
+            Route("/admin/models/{model}/prepare", self._guarded(self._prepare), methods=["POST"]),
+            Route("/admin/models/{model}/rehearsal", self._guarded(self._rehearsal), methods=["POST"]),
+            Route("/admin/models/{model}/files/{version:int}", self._guarded(self._files), methods=["PUT"]),
+        ]
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def answer(request: Request) -> Response:
+            try:
+                self._check_token(request)
+                return await handler(request)
+            except (UnderstudyError, OSError, Disconnected, ClientDisconnect) as failed:
+                return _told(failed)
+
+        return answer
+
+    def _check_token(self, request: Request) -> None:
+        token = self._config.token.get_secret_value() if self._config.token is not None else ""
+        if not token:
+            raise RequestRefused(403, "This gateway was started without a token, so its admin API is closed.")
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            raise RequestRefused(401, "The header Authorization does not hold this gateway's token.")
+
+    async def _read(self, request: Request, kind: type[T]) -> T:
+        body = await self._bodies.read(request.headers.get("content-length"), request.receive)
+        self._bodies.release(body)
+        try:
+            return kind.model_validate_json(body)
+        except ValidationError as wrong:
+            where = ".".join(str(part) for part in wrong.errors()[0]["loc"]) or "the body"
+            raise RequestRefused(400, f"This is no {kind.__name__}: {where}: {wrong.errors()[0]['msg']}.") from wrong
+
+    async def _record(self, request: Request) -> Response:
+        order = await self._read(request, ServingOrder)
+        self._check_name(request, order.record.model)
+        bundles = (order.record.champion, order.record.previous, order.record.mirror)
+        for bundle in bundles:
+            self._check_name(request, order.record.model if bundle is None else bundle.model)
+        return said(await self._roster.apply(order))
+
+    async def _prepare(self, request: Request) -> Response:
+        order = await self._read(request, PrepareOrder)
+        self._check_name(request, order.bundle.model)
+        await self._roster.prepare(order)
+        return Response(b"{}", media_type="application/json")
+
+    async def _status(self, request: Request) -> Response:
+        name = self._check_name(request)
+        model = self._roster.find(name)
+        if model is None:
+            return said(ModelStatus(gateway=self._config.name, model=name, epoch=0, version=None, workers=()))
+        return said(model_status(self._config.name, model))
+
+    async def _forget(self, request: Request) -> Response:
+        purge = request.query_params.get(PURGE, "").lower() == "true"
+        await self._roster.forget(self._check_name(request), purge=purge)
+        return Response(b"{}", media_type="application/json")
+
+    async def _rehearsal(self, request: Request) -> Response:
+        from understudy.gateway.log.evidence import measure
+
+        query = await self._read(request, RehearsalQuery)
+        model = self._find(request)
+        if model.terms is None:
+            raise RequestRefused(404, f"{model.name} has served nothing here that could be compared.")
+        rss = {
+            channel.bundle.version: size
+            for channel in model.channels.values()
+            if channel.worker is not None and (size := channel.worker.rss_bytes()) is not None
+        }
+        folder = self._config.log_dir(model.name)
+        return said(await measure(folder, self._config.name, model.name, model.terms.task, query, rss))
+
+    async def _truth(self, request: Request) -> Response:
+        self._roster.truth = await self._read(request, TruthReport)
+        # The gateway's own clock: the age of news must not depend on another machine's.
+        self._roster.truth_at = datetime.now(timezone.utc)
+        return Response(b"{}", media_type="application/json")
+
+    async def _files(self, request: Request) -> Response:
+        name, version = self._check_name(request), int(request.path_params["version"])
+        sha256 = request.headers.get(ARTEFACT, "")
+        if not SHA256.match(sha256) or version < 1:
+            raise RequestRefused(400, "Send the digest of the version's files in the header X-Artefact-Sha256.")
+        folder = self._config.bundle_dir(name, version)
+        async with self._uploads:
+            await Upload(name, version, folder, self._config.max_upload_bytes).receive(request.stream(), sha256)
+        if (model := self._roster.find(name)) is not None:
+            model.files_arrived(version)
+        return Response(b"{}", media_type="application/json")
+
+    def _check_name(self, request: Request, named: str | None = None) -> str:
+        name = str(request.path_params["model"])
+        if not MODEL.match(name):
+            raise RequestRefused(400, "A model's name is lower case letters, digits and underscores.")
+        if named is not None and named != name:
+            raise RequestRefused(400, f"The order for {name} names another model.")
+        return name
+
+    def _find(self, request: Request) -> ServedModel:
+        model = self._roster.find(self._check_name(request))
+        if model is None:
+            raise RequestRefused(404, "No model of this name is served here.")
+        return model
+
+
+def _told(failed: Exception) -> Response:
+    if isinstance(failed, FilesMissing):
+        return problem(424, str(failed), failed.version)
+    if isinstance(failed, (RequestRefused, UploadRefused)):
+        return problem(failed.status, str(failed))
+    if isinstance(failed, OSError):
+        return problem(507, f"The gateway cannot write its files ({failed.strerror}). Free its disk and try again.")
+    if isinstance(failed, UnderstudyError):
+        return problem(_status_of(failed), str(failed))
+    return problem(400, "The request ended before its end.")
+
+
+def _status_of(failed: UnderstudyError) -> int:
+    if isinstance(failed, OrderStale):
+        return 409
+    return 422 if isinstance(failed, (WorkerRefused, NotServing)) else 503
+
+
+def said(fact: BaseModel) -> Response:
+    """Answer with a fact."""
+    return Response(fact.model_dump_json(), media_type="application/json")
+
+
+def problem(status: int, sentence: str, missing: int | None = None) -> Response:
+    """Answer with a problem."""
+    told = Problem(problem=sentence, missing=missing)
+    return Response(told.model_dump_json(), status_code=status, media_type="application/json")

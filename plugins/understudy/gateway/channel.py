@@ -1,0 +1,281 @@
+"""One version's scoring process: kept alive, and fed with what waits, as much at a time as there is."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from understudy.contract.errors import UnderstudyError
+from understudy.contract.words import MirrorLoss
+from understudy.gateway.errors import NotServing
+from understudy.gateway.exchange import Answer, Item, LogRow
+from understudy.gateway.mirror import Mirrored, MirrorQueue
+from understudy.gateway.refusals import refusal
+from understudy.gateway.waiting import Answered, LiveQueue, Stamp, Waiting
+from understudy.gateway.worker import Worker, WorkerDied, WorkerStart
+
+# Nobody waits for copies: a pause lets the live requests of a burst go first, and the process wakes up less often.
+LINGER_S = 0.02
+LONGEST_PAUSE_S = 5.0
+# A process that lived this long has shown that it can.
+SETTLED_S = 60.0
+MOST_DEATHS_PER_REQUEST = 2
+MOST_DEATHS_OF_A_MIRROR = 5
+CLOSE_S = 2.0
+
+Spawn = Callable[[WorkerStart], Awaitable[Worker]]
+
+
+class Channel:
+    """Feed one version's process: live requests while it is the one that answers, and mirrored ones after them."""
+
+    def __init__(
+        self,
+        start: WorkerStart,
+        spawn: Spawn,
+        *,
+        queue: LiveQueue,
+        mirrored: MirrorQueue,
+        note: Callable[[LogRow], object],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.start, self.bundle = start, start.bundle
+        self.mirrored = mirrored
+        self.max_batch, self.patience_s = 64, 2.0
+        """How many requests are scored together, and how long that may take before the process counts as hung."""
+        self.is_front = False
+        """Whether this is the channel that answers for the model."""
+        self.is_expendable = False
+        """Whether it is left dead after too many deaths."""
+        self.stamp: Stamp | None = None
+        self.worker: Worker | None = None
+        """The process while it can answer."""
+        self.problem: str | None = None
+        self.was_refused = False
+        """Whether the last attempt to start the process failed."""
+        self.restarts = 0
+        self._spawn, self._queue, self._note, self._on_change = spawn, queue, note, on_change
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+        self._outcomes: list[asyncio.Future[None]] = []
+        self._wake: asyncio.Future[None] | None = None
+        self._is_lingering = self._is_hung = self._is_closing = False
+        self._answering: list[Waiting] = []
+        self._rehearsing: list[Mirrored] = []
+        self._deaths = 0
+
+    @property
+    def is_coming_back(self) -> bool:
+        """Tell a process that is being replaced from one that never was or cannot be."""
+        return self.restarts > 0 and not self.was_refused
+
+    @property
+    def waiting(self) -> int:
+        """Count what this process scores and what waits for nobody but it."""
+        return len(self._answering) + len(self._rehearsing) + len(self.mirrored)
+
+    def keep(self) -> None:
+        """Start the process, and again whenever it dies."""
+        if self._task is None or self._task.done():
+            self._task = self._loop.create_task(self._live_on())
+
+    def try_now(self) -> None:
+        """Start the process now if there is none, however often it failed."""
+        if self.worker is None:
+            self.keep()
+            self.wake()
+
+    async def until_ready(self) -> None:
+        """Wait for the process; an attempt that failed is repeated at once. Raise what refused it."""
+        if self.worker is not None:
+            return
+        outcome: asyncio.Future[None] = self._loop.create_future()
+        self._outcomes.append(outcome)
+        self.try_now()
+        await outcome
+
+    def wake(self) -> None:
+        """Have a look at what waits."""
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def notice_death(self) -> None:
+        """Look after a process that died while it had nothing to do."""
+        if self.worker is not None and not self.worker.is_alive:
+            self.wake()
+
+    def give_back(self) -> list[Waiting]:
+        """Hand over the live requests in work; answers that still come for them are ignored."""
+        taken, self._answering = self._answering, []
+        return taken
+
+    def mirror(self, copy: Mirrored) -> None:
+        """Take a copy, or log that it was lost."""
+        if self.worker is None:
+            self._lose([copy], MirrorLoss.DOWN)
+        elif not self.mirrored.put(copy):
+            self._lose([copy], MirrorLoss.QUEUE_FULL)
+        elif not self._is_lingering or len(self.mirrored) >= self.max_batch:
+            self.wake()
+
+    async def close(self) -> None:
+        """Let work end, then end the process; a hung one is killed."""
+        self._is_closing, self.is_front = True, False
+        self.wake()
+        if self._task is not None:
+            _, late = await asyncio.wait([self._task], timeout=CLOSE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.wait([self._task])
+        worker, self.worker = self.worker, None
+        self._lose(self._rehearsing, MirrorLoss.DOWN)
+        self._lose(self.mirrored.take_all(), MirrorLoss.DOWN)
+        self._settle(NotServing(self.bundle.model, "the gateway no longer keeps this version"))
+        if worker is not None:
+            await worker.close()
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=CLOSE_S)
+
+    async def _live_on(self) -> None:
+        while not self._is_closing:
+            try:
+                worker = await self._spawn(self.start)
+            except (UnderstudyError, OSError) as refused:
+                self.was_refused = True
+                self._change(None, str(refused))
+                self._settle(refused)
+                pause_s = self._count_death()
+            else:
+                born = self._loop.time()
+                self._is_hung = self.was_refused = False
+                self._change(worker, None)
+                self._settle(None)
+                reason = await self._feed(worker)
+                if reason is None:
+                    return
+                self.restarts += 1
+                self._bury(reason)
+                self._end(worker)
+                if self._loop.time() - born > SETTLED_S:
+                    self._deaths = 0
+                pause_s = self._count_death()
+            if self.is_expendable and self._deaths >= MOST_DEATHS_OF_A_MIRROR:
+                self._change(None, f"failed {self._deaths} times, the last time because {self.problem}")
+                self._deaths = 0
+                return
+            if pause_s:
+                await self._rest(pause_s)
+
+    def _count_death(self) -> float:
+        self._deaths += 1
+        # The first restart is immediate: most deaths are one-offs, and requests wait.
+        return 0.0 if self._deaths == 1 else min(0.25 * 2.0 ** (self._deaths - 2), LONGEST_PAUSE_S)
+
+    def _change(self, worker: Worker | None, problem: str | None) -> None:
+        self.worker, self.problem = worker, problem
+        self._on_change()
+
+    def _settle(self, refused: Exception | None) -> None:
+        outcomes, self._outcomes = self._outcomes, []
+        for outcome in outcomes:
+            if outcome.done():
+                continue
+            if refused is None:
+                outcome.set_result(None)
+            else:
+                outcome.set_exception(refused)
+
+    def _bury(self, reason: str) -> None:
+        back = self.give_back()
+        for waiting in back:
+            waiting.attempts += 1
+            if waiting.attempts >= MOST_DEATHS_PER_REQUEST:
+                self._refuse(waiting)
+        self._queue.put_back(back)
+        self._lose(self._rehearsing, MirrorLoss.TIMEOUT if self._is_hung else MirrorLoss.DOWN)
+        self._rehearsing = []
+        self._lose(self.mirrored.take_all(), MirrorLoss.DOWN)
+        self._change(None, reason)
+
+    def _refuse(self, waiting: Waiting) -> None:
+        body = refusal(waiting.item.wire, 500, "Two scoring processes ended while they scored this request.")
+        self._reply(waiting, Answer(500, body, rows=0, output=b"", score_us=0, batch=1, error="WorkerDied"), 0)
+
+    def _reply(self, waiting: Waiting, answer: Answer, queue_us: int) -> None:
+        if self.stamp is not None and not waiting.future.done():
+            self.stamp.leaving += 1
+            waiting.future.set_result(Answered(answer, self.stamp, queue_us))
+
+    def _lose(self, copies: Sequence[Mirrored], loss: MirrorLoss) -> None:
+        now = time.perf_counter_ns()
+        for copy in copies:
+            self._note(copy.row(self.bundle, None, loss, now, now))
+
+    async def _rest(self, most_s: float | None) -> None:
+        if self._is_closing:
+            return
+        self._wake = self._loop.create_future()
+        timer = None if most_s is None else self._loop.call_later(most_s, self.wake)
+        await self._wake
+        if timer is not None:
+            timer.cancel()
+
+    async def _feed(self, worker: Worker) -> str | None:
+        """Score until the process dies, and say of what; None once the channel is closed and has no work left."""
+        has_lingered = False
+        try:
+            while worker.is_alive:
+                if self.is_front and (batch := self._queue.take(self.max_batch)):
+                    await self._answer(worker, batch)
+                elif self.mirrored and (has_lingered or self._is_closing or len(self.mirrored) >= self.max_batch):
+                    await self._rehearse(worker, self.mirrored.take())
+                    has_lingered = bool(self.mirrored)
+                elif self._is_closing:
+                    return None
+                else:
+                    self._is_lingering = has_lingered = bool(self.mirrored)
+                    await self._rest(LINGER_S if has_lingered else None)
+                    self._is_lingering = False
+        except WorkerDied as died:
+            return "its process did not answer in time" if self._is_hung else str(died)
+        except Exception as broken:  # noqa: BLE001 - a channel that stops for any reason is a model that hangs
+            return f"its process answered what cannot be used ({type(broken).__name__})"
+        return "its process ended"
+
+    async def _answer(self, worker: Worker, batch: list[Waiting]) -> None:
+        taken = time.perf_counter_ns()
+        self._answering = batch
+        for waiting in batch:
+            waiting.at = self
+        answers = await self._score(worker, [waiting.item for waiting in batch])
+        self._answering = []
+        for waiting, answer in zip(batch, answers, strict=True):
+            if waiting.at is self:
+                self._reply(waiting, answer, (taken - waiting.arrived_ns) // 1000)
+
+    async def _rehearse(self, worker: Worker, batch: list[Mirrored]) -> None:
+        taken = time.perf_counter_ns()
+        self._rehearsing = batch
+        answers = await self._score(worker, [copy.item for copy in batch])
+        self._rehearsing = []
+        done = time.perf_counter_ns()
+        for copy, answer in zip(batch, answers, strict=True):
+            self._note(copy.row(self.bundle, answer, None, taken, done))
+
+    async def _score(self, worker: Worker, items: list[Item]) -> list[Answer]:
+        # A timer instead of wait_for, which would cost a task for each frame.
+        watch = self._loop.call_later(self.patience_s, self._cut, worker)
+        try:
+            return await worker.score(items)
+        finally:
+            watch.cancel()
+
+    def _cut(self, worker: Worker) -> None:
+        self._is_hung = True
+        self._end(worker)
+
+    def _end(self, worker: Worker) -> None:
+        # Nobody waits for it: a process that hangs in the kernel may take long to go.
+        task = self._loop.create_task(worker.kill())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)

@@ -1,0 +1,105 @@
+"""What a gateway says of itself to anybody who asks."""
+
+from datetime import datetime, timezone
+
+from pydantic import Field
+
+from understudy.contract.declared import Fact
+from understudy.contract.serving import ModelStatus, TruthReport, WorkerStatus
+from understudy.gateway.log.prediction_log import LogHealth
+from understudy.gateway.roster import Roster
+from understudy.gateway.served_model import ServedModel
+
+TRUTH_S = 30.0
+
+
+class ModelHealth(Fact):
+    """Say how one model does."""
+
+    epoch: int
+    version: int | None
+    mirror: int | None
+    problems: tuple[str, ...] = ()
+    refused: int
+    """Requests that there was no room for, or nobody to answer."""
+    log: LogHealth | None
+
+
+class TruthHealth(Fact):
+    """Say how old the news of the truth is."""
+
+    age_s: float | None
+    problem: str | None
+
+
+class GatewayHealth(Fact):
+    """Say how a gateway does; ``degraded`` where anything is not as it should be."""
+
+    status: str
+    name: str
+    models: dict[str, ModelHealth] = Field(default_factory=dict)
+    truth: TruthHealth
+
+
+def gateway_health(roster: Roster) -> GatewayHealth:
+    """Look at everything."""
+    models = {name: _model_health(model) for name, model in roster.models.items() if roster.find(name) is not None}
+    truth = _truth_health(roster.truth, roster.truth_at)
+    is_well = truth.problem is None and not any(model.problems for model in models.values())
+    return GatewayHealth(status="ok" if is_well else "degraded", name=roster.config.name, models=models, truth=truth)
+
+
+def model_status(gateway: str, model: ServedModel) -> ModelStatus:
+    """Describe a model with the processes that are kept for it."""
+    log = None if model.log is None else model.log.health
+    return ModelStatus(
+        gateway=gateway,
+        model=model.name,
+        epoch=model.record.epoch if model.record is not None and model.is_serving else 0,
+        version=model.record.champion.version if model.record is not None and model.is_serving else None,
+        workers=tuple(
+            WorkerStatus(
+                version=channel.bundle.version,
+                role=model.role_of(channel),
+                pid=channel.worker.ready.pid if channel.worker is not None else None,
+                is_ready=channel.worker is not None,
+                restarts=channel.restarts,
+                rss_bytes=channel.worker.rss_bytes() if channel.worker is not None else None,
+                queued=channel.waiting + (len(model.queue) if channel.is_front else 0),
+                problem=channel.problem,
+            )
+            for channel in model.channels.values()
+        ),
+        log_problem=log.problem if log is not None else None,
+        rows_lost=log.lost if log is not None else 0,
+    )
+
+
+def _model_health(model: ServedModel) -> ModelHealth:
+    log = None if model.log is None else model.log.health
+    problems = [model.problem] if model.problem else []
+    for channel in model.channels.values():
+        if channel.problem is not None:
+            problems.append(f"version {channel.bundle.version} ({model.role_of(channel)}): {channel.problem}")
+        elif channel.worker is None:
+            problems.append(f"version {channel.bundle.version} ({model.role_of(channel)}) is being loaded")
+    if log is not None and log.problem is not None:
+        problems.append(log.problem)
+    record = model.record
+    return ModelHealth(
+        epoch=record.epoch if record is not None else 0,
+        version=record.champion.version if record is not None else None,
+        mirror=record.mirror.version if record is not None and record.mirror is not None else None,
+        problems=tuple(problems),
+        refused=model.refused,
+        log=log,
+    )
+
+
+def _truth_health(report: TruthReport | None, arrived: datetime | None) -> TruthHealth:
+    if report is None or arrived is None:
+        return TruthHealth(age_s=None, problem="no follower has reported since this gateway started")
+    age_s = (datetime.now(timezone.utc) - arrived).total_seconds()
+    if report.problem is None and age_s > TRUTH_S:
+        return TruthHealth(age_s=age_s, problem="the follower has not reported for more than 30 s")
+    return TruthHealth(age_s=age_s, problem=report.problem)

@@ -1,0 +1,86 @@
+"""The copies of live requests that a version answers unseen: sampled, bounded, and counted where they are lost."""
+
+import zlib
+from collections import deque
+from typing import NamedTuple
+
+from understudy.contract.release import Bundle
+from understudy.contract.words import MirrorLoss, Role
+from understudy.gateway.exchange import Answer, Item, LogRow
+
+
+def is_sampled(request_id: str, share: float) -> bool:
+    """Tell if a request is mirrored; the same identifier always gives the same answer."""
+    return share >= 1.0 or zlib.crc32(request_id.encode()) < share * 0x1_0000_0000
+
+
+class Mirrored(NamedTuple):
+    """Hold the copy of a request that the champion has answered."""
+
+    request_id: str
+    client_id: str | None
+    ts_ns: int
+    epoch: int
+    item: Item
+    arrived_ns: int
+    champion_failed: bool
+    batch: int
+    """How many requests the champion scored together with this one."""
+
+    def row(
+        self, bundle: Bundle, answer: Answer | None, loss: MirrorLoss | None, taken_ns: int, done_ns: int
+    ) -> LogRow:
+        """Write what is logged of it."""
+        if answer is not None and answer.error is not None and not self.champion_failed:
+            loss = MirrorLoss.FAILED
+        return LogRow(
+            request_id=self.request_id,
+            client_id=self.client_id,
+            ts_ns=self.ts_ns,
+            epoch=self.epoch,
+            role=Role.SHADOW,
+            bundle=bundle,
+            item=self.item,
+            answer=answer,
+            loss=loss,
+            queue_us=(taken_ns - self.arrived_ns) // 1000,
+            total_us=(done_ns - self.arrived_ns) // 1000,
+        )
+
+
+class MirrorQueue:
+    """Hold copies that wait for a mirror, bounded by count and bytes."""
+
+    __slots__ = ("_bytes", "_copies", "max_bytes", "max_count")
+
+    def __init__(self, max_count: int, max_bytes: int) -> None:
+        self.max_count, self.max_bytes = max_count, max_bytes
+        self._copies: deque[Mirrored] = deque()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._copies)
+
+    def put(self, copy: Mirrored) -> bool:
+        """Add a copy; False where there is no room."""
+        size = len(copy.item.body)
+        if len(self._copies) >= self.max_count or self._bytes + size > self.max_bytes:
+            return False
+        self._copies.append(copy)
+        self._bytes += size
+        return True
+
+    def take(self) -> list[Mirrored]:
+        """Take the oldest copies: as many together as the champion had, or their times could not be compared."""
+        if not self._copies:
+            return []
+        return self._take(min(self._copies[0].batch, len(self._copies)))
+
+    def take_all(self) -> list[Mirrored]:
+        """Take what is left."""
+        return self._take(len(self._copies))
+
+    def _take(self, count: int) -> list[Mirrored]:
+        batch = [self._copies.popleft() for _ in range(count)]
+        self._bytes -= sum(len(copy.item.body) for copy in batch)
+        return batch

@@ -1,0 +1,145 @@
+"""What anybody may ask beside scores: is it there, which version is it, here are labels."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from understudy import __version__
+from understudy.gateway.errors import RequestRefused
+from understudy.gateway.exchange import Wire
+from understudy.gateway.health import gateway_health
+from understudy.gateway.log.labels import LabelsRefused, parse_labels
+from understudy.gateway.log.prediction_log import LogUnwritable, PredictionLog
+from understudy.gateway.openapi import document
+from understudy.gateway.refusals import refusal
+from understudy.gateway.request_body import BodyReader, Disconnected
+from understudy.gateway.roster import Roster
+from understudy.gateway.served_model import ServedModel
+
+JSON = "application/json"
+
+
+class PublicRoutes:
+    """Answer MLflow's and the Open Inference Protocol's questions, take labels, tell the health."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._bodies = BodyReader(roster.config.max_body_bytes, roster.config.max_bodies_bytes)
+        try:
+            # MLflow's clients ask for its version to know the protocol; the package itself is never imported here.
+            self._protocol = version("mlflow")
+        except PackageNotFoundError:
+            self._protocol = __version__
+
+    def routes(self) -> list[Route]:
+        """List the routes."""
+        return [
+            Route("/health", self._health),
+            Route("/openapi.json", self._openapi),
+            Route("/models/{model}/ping", self._ping),
+            Route("/models/{model}/health", self._ping),
+            Route("/models/{model}/version", self._version),
+            Route("/models/{model}/labels", self._labels, methods=["POST"]),
+            Route("/v2", self._server),
+            Route("/v2/health/live", self._live),
+            Route("/v2/health/ready", self._ready),
+            Route("/v2/models/{model}", self._metadata),
+            Route("/v2/models/{model}/ready", self._model_ready),
+        ]
+
+    async def _health(self, _request: Request) -> Response:
+        return Response(gateway_health(self._roster).model_dump_json(), media_type=JSON)
+
+    async def _openapi(self, _request: Request) -> Response:
+        return Response(orjson.dumps(document()), media_type=JSON)
+
+    async def _ping(self, request: Request) -> Response:
+        model, wire = self._find(request), Wire.MLFLOW_JSON
+        if model is None:
+            return no(wire, 404, "No model of this name is served here.")
+        if not model.is_serving:
+            return no(wire, 503, f"{model.name} does not serve at the moment.")
+        return Response(b"\n", media_type=JSON, headers=_stamped(model))
+
+    async def _version(self, request: Request) -> Response:
+        model = self._find(request)
+        if model is None:
+            return no(Wire.MLFLOW_JSON, 404, "No model of this name is served here.")
+        return Response(self._protocol, media_type=JSON, headers=_stamped(model))
+
+    async def _labels(self, request: Request) -> Response:
+        model, wire = self._find(request), Wire.MLFLOW_JSON
+        if model is None:
+            return no(wire, 404, "No model of this name is served here.")
+        if model.log is None:
+            return no(wire, 503, f"{model.name} has no log yet. Try again shortly.")
+        try:
+            accepted = await self._keep(request, model.log)
+        except Disconnected:
+            return no(wire, 400, "The request ended before its end.")
+        except (RequestRefused, LabelsRefused, LogUnwritable) as failed:
+            status = failed.status if isinstance(failed, RequestRefused) else 400
+            return no(wire, 503 if isinstance(failed, LogUnwritable) else status, str(failed))
+        return Response(orjson.dumps({"accepted": accepted}), media_type=JSON)
+
+    async def _keep(self, request: Request, log: PredictionLog) -> int:
+        body = await self._bodies.read(request.headers.get("content-length"), request.receive)
+        try:
+            labels = await run_in_threadpool(parse_labels, body)
+            await log.append_labels(labels)
+        finally:
+            self._bodies.release(body)
+        return len(labels)
+
+    async def _server(self, _request: Request) -> Response:
+        return Response(orjson.dumps({"name": "understudy", "version": __version__, "extensions": []}), media_type=JSON)
+
+    async def _live(self, _request: Request) -> Response:
+        return Response(b'{"live":true}', media_type=JSON)
+
+    async def _ready(self, _request: Request) -> Response:
+        is_ready = all(self._roster.find(name) is None or m.is_serving for name, m in self._roster.models.items())
+        return Response(orjson.dumps({"ready": is_ready}), status_code=200 if is_ready else 503, media_type=JSON)
+
+    async def _model_ready(self, request: Request) -> Response:
+        model = self._find(request)
+        if model is None:
+            return no(Wire.V2_JSON, 404, "No model of this name is served here.")
+        body = orjson.dumps({"name": model.name, "ready": model.is_serving})
+        return Response(body, status_code=200 if model.is_serving else 503, media_type=JSON)
+
+    async def _metadata(self, request: Request) -> Response:
+        model = self._find(request)
+        if model is None:
+            return no(Wire.V2_JSON, 404, "No model of this name is served here.")
+        worker = model.front.worker if model.front is not None else None
+        if worker is None:
+            return no(Wire.V2_JSON, 503, f"{model.name} does not serve at the moment.")
+        named = zip(worker.ready.inputs, worker.ready.input_datatypes, strict=True)
+        inputs = [{"name": column, "datatype": datatype, "shape": [-1]} for column, datatype in named]
+        told = {
+            "name": model.name,
+            "versions": [str(worker.bundle.version)],
+            "platform": "mlflow_pyfunc",
+            "inputs": inputs,
+            "outputs": [{"name": "predict", "datatype": worker.ready.output_datatype, "shape": [-1]}],
+        }
+        return Response(orjson.dumps(told), media_type=JSON, headers=_stamped(model))
+
+    def _find(self, request: Request) -> ServedModel | None:
+        return self._roster.find(str(request.path_params["model"]))
+
+
+def _stamped(model: ServedModel) -> dict[str, str]:
+    stamp = model.front.stamp if model.front is not None else None
+    return {} if stamp is None else {name.decode(): value.decode() for name, value in stamp.headers}
+
+
+def no(wire: Wire, status: int, sentence: str) -> Response:
+    """Refuse in a protocol's shape."""
+    again = {"retry-after": "1"} if status == 503 else None
+    return Response(refusal(wire, status, sentence), status_code=status, media_type=JSON, headers=again)

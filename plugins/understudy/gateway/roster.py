@@ -1,0 +1,140 @@
+"""All models of a gateway, from its start to its end."""
+
+import asyncio
+import logging
+import shutil
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from understudy.contract.errors import UnderstudyError
+from understudy.contract.serving import Acknowledgement, PrepareOrder, ServingOrder, ServingTerms, TruthReport
+from understudy.contract.train_spec import memory_bytes
+from understudy.gateway.config import GatewayConfig
+from understudy.gateway.errors import RecordUnreadable
+from understudy.gateway.log.compact import compact_apart
+from understudy.gateway.log.prediction_log import PredictionLog
+from understudy.gateway.nursery import Nursery
+from understudy.gateway.record_store import RecordStore
+from understudy.gateway.served_model import ServedModel
+from understudy.gateway.worker import Worker, WorkerStart
+
+LOG = logging.getLogger(__name__)
+# How long a process that died idle goes unnoticed; one that died at work is noticed at once.
+LOOK_S = 0.25
+# After a restart all models load at once; more at a time than this would only slow each other down.
+LOADS_AT_ONCE = 8
+
+
+class Roster:
+    """Hold the models by name; serve after a restart what was served before it."""
+
+    def __init__(self, config: GatewayConfig, nursery: Nursery) -> None:
+        self.config = config
+        self.models: dict[str, ServedModel] = {}
+        self.truth: TruthReport | None = None
+        self.truth_at: datetime | None = None
+        self._nursery = nursery
+        self._store = RecordStore(config.records_dir)
+        self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
+        self._watches: list[asyncio.Task[None]] = []
+        self._preload: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Start to load what served last; models answer as soon as each is ready."""
+        loop = asyncio.get_running_loop()
+        # Not awaited: it imports for seconds, and /health has something to say meanwhile.
+        self._preload = loop.create_task(self._open_nursery())
+        for name, order in self._store.load():
+            model = self._model(name)
+            if isinstance(order, RecordUnreadable):
+                model.problem = str(order)
+            else:
+                model.restore(order)
+        self._watches = [loop.create_task(self._look_after_the_dead()), loop.create_task(self._compact_logs())]
+
+    async def close(self) -> None:
+        """End all scoring processes and write the logs to their ends."""
+        for watch in self._watches:
+            watch.cancel()
+        if self._watches:
+            await asyncio.wait(self._watches)
+        await asyncio.gather(*(model.close() for model in self.models.values()))
+        if self._preload is not None:
+            await asyncio.wait([self._preload])
+        await self._nursery.close()
+
+    def find(self, name: str) -> ServedModel | None:
+        """Find a model that serves, or that should."""
+        model = self.models.get(name)
+        return None if model is None or (model.record is None and model.problem is None) else model
+
+    async def apply(self, order: ServingOrder) -> Acknowledgement:
+        """Serve a record; see ServedModel.apply."""
+        return await self._model(order.record.model).apply(order)
+
+    async def prepare(self, order: PrepareOrder) -> None:
+        """Keep a version warm; see ServedModel.prepare."""
+        await self._model(order.bundle.model).prepare(order)
+
+    async def forget(self, name: str, *, purge: bool) -> None:
+        """Serve a model no more, also after a restart; with ``purge``, delete its log and its versions' files too.
+
+        Raise OSError where something cannot be deleted; again is harmless.
+        """
+        model = self._model(name)
+        await model.forget()
+        if self.models.get(name) is model:
+            del self.models[name]
+        if purge:
+            for folder in (self.config.log_dir(name), self.config.bundles_dir / name):
+                await asyncio.to_thread(_delete, folder)
+
+    def _model(self, name: str) -> ServedModel:
+        if name not in self.models:
+            self.models[name] = ServedModel(name, self.config, self._spawn, self._store, self._open_log)
+        return self.models[name]
+
+    async def _spawn(self, start: WorkerStart) -> Worker:
+        async with self._loads:
+            return await self._nursery.spawn(start)
+
+    def _open_log(self, model: str, terms: ServingTerms) -> PredictionLog:
+        serving = terms.serving
+        return PredictionLog(
+            self.config.log_dir(model),
+            pii=terms.pii,
+            strict=serving.strict_log,
+            keep_s=serving.keep_log.total_seconds(),
+            max_bytes=memory_bytes(serving.max_log),
+        )
+
+    async def _open_nursery(self) -> None:
+        try:
+            await self._nursery.open()
+        except UnderstudyError as broken:
+            LOG.error("%s", broken)  # each version that needs it says so too
+
+    async def _look_after_the_dead(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for model in self.models.values():
+                for channel in model.channels.values():
+                    channel.notice_death()
+
+    async def _compact_logs(self) -> None:
+        """Turn closed segments into Parquet, which a rehearsal's evidence is read from fifty times faster."""
+        while True:
+            await asyncio.sleep(self.config.compact_s)
+            for name in list(self.models):
+                try:
+                    done = await compact_apart(self.config.log_dir(name))
+                except UnderstudyError as problem:
+                    LOG.warning("%s", problem)
+                else:
+                    LOG.info("%s: compacted %d rows of %d segments", name, done.rows, done.segments)
+
+
+def _delete(folder: Path) -> None:
+    with suppress(FileNotFoundError):  # there never was one, or a second request was faster
+        shutil.rmtree(folder)

@@ -1,0 +1,119 @@
+"""What a scoring process takes from itself before it touches a model. Each is had where it can be had, and said."""
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from understudy.gateway.scoring.system_calls import forbid_system_calls
+
+NOBODY = 65532
+OPEN_FILES = 64
+KILL_FIRST = "500"  # out of memory, the kernel takes a scoring process before the gateway, whose own adjustment is 0
+CLONE_NEWNET, CLONE_NEWIPC = 0x40000000, 0x08000000
+PR_SET_NO_NEW_PRIVS = 38
+
+
+def confine(folder: Path) -> tuple[str, ...]:
+    """Give up rights and say which are gone; threads that are there already keep some of theirs.
+
+    :param folder: what must stay readable.
+    """
+    steps: list[Callable[[], list[str]]] = [
+        _limit,
+        _yield_memory_first,
+        _no_new_privileges,
+        _leave_network,
+        lambda: _become_nobody(folder),
+        # After the steps above: some of their own calls are among the forbidden.
+        forbid_system_calls,
+    ]
+    return _tried(steps)
+
+
+def limit_memory(memory_bytes: int) -> tuple[str, ...]:
+    """Limit what may be allocated from now on, and say so."""
+    return _tried([lambda: _limit_memory(memory_bytes)])
+
+
+def _tried(steps: list[Callable[[], list[str]]]) -> tuple[str, ...]:
+    held: list[str] = []
+    for step in steps:
+        try:
+            held += step()
+        except OSError:
+            continue  # not to be had here; what is not listed does not hold
+    return tuple(dict.fromkeys(held))
+
+
+def _limit() -> list[str]:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write then fails with an error instead of a signal
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    return ["no writing to files", "no core dumps"]
+
+
+def _yield_memory_first() -> list[str]:
+    Path("/proc/self/oom_score_adj").write_text(KILL_FIRST, encoding="ascii")
+    return ["killed first when memory is short"]
+
+
+def _no_new_privileges() -> list[str]:
+    if not sys.platform.startswith("linux"):
+        return []
+    _call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    return ["no new privileges"]
+
+
+def _leave_network() -> list[str]:
+    if not sys.platform.startswith("linux"):
+        return []
+    _call("unshare", CLONE_NEWNET | CLONE_NEWIPC)
+    return ["no network"]
+
+
+def _become_nobody(folder: Path) -> list[str]:
+    """Give up root where the files that are still to be read do not need it."""
+    if os.geteuid() != 0:
+        return []
+    # Libraries import more of themselves later, so Python's own files must stay readable, too.
+    python = [Path(os.__file__), *(Path(str(sys.modules[name].__file__)) for name in ("numpy", "understudy"))]
+    needed = [*python, *(found for found in folder.rglob("*") if found.is_file())]
+    os.setgroups([])
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    is_enough = _can_read(needed)
+    os.seteuid(0)
+    os.setegid(0)
+    if not is_enough:
+        return []
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    return [f"user {NOBODY}"]
+
+
+def _can_read(files: list[Path]) -> bool:
+    try:
+        for path in files:
+            path.open("rb").close()
+    except OSError:
+        return False
+    return True
+
+
+def _limit_memory(memory_bytes: int) -> list[str]:
+    """Limit what is allocated (RLIMIT_DATA), and what is mapped beside it, such as shared memory (RLIMIT_AS)."""
+    mapped = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + memory_bytes, mapped + memory_bytes))
+    return [f"memory {memory_bytes >> 20} MiB"]
+
+
+def _call(name: str, *arguments: int) -> None:
+    library = ctypes.CDLL(None, use_errno=True)
+    if getattr(library, name)(*map(ctypes.c_ulong, arguments)) != 0:
+        raise OSError(ctypes.get_errno(), name)

@@ -1,0 +1,180 @@
+"""The way of a request to its answer, and of both to the log. Nothing here may be slow."""
+
+import asyncio
+import hmac
+import logging
+import time
+
+from understudy.contract.words import Role
+from understudy.gateway.content import wire_of
+from understudy.gateway.errors import NotServing, Overloaded, RequestRefused
+from understudy.gateway.exchange import Answer, Item, LogRow, Wire
+from understudy.gateway.refusals import refusal
+from understudy.gateway.request_body import BodyReader, Disconnected, Receive, Scope, Send
+from understudy.gateway.request_ids import RequestIds
+from understudy.gateway.roster import Roster
+from understudy.gateway.served_model import ServedModel
+from understudy.gateway.waiting import Answered, Stamp
+
+LOG = logging.getLogger(__name__)
+JSON = (b"content-type", b"application/json")
+AGAIN = (b"retry-after", b"1")
+LONGEST_CLIENT_ID = 200
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class Call:
+    """Hold what a request says beside its body."""
+
+    __slots__ = ("arrived_ns", "client_id", "content_type", "encoding", "id", "length", "probe", "ts_ns")
+
+    def __init__(self, headers: list[tuple[bytes, bytes]], identity: tuple[str, int]) -> None:
+        self.arrived_ns = time.perf_counter_ns()
+        self.id, self.ts_ns = identity
+        self.client_id: str | None = None
+        self.content_type: bytes | None = None
+        self.probe: bytes | None = None
+        self.encoding: bytes | None = None
+        self.length: bytes | None = None
+        for name, value in headers:
+            if name == b"content-type":
+                self.content_type = value
+            elif name == b"content-length":
+                self.length = value
+            elif name == b"x-request-id":
+                self.client_id = value.decode("latin-1")[:LONGEST_CLIENT_ID]
+            elif name == b"x-understudy-probe":
+                self.probe = value
+            elif name == b"content-encoding":
+                self.encoding = value
+
+
+class ScoringRoute:
+    """Answer requests to score."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._ids = RequestIds()
+        self._bodies = BodyReader(roster.config.max_body_bytes, roster.config.max_bodies_bytes)
+        token = roster.config.token
+        self._token = token.get_secret_value().encode() if token is not None else b""
+
+    async def score(self, scope: Scope, receive: Receive, send: Send, name: str, is_v2: bool) -> None:
+        """Answer one request, in its protocol whatever happens."""
+        call = Call(scope["headers"], self._ids.next())
+        try:
+            model = self._find(scope, name)
+            self._refuse_unusable(call)
+            wire = wire_of(call.content_type, is_v2)
+            body = await self._bodies.read(call.length, receive)
+        except Disconnected:
+            return
+        except RequestRefused as refused:
+            wire = Wire.V2_JSON if is_v2 else Wire.MLFLOW_JSON
+            await self._refuse(send, call, wire, refused.status, str(refused))
+            return
+        try:
+            await self._ask(send, call, model, Item(wire, body))
+        except Exception:
+            LOG.exception("A request stumbled")
+            await self._refuse(send, call, wire, 500, "The gateway stumbled over this request; its own log says how.")
+        finally:
+            self._bodies.release(body)
+
+    async def _ask(self, send: Send, call: Call, model: ServedModel, item: Item) -> None:
+        try:
+            waiting = model.ask(item, call.arrived_ns)
+        except NotServing as absent:
+            await self._refuse(send, call, item.wire, 503, str(absent))
+            return
+        except Overloaded as full:
+            await self._refuse(send, call, item.wire, 429, str(full))
+            return
+        timer = asyncio.get_running_loop().call_later(model.timeout_s, waiting.expire)
+        answered = await waiting.future
+        timer.cancel()
+        if answered is None:
+            await self._time_out(send, call, model, item)
+        else:
+            await self._answer(send, call, model, item, answered)
+
+    def _find(self, scope: Scope, name: str) -> ServedModel:
+        if scope["method"] != "POST":
+            raise RequestRefused(405, "Send POST to score.")
+        model = self._roster.find(name)
+        if model is None:
+            raise RequestRefused(404, "No model of this name is served here.")
+        return model
+
+    def _refuse_unusable(self, call: Call) -> None:
+        if call.encoding is not None and call.encoding.lower() != b"identity":
+            raise RequestRefused(415, "The body must not be compressed.")
+        if call.probe is not None and not (self._token and hmac.compare_digest(call.probe, self._token)):
+            raise RequestRefused(401, "The header X-Understudy-Probe does not hold this gateway's token.")
+
+    async def _answer(self, send: Send, call: Call, model: ServedModel, item: Item, answered: Answered) -> None:
+        answer, stamp, queue_us = answered
+        row = _row(call, stamp, item, answer, queue_us)
+        try:
+            if model.is_strict and not await _is_logged(model, row):
+                await self._refuse(send, call, item.wire, 503, "The answer cannot be logged, as this model demands.")
+                return
+            await _send(
+                send, answer.status, answer.body, (*stamp.headers, (b"x-understudy-request-id", call.id.encode()))
+            )
+        finally:
+            stamp.leaving -= 1
+        if not model.is_strict:
+            model.note(row)
+        if row.role is not Role.PROBE:
+            model.mirror(row)
+
+    async def _time_out(self, send: Send, call: Call, model: ServedModel, item: Item) -> None:
+        sentence = f"No answer within {model.timeout_s * 1000:.0f} ms."
+        body = refusal(item.wire, 504, sentence)
+        front = model.front
+        if front is not None and front.stamp is not None:
+            answer = Answer(504, body, rows=0, output=b"", score_us=0, batch=0, error="Timeout")
+            model.note(_row(call, front.stamp, item, answer, int(model.timeout_s * 1e6)))
+        await self._refuse(send, call, item.wire, 504, sentence)
+
+    async def _refuse(self, send: Send, call: Call, wire: Wire, status: int, sentence: str) -> None:
+        headers: Headers = ((b"x-understudy-request-id", call.id.encode()),)
+        if status in {429, 503}:
+            headers = (*headers, AGAIN)
+        elif status == 405:
+            headers = (*headers, (b"allow", b"POST"))
+        elif status == 413:
+            headers = (*headers, (b"connection", b"close"))
+        await _send(send, status, refusal(wire, status, sentence), headers)
+
+
+def _row(call: Call, stamp: Stamp, item: Item, answer: Answer, queue_us: int) -> LogRow:
+    return LogRow(
+        request_id=call.id,
+        client_id=call.client_id,
+        ts_ns=call.ts_ns,
+        epoch=stamp.epoch,
+        role=stamp.role if call.probe is None else Role.PROBE,
+        bundle=stamp.bundle,
+        item=item,
+        answer=answer,
+        loss=None,
+        queue_us=queue_us,
+        total_us=(time.perf_counter_ns() - call.arrived_ns) // 1000,
+    )
+
+
+async def _is_logged(model: ServedModel, row: LogRow) -> bool:
+    written = model.note(row)
+    if written is None:
+        return True
+    # A disk that hangs must not hold the caller longer than a model that does.
+    await asyncio.wait([written], timeout=model.timeout_s)
+    return written.done() and written.exception() is None
+
+
+async def _send(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [JSON, length, *headers]})
+    await send({"type": "http.response.body", "body": body})

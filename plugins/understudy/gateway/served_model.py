@@ -1,0 +1,302 @@
+"""One model at this gateway: which versions are warm, which one answers, and how that changes."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from understudy.contract.release import Bundle, Deployment
+from understudy.contract.serving import Acknowledgement, PrepareOrder, ServingOrder, ServingTerms
+from understudy.contract.train_spec import memory_bytes
+from understudy.contract.words import Change, Role
+from understudy.gateway.channel import Channel, Spawn
+from understudy.gateway.config import GatewayConfig
+from understudy.gateway.errors import FilesMissing, NotServing, OrderStale, Overloaded
+from understudy.gateway.exchange import Item, LogRow
+from understudy.gateway.log.prediction_log import PredictionLog
+from understudy.gateway.mirror import Mirrored, MirrorQueue, is_sampled
+from understudy.gateway.record_store import RecordStore
+from understudy.gateway.waiting import LiveQueue, Stamp, Waiting
+from understudy.gateway.worker import Worker, WorkerStart
+
+# Answers given just before a flip reach their sockets in microseconds; only a log on a slow disk holds them longer.
+LEAVE_S = 1.0
+
+OpenLog = Callable[[str, ServingTerms], PredictionLog]
+
+
+class ServedModel:
+    """Follow the orders for one model, and hand its requests to the version that the newest record names."""
+
+    def __init__(self, name: str, config: GatewayConfig, spawn: Spawn, store: RecordStore, open_log: OpenLog) -> None:
+        self.name = name
+        self.record: Deployment | None = None
+        self.terms: ServingTerms | None = None
+        self.log: PredictionLog | None = None
+        self.problem: str | None = None
+        """Why nothing is known of what should serve."""
+        self.channels: dict[WorkerStart, Channel] = {}
+        self.queue = LiveQueue()
+        self.refused = 0
+        """Requests that there was no room for, or nobody to answer."""
+        self.timeout_s = 2.0
+        self.is_strict = False
+        """Whether an answer waits until it is on disk."""
+        self._max_queue = 0
+        self._config, self._store, self._open_log = config, store, open_log
+        self._spawn_worker = spawn
+        self._front: Channel | None = None
+        self._champion: Channel | None = None
+        self._standby: Channel | None = None
+        self._mirror: Channel | None = None
+        self._share = 0.0
+        self._prepared: WorkerStart | None = None
+        self._wanted: Counter[WorkerStart] = Counter()
+        self._commits = asyncio.Lock()
+        self._is_forgotten = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def is_serving(self) -> bool:
+        """Tell if somebody answers."""
+        return self._front is not None
+
+    @property
+    def front(self) -> Channel | None:
+        """The channel that answers."""
+        return self._front
+
+    def ask(self, item: Item, arrived_ns: int) -> Waiting:
+        """Let a request wait for its answer. Raise NotServing or Overloaded."""
+        front = self._front
+        if front is None and not (self._champion is not None and self._champion.is_coming_back):
+            self.refused += 1
+            raise NotServing(self.name, self.why_not_serving())
+        if not self.queue.has_room(self._max_queue):
+            self.refused += 1
+            raise Overloaded(self.name, self._max_queue)
+        waiting = Waiting(item, arrived_ns, self._loop.create_future())
+        self.queue.put(waiting)
+        if front is not None:
+            front.wake()
+        return waiting
+
+    def mirror(self, row: LogRow) -> None:
+        """Let the mirror answer a request that was answered, if it is one of its share."""
+        mirror = self._mirror
+        if mirror is None or row.answer is None or not is_sampled(row.request_id, self._share):
+            return
+        # The mirror stood in for the champion: it has answered, and there is nobody to compare it with.
+        if row.bundle is mirror.bundle:
+            return
+        mirror.mirror(
+            Mirrored(
+                request_id=row.request_id,
+                client_id=row.client_id,
+                ts_ns=row.ts_ns,
+                epoch=row.epoch,
+                item=row.item,
+                arrived_ns=time.perf_counter_ns(),
+                champion_failed=row.answer.error is not None,
+                batch=max(row.answer.batch, 1),
+            )
+        )
+
+    def note(self, row: LogRow) -> "asyncio.Future[None] | None":
+        """Log a row; see PredictionLog.append."""
+        return None if self.log is None else self.log.append(row)
+
+    def why_not_serving(self) -> str | None:
+        """Say why nobody answers."""
+        if self._champion is None:
+            return self.problem
+        return self._champion.problem or f"version {self._champion.bundle.version} is being loaded"
+
+    def role_of(self, channel: Channel) -> Role:
+        """Say what a version is kept for."""
+        if channel is self._champion:
+            return Role.CHAMPION
+        return Role.SHADOW if channel is self._mirror else Role.STANDBY
+
+    async def prepare(self, order: PrepareOrder) -> None:
+        """Load a version and keep it warm until the next record. Raise WorkerRefused or FilesMissing."""
+        start = self._start_of(order.bundle, order.terms)
+        self._wanted[start] += 1
+        try:
+            await self._ready(start, order.terms)
+            self._prepared = start
+        finally:
+            self._wanted[start] -= 1
+            self._drop_unnamed()
+
+    async def apply(self, order: ServingOrder) -> Acknowledgement:
+        """Serve a record; what it names is loaded first, so that a refused order changes nothing.
+
+        Raise OrderStale, FilesMissing, WorkerRefused; OSError where the record cannot be persisted.
+        """
+        arrived = time.perf_counter()
+        self._refuse_stale(order)
+        is_repeated = (order.record, order.terms) == (self.record, self.terms)
+        starts = [self._start_of(order.record.champion, order.terms)]
+        if not is_repeated and order.record.change is Change.MIRROR_STARTED and order.record.mirror is not None:
+            starts.append(self._start_of(order.record.mirror, order.terms))
+        self._wanted.update(starts)
+        try:
+            # Outside the lock: a rollback never waits for the load of the version that it takes back.
+            await asyncio.gather(*(self._ready(start, order.terms) for start in starts))
+            async with self._commits:
+                self._refuse_forgotten()
+                self._refuse_stale(order)
+                if (order.record, order.terms) != (self.record, self.terms):
+                    await asyncio.to_thread(self._store.save, order)
+                    await self._serve(order)
+        finally:
+            self._wanted.subtract(starts)
+            self._drop_unnamed()
+        return Acknowledgement(
+            gateway=self._config.name,
+            model=self.name,
+            epoch=order.record.epoch,
+            version=order.record.champion.version,
+            flip_ms=round((time.perf_counter() - arrived) * 1000, 3),
+        )
+
+    def files_arrived(self, version: int) -> None:
+        """Load a version whose files were missing."""
+        for channel in (self._champion, self._standby, self._mirror):
+            if channel is not None and channel.bundle.version == version:
+                channel.try_now()
+
+    def restore(self, order: ServingOrder) -> None:
+        """Serve a record that this gateway acknowledged before it was restarted, as soon as its version is loaded."""
+        self._flip(order)
+
+    async def forget(self) -> None:
+        """Drop the record, then end; an order that is still being loaded for is refused. Raise OSError."""
+        async with self._commits:
+            await asyncio.to_thread(self._store.drop, self.name)
+            self._is_forgotten = True
+        await self.close()
+
+    async def close(self) -> None:
+        """End all processes, then write the log to its end."""
+        await asyncio.gather(*(channel.close() for channel in self.channels.values()))
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self.log is not None:
+            await self.log.close()
+
+    def _refuse_forgotten(self) -> None:
+        if self._is_forgotten:
+            raise NotServing(self.name, "it was forgotten here while the version was being loaded")
+
+    def _refuse_stale(self, order: ServingOrder) -> None:
+        served = self.record
+        if served is None or order.record.epoch > served.epoch or order.record == served:
+            return
+        raise OrderStale(self.name, order.record.epoch, served.epoch)
+
+    def _start_of(self, bundle: Bundle, terms: ServingTerms) -> WorkerStart:
+        return WorkerStart(
+            bundle=bundle,
+            folder=str(self._config.bundle_dir(self.name, bundle.version)),
+            memory_bytes=memory_bytes(terms.serving.memory),
+            max_rows=terms.serving.max_rows,
+            allow_pickle=terms.allow_pickle,
+        )
+
+    async def _spawn(self, start: WorkerStart) -> Worker:
+        if not self._config.bundle_dir(self.name, start.bundle.version).is_dir():
+            raise FilesMissing(self.name, start.bundle.version)
+        return await self._spawn_worker(start)
+
+    async def _ready(self, start: WorkerStart, terms: ServingTerms) -> None:
+        await self._channel(start, terms).until_ready()
+
+    def _channel(self, start: WorkerStart, terms: ServingTerms) -> Channel:
+        channel = self.channels.get(start)
+        if channel is None:
+            channel = self.channels[start] = Channel(
+                start,
+                self._spawn,
+                queue=self.queue,
+                mirrored=MirrorQueue(terms.serving.max_queue, self._config.max_mirror_bytes),
+                note=self.note,
+                on_change=self._choose_front,
+            )
+        return channel
+
+    async def _serve(self, order: ServingOrder) -> None:
+        before = [channel.stamp for channel in self.channels.values() if channel.stamp is not None]
+        self._flip(order)
+        deadline = self._loop.time() + LEAVE_S
+        while any(stamp.leaving for stamp in before) and self._loop.time() < deadline:
+            await asyncio.sleep(0.0005)
+
+    def _flip(self, order: ServingOrder) -> None:
+        record, terms = order.record, order.terms
+        self._use_log(terms)
+        old = self._champion
+        champion = self._channel(self._start_of(record.champion, terms), terms)
+        self._champion = champion
+        self._standby = self._beside(champion, record.previous, terms)
+        self._mirror = self._beside(champion, record.mirror, terms)
+        self._share = record.mirror_share
+        self.record, self.terms, self.problem = record, terms, None
+        self._prepared = None
+        self._max_queue, self.timeout_s = terms.serving.max_queue, terms.serving.timeout_ms / 1000
+        self.is_strict = terms.serving.strict_log
+        for channel in self.channels.values():
+            channel.max_batch = terms.serving.max_batch
+            channel.mirrored.max_count = terms.serving.max_queue
+            channel.patience_s = max(self.timeout_s, 1.0)
+            channel.is_expendable = channel is not champion
+            if old is not champion and channel is not champion:
+                self.queue.put_back(channel.give_back())
+        if self._standby is not None:
+            self._standby.stamp = Stamp(record.epoch, self._standby.bundle, Role.STANDBY)
+        champion.stamp = Stamp(record.epoch, champion.bundle, Role.CHAMPION)
+        for named in (champion, self._standby, self._mirror):
+            if named is not None:
+                named.keep()
+        self._choose_front()
+
+    def _beside(self, champion: Channel, bundle: Bundle | None, terms: ServingTerms) -> Channel | None:
+        if bundle is None or bundle.version == champion.bundle.version:
+            return None
+        return self._channel(self._start_of(bundle, terms), terms)
+
+    def _choose_front(self) -> None:
+        alive = [c for c in (self._champion, self._standby) if c is not None and c.worker is not None]
+        self._front = alive[0] if alive else None
+        for channel in self.channels.values():
+            channel.is_front = channel is self._front
+        if self._front is not None:
+            self._front.wake()
+
+    def _use_log(self, terms: ServingTerms) -> None:
+        old = self.log
+        if old is not None and self.terms is not None and _log_terms(terms) == _log_terms(self.terms):
+            return
+        self.log = self._open_log(self.name, terms)
+        if old is not None:
+            self._later(old.close())
+
+    def _drop_unnamed(self) -> None:
+        named = {self._champion, self._standby, self._mirror}
+        for start, channel in list(self.channels.items()):
+            if channel not in named and start != self._prepared and not self._wanted[start]:
+                del self.channels[start]
+                self._later(channel.close())
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _log_terms(terms: ServingTerms) -> tuple[object, ...]:
+    serving = terms.serving
+    return terms.pii, serving.strict_log, serving.keep_log, serving.max_log

@@ -1,0 +1,116 @@
+"""What operators that watch live traffic have in common: they wait without a worker, and come back to judge."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseOperator
+
+from understudy.contract.release import Deployment
+from understudy.contract.words import EntryKind
+from understudy.hooks.connect import Hooks, connect
+from understudy.operators.decisions import actor_of
+from understudy.operators.handover import Guarded, Rehearsed
+from understudy.operators.problem import telling
+from understudy.operators.rehearsal_trigger import RehearsalTrigger
+from understudy.operators.run_context import run_folder
+from understudy.operators.watch import Seen, Watch
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+SLACK = timedelta(minutes=10)
+"""How much longer than its watch a trigger may take; a triggerer that was down has to catch up."""
+
+
+class WatchingOperator(BaseOperator):
+    """Wait for a :class:`RehearsalTrigger` and judge what it saw.
+
+    :param model: the declared model.
+    """
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+
+    def execute(self, context: "Context") -> dict[str, Any]:
+        """Begin to watch."""
+        with telling(context):
+            begun = self.begin(context)
+            if isinstance(begun, Watch):
+                self._wait(begun)
+            return begun.model_dump(mode="json")
+
+    def execute_complete(self, context: "Context", event: dict[str, Any]) -> dict[str, Any]:
+        """Judge what was seen."""
+        with telling(context):
+            return self.end(context, Seen.model_validate(event)).model_dump(mode="json")
+
+    def begin(self, context: "Context") -> Watch | Rehearsed | Guarded:
+        """Say what to watch, or give the result where there is nothing to watch."""
+        raise NotImplementedError
+
+    def end(self, context: "Context", seen: Seen) -> Rehearsed | Guarded:
+        """Record, act, and return the result."""
+        raise NotImplementedError
+
+    def _wait(self, watch: Watch) -> NoReturn:
+        self.log.info("watching versions %s and %s until %s", watch.champion, watch.mirror, watch.until.isoformat())
+        self.defer(
+            trigger=RehearsalTrigger(watch.model_dump(mode="json")),
+            method_name="execute_complete",
+            timeout=watch.left() + SLACK,
+        )
+
+    def record(
+        self,
+        context: "Context",
+        kind: EntryKind,
+        about: Rehearsed | Guarded,
+        champion_since: int,
+        facts: "dict[str, Any] | None" = None,
+    ) -> None:
+        """Keep the evidence before anything is done about it."""
+        judgement, run = about.judgement, run_folder(context, self.model).run
+        digest = judgement.digest()
+        connect().ledger.append_once(
+            f"{self.model}/{run}/{kind}/{champion_since}/{digest}",
+            self.model,
+            kind,
+            actor_of(context),
+            about.sentence,
+            run,
+            {
+                "version": about.version,
+                "verdict": judgement.verdict.value,
+                "rubber_stamped": judgement.rubber_stamped,
+                "judgement": judgement.model_dump(mode="json"),
+                "judgement_sha256": digest,
+                **(facts or {}),
+            },
+        )
+        for answer in judgement.results:
+            self.log.info("%s: %s (%s)", answer.gate, answer.verdict, answer.sentence)
+
+
+def facts_of(seen: Seen) -> dict[str, Any]:
+    """Give what the ledger keeps of a watch."""
+    watch = seen.watch
+    return {
+        "champion_version": watch.champion,
+        "mirror_version": watch.mirror,
+        "since": watch.since.isoformat(),
+        "ending": seen.ending.value,
+        "problem": seen.problem,
+        "gates": watch.gates.model_dump(mode="json"),
+        "report": seen.report.model_dump(mode="json") if seen.report else None,
+    }
+
+
+def written_at(hooks: Hooks, model: str, epoch: int) -> datetime:
+    """Say when a record was written."""
+    return next(served.at for served in hooks.deployments.history(model) if served.deployment.epoch == epoch)
+
+
+def has_champion(record: Deployment | None, version: int | None, since: int) -> bool:
+    """Tell whether a version is the champion, without a break since that epoch."""
+    return record is not None and (record.champion.version, record.champion_since) == (version, since)

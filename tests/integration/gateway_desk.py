@@ -1,0 +1,136 @@
+"""One served model with a ledger, a registry and two gateways of its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.integration.fake_gateway import TOKEN, FakeGateway, running
+from understudy.contract.release import Blessing, Bundle, Deployment
+from understudy.contract.serving import ServingTerms
+from understudy.contract.serving_spec import ServingSpec
+from understudy.contract.stage import artefact_of
+from understudy.contract.words import EntryKind, MlTask
+from understudy.hooks.deployments import Deployments
+from understudy.hooks.gateways import Gateways
+from understudy.hooks.ledger import Ledger
+from understudy.hooks.mirroring import end_mirror, start_mirror
+from understudy.hooks.promotion import promote
+from understudy.hooks.registry import Registry
+from understudy.hooks.rollback import rollback
+
+TERMS = ServingTerms(task=MlTask.BINARY, serving=ServingSpec())
+WHO: dict[str, Any] = {"actor": "ann", "reason": "weekly"}
+
+
+class Desk:
+    """One model, two gateways, a ledger and a registry of their own."""
+
+    def __init__(self, model: str, home: Path, ledger: Path, gateways: tuple[FakeGateway, ...]) -> None:
+        self.model, self.home = model, home
+        self.deployments = Deployments(Ledger(f"sqlite:///{ledger}"))
+        self.registry = Registry(f"sqlite:///{home / 'mlflow.db'}", (home / "artifacts").as_uri(), home / "bundles")
+        self.east, self.west = gateways
+        self.gateways = Gateways((self.east.url, self.west.url), TOKEN, home / "bundles")
+
+    def train(self, number: int) -> Bundle:
+        folder = self.home / self.model / f"trained{number}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "MLmodel").write_text("flavors: {}\n")
+        (folder / "weights.bin").write_bytes(number.to_bytes(2, "big") * 500)
+        return self.registry.register(
+            model=self.model,
+            run=f"run{number}",
+            model_dir=folder,
+            model_sha256=artefact_of(folder, folder.parent).sha256,
+            image_digest="i",
+            code_commit="c",
+            spec_sha256="s",
+            data_version=f"data{number}",
+            params={},
+            metrics={},
+            tags={},
+        )
+
+    def bless(self, challenger: Bundle) -> Blessing:
+        serving = self.deployments.current(self.model)
+        blessing = Blessing(
+            challenger=challenger,
+            champion_version=serving.champion.version if serving else None,
+            champion_epoch=serving.champion_since if serving else 0,
+            judgement_sha256="a" * 64,
+            rubber_stamped=serving is None,
+        )
+        self.deployments.ledger.append(
+            self.model, EntryKind.BLESSED, "ann", "passed", challenger.run, blessing.model_dump(mode="json")
+        )
+        return blessing
+
+    def promote(self, blessing: Blessing, within_s: float = 60, mirror: float | None = None) -> Deployment:
+        return promote(
+            self.deployments,
+            self.registry,
+            blessing,
+            **WHO,
+            run=blessing.challenger.run,
+            gateways=self.gateways,
+            terms=TERMS,
+            mirror=mirror,
+            within_s=within_s,
+        )
+
+    def raise_champion(self, number: int) -> Deployment:
+        return self.promote(self.bless(self.train(number)))
+
+    def rehearse(self, challenger: Bundle, run: str = "rehearsal", within_s: float = 60) -> Deployment:
+        return start_mirror(
+            self.deployments,
+            self.registry,
+            self.gateways,
+            TERMS,
+            challenger,
+            0.5,
+            **WHO,
+            run=run,
+            within_s=within_s,
+        )
+
+    def end(self, run: str | None = "rehearsal", within_s: float = 60) -> Deployment | None:
+        return end_mirror(
+            self.deployments, self.registry, self.gateways, TERMS, self.model, **WHO, run=run, within_s=within_s
+        )
+
+    def served(self) -> list[tuple[int | None, int]]:
+        return [(gateway.version(self.model), gateway.epoch(self.model)) for gateway in (self.east, self.west)]
+
+    def is_confirmed(self) -> bool:
+        return self.deployments.history(self.model)[-1].is_confirmed
+
+    def rollback(
+        self,
+        target: int | None = None,
+        *,
+        run: str | None = None,
+        registry: Registry | None = None,
+        within_s: float = 60,
+    ) -> Deployment:
+        return rollback(
+            self.deployments,
+            registry or self.registry,
+            self.model,
+            target,
+            **WHO,
+            run=run,
+            gateways=self.gateways,
+            terms=TERMS,
+            within_s=within_s,
+        )
+
+
+@contextmanager
+def desk_at(home: Path, own: Path, model: str) -> Iterator[Desk]:
+    """Give a model of its own in a shared registry; whatever happens, its ledger stays whole."""
+    with running("east", "west") as gateways:
+        made = Desk(model, home, own / "ledger.db", gateways)
+        yield made
+        assert made.deployments.ledger.verify().ok

@@ -1,0 +1,250 @@
+"""Promotion, rehearsal, rollback and a follower against two real gateways, one of which shares no files with us."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.integration.fake_gateway import TOKEN
+from tests.integration.gateway_desk import Desk
+from understudy.contract.estimators import estimators_for
+from understudy.contract.release import Bundle
+from understudy.contract.serving import ModelStatus, RehearsalQuery
+from understudy.contract.stage import artefact_of
+from understudy.contract.words import Change, MlTask
+from understudy.hooks.declarations import Declarations
+from understudy.hooks.follower import Follower
+from understudy.hooks.gateway_errors import GatewayRefused
+from understudy.hooks.gateways import Gateways
+from understudy.settings import PROJECT
+from understudy.stages.features import Features
+from understudy.stages.model_files import save_model
+from understudy.stages.pipeline import build_pipeline
+from understudy.stages.scorer import ModelFacts, Scorer
+
+PATIENCE_S = 120.0
+GATEWAY = """
+import sys
+from pathlib import Path
+from understudy.gateway.config import GatewayConfig
+from understudy.gateway.serve import serve
+
+name, state, bundles, token = sys.argv[1:]
+config = GatewayConfig(name=name, port=0, state_dir=Path(state), bundles_dir=Path(bundles), token=token)
+serve(config, lambda url: print(url, flush=True))
+"""
+BODY = json.dumps({"inputs": {"a": 0.5, "b": -1.0}}).encode()
+
+
+@contextmanager
+def gateway(name: str, state: Path, bundles: Path) -> Iterator[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", GATEWAY, name, str(state), str(bundles), TOKEN.get_secret_value()],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(PROJECT / "plugins")},
+    )
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url.startswith("http://")
+        yield url
+    finally:
+        process.terminate()
+        process.communicate(timeout=PATIENCE_S)
+
+
+class RealDesk(Desk):
+    """A desk whose models are real."""
+
+    def train(self, number: int) -> Bundle:
+        folder = self.home / self.model / f"trained{number}"
+        if not folder.exists():
+            _save_model(folder, self.model, number)
+        return self.registry.register(
+            model=self.model,
+            run=f"run{number}",
+            model_dir=folder,
+            model_sha256=artefact_of(folder, folder.parent).sha256,
+            image_digest="i",
+            code_commit="c",
+            spec_sha256="s",
+            data_version=f"data{number}",
+            params={},
+            metrics={},
+            tags={},
+        )
+
+    def served(self) -> list[tuple[int | None, int]]:
+        found = self.gateways.status(self.model)
+        return [(status.version, status.epoch) for status in found if isinstance(status, ModelStatus)]
+
+    def ask(self, url: str) -> int:
+        answer = httpx.post(
+            f"{url}/models/{self.model}/invocations",
+            content=BODY,
+            headers={"Content-Type": "application/json"},
+            timeout=PATIENCE_S,
+            trust_env=False,
+        )
+        assert answer.status_code == 200, answer.text
+        return int(answer.headers["X-Understudy-Version"])
+
+
+def _save_model(folder: Path, model: str, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    rows = pd.DataFrame(random.normal(size=(200, 2)), columns=["a", "b"])
+    labels = (rows["a"] + rows["b"] > 0).astype(int).to_numpy()
+    features = Features(names=("a", "b"))
+    fitted = build_pipeline(estimators_for(MlTask.BINARY)["logistic_regression"], features, {}, seed).fit(rows, labels)
+    facts = ModelFacts(
+        model=model,
+        estimator="logistic_regression",
+        task=MlTask.BINARY,
+        target="y",
+        features=features,
+        inputs=("a", "b"),
+        classes=(0, 1),
+    )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    save_model(folder, Scorer(facts, fitted), rows, None, datetime(2026, 1, 1, tzinfo=timezone.utc))
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealDesk]:
+    home = tmp_path_factory.mktemp("real")
+    with ExitStack() as stack:
+        east = stack.enter_context(gateway("east", home / "east", home / "bundles"))
+        west = stack.enter_context(gateway("west", home / "west", home / "bundles-of-the-west"))
+        urls: Any = (SimpleNamespace(url=east), SimpleNamespace(url=west))
+        yield RealDesk("demand", home, home / "ledger.db", urls)
+
+
+def test_a_model_goes_forward_is_rehearsed_against_and_goes_back(desk: RealDesk) -> None:
+    first = desk.raise_champion(1)
+    assert (first.epoch, desk.served()) == (1, [(1, 1), (1, 1)])
+    assert (desk.home / "bundles-of-the-west" / "demand" / "1" / "MLmodel").is_file()
+
+    promoted = desk.promote(desk.bless(desk.train(2)), within_s=PATIENCE_S, mirror=1.0)
+    assert desk.served() == [(2, 2), (2, 2)]
+    assert promoted.mirror == first.champion
+    ended = desk.end(run="run2", within_s=PATIENCE_S)
+    assert ended is not None
+    assert ended.change is Change.MIRROR_ENDED
+
+    since = datetime.now(timezone.utc)
+    assert desk.rehearse(desk.train(3), within_s=PATIENCE_S).epoch == 4
+    query = RehearsalQuery(champion_version=2, mirror_version=3, since=since, block_s=3600)
+    deadline = time.monotonic() + PATIENCE_S
+    report = desk.gateways.rehearsal("demand", query)
+    while report.pairs < 3 and time.monotonic() < deadline:
+        assert {desk.ask(desk.east.url), desk.ask(desk.west.url)} == {2}
+        report = desk.gateways.rehearsal("demand", query)
+    assert report.pairs >= 3
+    assert report.gateways == ("east", "west")
+
+    under_load(desk)
+
+
+def under_load(desk: RealDesk) -> None:
+    """Roll back while requests come in: none fails, and none that was sent after it is answered by the old version."""
+    stop, stale, seen = threading.Event(), list[str](), list[int]()
+    rolled_back = threading.Event()
+
+    def keep_asking(url: str) -> None:
+        while not stop.is_set():
+            is_after = rolled_back.is_set()
+            version = desk.ask(url)
+            seen.append(version)
+            if is_after and version != 1:
+                stale.append(url)
+
+    failures = list[BaseException]()
+
+    def guarded(url: str) -> None:
+        try:
+            keep_asking(url)
+        except (AssertionError, httpx.HTTPError) as failed:
+            failures.append(failed)
+
+    threads = [threading.Thread(target=guarded, args=(url.url,)) for url in (desk.east, desk.west) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while 2 not in seen and not failures:
+        time.sleep(0.01)
+    record = desk.rollback(within_s=PATIENCE_S)
+    rolled_back.set()
+    count = len(seen)
+    while len(seen) < count + 40 and not failures:
+        time.sleep(0.01)
+    stop.set()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert failures == []
+    assert stale == []
+    assert set(seen) == {1, 2}
+    assert (record.epoch, desk.served()) == (5, [(1, 5), (1, 5)])
+    assert [ack.version for ack in desk.deployments.acknowledged("demand", 5)] == [1, 1]
+
+
+def test_a_version_that_is_not_what_was_registered_is_refused_before_anything_is_written(desk: RealDesk) -> None:
+    if desk.deployments.current("demand") is None:
+        desk.raise_champion(1)
+    before = desk.deployments.current("demand")
+    challenger = desk.train(7)
+    blessing = desk.bless(challenger)
+    kept = desk.registry.keep
+
+    def keep_and_spoil(bundle: Bundle) -> Path:
+        folder = kept(bundle)
+        (folder / "model.skops").write_bytes(b"something else")
+        return folder
+
+    desk.registry.keep = keep_and_spoil  # type: ignore[method-assign]
+    try:
+        with pytest.raises(GatewayRefused):
+            desk.promote(blessing)
+    finally:
+        desk.registry.keep = kept  # type: ignore[method-assign]
+    assert desk.deployments.current("demand") == before
+
+
+def test_a_follower_brings_a_new_gateway_to_the_truth(desk: RealDesk, tmp_path: Path) -> None:
+    if desk.deployments.current("demand") is None:
+        desk.raise_champion(1)
+    record = desk.deployments.current("demand")
+    assert record is not None
+    path = desk.home / "models" / "demand" / "model.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "{model: demand, owner: market-ml, task: binary_classification, serving: {}, gates: [{metric: roc_auc, floor: "
+        "0.7}], data: {source: /nowhere/x.csv, target: y, time: at}}",
+        encoding="utf-8",
+    )
+    with gateway("north", tmp_path / "north", desk.home / "bundles") as url:
+        gateways = Gateways((url,), TOKEN, desk.home / "bundles")
+        hooks: Any = SimpleNamespace(deployments=desk.deployments, registry=desk.registry)
+        follower = Follower(hooks, gateways, Declarations(desk.home / "models"))
+        deadline = time.monotonic() + PATIENCE_S
+        report = follower.step()
+        while report.problem and time.monotonic() < deadline:
+            report = follower.step()
+        assert report.problem is None
+        (status,) = gateways.status("demand")
+        assert isinstance(status, ModelStatus)
+        assert (status.version, status.epoch) == (record.champion.version, record.epoch)
+        health = httpx.get(f"{url}/health", timeout=PATIENCE_S, trust_env=False).json()
+        assert health["truth"]["problem"] is None

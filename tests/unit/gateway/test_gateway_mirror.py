@@ -1,0 +1,183 @@
+"""The mirror answers the same requests, and whatever happens to it happens to nobody else."""
+
+import asyncio
+from pathlib import Path
+
+from tests.unit.gateway.fake_processes import Scene, bundle, order, play, until
+from understudy.contract.words import Change, MirrorLoss, Role
+from understudy.gateway.exchange import Answer, Item, LogRow, Wire
+from understudy.gateway.mirror import Mirrored, MirrorQueue, is_sampled
+
+
+def asked(scene: Scene, number: int = 0, version: int = 1, body: bytes = b"x") -> None:
+    """Log that a version answered a request, and let it be mirrored."""
+    (channel,) = [c for c in scene.model.channels.values() if c.bundle.version == version]
+    answer = Answer(200, b"", 1, b"{}", 10, 1)
+    row = LogRow(
+        f"{number:032x}", None, 1, 2, Role.CHAMPION, channel.bundle, Item(Wire.MLFLOW_JSON, body), answer, None, 0, 0
+    )
+    scene.model.mirror(row)
+
+
+async def rehearse(scene: Scene, share: float = 1.0, max_queue: int = 1000) -> None:
+    await scene.model.apply(order(1, champion=1))
+    started = order(2, champion=1, mirror=2, change=Change.MIRROR_STARTED, share=share, max_queue=max_queue)
+    await scene.model.apply(started)
+
+
+def test_each_mirrored_request_is_logged_once_under_its_identifier(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        await rehearse(scene)
+        for number in range(100):
+            asked(scene, number)
+        await until(lambda: len(scene.log.rows) == 100)
+        assert {row.request_id for row in scene.log.rows} == {f"{number:032x}" for number in range(100)}
+        assert {(row.role, row.bundle.version, row.loss) for row in scene.log.rows} == {(Role.SHADOW, 2, None)}
+        assert await scene.ask() is not None
+
+    play(tmp_path, act)
+
+
+def test_live_requests_go_before_mirrored_ones(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.model.apply(order(1, champion=2, previous=1, mirror=1, max_batch=4))
+        await scene.until_ready(1, 2)
+        standby = scene.nursery.of(1)
+        standby.is_held = True
+        asked(scene, 0, version=2)
+        await until(lambda: bool(standby.frames))
+        for number in range(1, 9):
+            asked(scene, number, version=2)
+        scene.nursery.of(2).is_held = True
+        ask = asyncio.create_task(scene.ask(b"live"))
+        await until(lambda: bool(scene.nursery.of(2).frames))
+        scene.nursery.slow[2] = asyncio.Event()
+        scene.nursery.of(2).die()
+        await until(lambda: scene.model.front is not None and scene.model.front.bundle.version == 1)
+        standby.release()
+        answered = await ask
+        assert answered is not None
+        assert answered.stamp.role is Role.STANDBY
+        assert standby.frames[1] == [b"live"]
+        scene.nursery.slow[2].set()
+
+    play(tmp_path, act)
+
+
+def test_what_there_is_no_room_for_is_dropped_and_logged(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        await rehearse(scene, max_queue=3)
+        mirror = scene.nursery.of(2)
+        mirror.is_held = True
+        asked(scene, 0)
+        await until(lambda: bool(mirror.frames))
+        for number in range(1, 6):
+            asked(scene, number)
+        assert [row.loss for row in scene.log.rows] == [MirrorLoss.QUEUE_FULL] * 2
+        mirror.release()
+        await until(lambda: len(scene.log.rows) == 6)
+
+    play(tmp_path, act)
+
+
+def test_a_mirror_that_dies_loses_what_it_had_and_says_so(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        await rehearse(scene)
+        mirror = scene.nursery.of(2)
+        mirror.is_held = True
+        asked(scene, 0)
+        await until(lambda: bool(mirror.frames))
+        asked(scene, 1)
+        mirror.die()
+        await until(lambda: len(scene.log.rows) == 2)
+        assert {row.loss for row in scene.log.rows} == {MirrorLoss.DOWN}
+        await scene.until_ready(2)
+
+    play(tmp_path, act)
+
+
+def test_a_hung_mirror_is_cut_off(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        await rehearse(scene)
+        for channel in scene.model.channels.values():
+            channel.patience_s = 0.05
+        scene.nursery.of(2).is_held = True
+        asked(scene, 0)
+        await until(lambda: bool(scene.log.rows))
+        assert scene.log.rows[0].loss is MirrorLoss.TIMEOUT
+
+    play(tmp_path, act)
+
+
+def test_a_mirror_that_keeps_dying_is_left_and_the_champion_answers_on(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        await rehearse(scene)
+        (mirror,) = [c for c in scene.model.channels.values() if c.bundle.version == 2]
+        for deaths in range(1, 6):
+            await scene.until_ready(2)
+            scene.nursery.of(2).die()
+            mirror.wake()
+            await until(lambda deaths=deaths: mirror.restarts == deaths)  # type: ignore[misc]
+            mirror.wake()
+        await until(lambda: "failed 5 times" in (mirror.problem or ""))
+        asked(scene, 0)
+        assert scene.log.rows[-1].loss is MirrorLoss.DOWN
+        assert scene.nursery.count(2) == 5
+        assert await scene.ask() is not None
+
+    play(tmp_path, act)
+
+
+def test_an_error_of_the_mirror_alone_is_a_loss(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        await rehearse(scene)
+        scene.nursery.of(2).error = "ValueError"
+        asked(scene, 0)
+        await until(lambda: bool(scene.log.rows))
+        assert scene.log.rows[0].loss is MirrorLoss.FAILED
+        assert scene.log.rows[0].answer is not None
+
+    play(tmp_path, act)
+
+
+def test_the_end_of_a_rehearsal_logs_what_it_still_had_and_ends_the_process(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        await rehearse(scene)
+        mirror = scene.nursery.of(2)
+        for number in range(5):
+            asked(scene, number)
+        await scene.model.apply(order(3, champion=1, change=Change.MIRROR_ENDED))
+        await until(lambda: not mirror.is_alive)
+        assert len(scene.log.rows) == 5
+
+    play(tmp_path, act)
+
+
+def test_a_share_is_sampled_by_the_identifier() -> None:
+    names = [f"{number:032x}" for number in range(10_000)]
+    taken = [name for name in names if is_sampled(name, 0.25)]
+    assert 2_300 < len(taken) < 2_700
+    assert set(taken) <= {name for name in names if is_sampled(name, 0.5)}
+    assert not any(is_sampled(name, 0.0) for name in names)
+    assert all(is_sampled(name, 1.0) for name in names)
+
+
+def test_a_queue_is_bounded_by_bytes_too() -> None:
+    queue = MirrorQueue(max_count=100, max_bytes=10)
+    copy = Mirrored("id", None, 1, 1, Item(Wire.MLFLOW_JSON, b"1234"), 0, champion_failed=False, batch=2)
+    assert [queue.put(copy) for _ in range(3)] == [True, True, False]
+    assert len(queue.take()) == 2
+    assert queue.put(copy)
+
+
+def test_copies_are_scored_together_as_the_champion_scored_the_originals() -> None:
+    queue = MirrorQueue(max_count=100, max_bytes=1000)
+    for batch in (3, 3, 3, 1, 2, 2):
+        queue.put(Mirrored("id", None, 1, 1, Item(Wire.MLFLOW_JSON, b"x"), 0, champion_failed=False, batch=batch))
+    assert [len(queue.take()) for _ in range(4)] == [3, 1, 2, 0]
+
+
+def test_an_error_that_the_champion_shares_is_no_loss() -> None:
+    copy = Mirrored("id", None, 1, 1, Item(Wire.MLFLOW_JSON, b"?"), 0, champion_failed=True, batch=1)
+    answer = Answer(400, b"", 0, b"", 1, 1, "RequestUnreadable")
+    assert copy.row(bundle(2), answer, None, 1000, 2000).loss is None
