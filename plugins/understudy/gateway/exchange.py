@@ -30,7 +30,10 @@ class Answer(NamedTuple):
     """The HTTP answer in the item's protocol, also for an error."""
     rows: int
     output: bytes
-    """For the log: ``{"predictions": [...], "probabilities": [[...]] or null, "classes": [...]}`` in JSON; empty for an error."""
+    """For the log, in JSON: ``{"predictions": [...], "probabilities": [[...]] or null, "classes": [...]}``.
+
+    Empty for an error.
+    """
     score_us: int
     """How long the item took; for one of a batch, its share by rows."""
     batch: int

@@ -190,7 +190,7 @@ def _without_byte_code(path: Path) -> None:
     for cache in (path / CODE).rglob("__pycache__"):
         shutil.rmtree(cache, ignore_errors=True)
         if cache.exists():
-            raise ModelUnreadable(path, f"{cache.relative_to(path)} holds byte code that nobody has verified; remove it")
+            raise ModelUnreadable(path, f"{cache.relative_to(path)} holds byte code that no digest covers; remove it")
 
 
 def _read_skops(path: Path) -> Any:
