@@ -17,7 +17,7 @@ image: install ## Build the image that stages run in, if a Docker engine answers
 demo: image ## Run the whole story on a fresh machine
 	@$(UNDERSTUDY) demo
 
-up: image ## Start the embedded Airflow and MLflow
+up: image ## Start the embedded Airflow, MLflow and gateway
 	@$(UNDERSTUDY) up
 
 down: install ## Stop what `make up` started

@@ -52,7 +52,7 @@ def down(as_json: AsJson = False) -> None:
 def demo(
     *,
     keep_running: Annotated[
-        bool, typer.Option(help="Leave Airflow and MLflow running afterwards, to look around.")
+        bool, typer.Option(help="Leave everything running afterwards, to look around.")
     ] = True,
     as_json: AsJson = False,
 ) -> None:

@@ -63,7 +63,7 @@ def retrain(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but promote.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Retrain a model; exit with 0 if promoted, 3 if the challenger was declined, 4 if its data were, 1 if broken."""
+    """Retrain a model; exit with 0 if promoted, 1 broken, 3 declined, 4 if its data were refused, 5 if taken back."""
     settings = deployment()
     load_model(settings.models_dir, model)
     moment = parse_moment(as_of, "--as-of").isoformat() if as_of else None

@@ -14,9 +14,10 @@ from understudy.contract.words import EntryKind, StageName
 from understudy.hooks.connect import connect
 from understudy.hooks.database_url import database_url
 from understudy.hooks.sources import SourceUnusable, find_sources, is_url
-from understudy.operators.decisions import REFUSAL_KEY, actor_of, last_accepted_window, reason_of
+from understudy.operators.decisions import REFUSAL_KEY, actor_of, last_accepted_window, param, reason_of
 from understudy.operators.handover import Snapshot
 from understudy.operators.run_context import as_of
+from understudy.operators.served import served_by
 from understudy.operators.stage import StageOperator
 from understudy.settings import PROJECT, settings
 from understudy.workspace import RunFolder
@@ -58,6 +59,8 @@ class SnapshotDataOperator(StageOperator):
                 "spec_sha256": spec.digest(),
             },
         )
+        if not param(context, "dry_run"):
+            served_by(connect(), spec)  # hours of training would end in the same sentence
         files = self._find(context, source)
         request = self.request(
             context,

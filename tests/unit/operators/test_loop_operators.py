@@ -28,7 +28,13 @@ from understudy.operators import (
     SnapshotDataOperator,
 )
 from understudy.operators.decisions import REFUSAL_KEY
-from understudy.operators.errors import PromotionRefused, RollbackRefused, WindowRefused, WindowSetAside
+from understudy.operators.errors import (
+    GatewaysMissing,
+    PromotionRefused,
+    RollbackRefused,
+    WindowRefused,
+    WindowSetAside,
+)
 from understudy.operators.handover import CheckedData, Evaluated, Snapshot, Trained
 from understudy.operators.run_context import run_folder
 from understudy.operators.tidy import remove_old_runs, runners_of
@@ -141,6 +147,16 @@ def test_a_source_that_is_not_there_is_a_refusal_that_may_be_tried_again() -> No
     assert not isinstance(absent.value, AirflowFailException)
     assert "/nowhere/x.csv" in pushed[REFUSAL_KEY]
     assert [entry.actor for entry in entries(EntryKind.TRIGGERED)] == ["ann"]
+
+
+def test_a_served_model_without_a_gateway_fails_before_it_is_trained() -> None:
+    declare(serving={})
+    operator = SnapshotDataOperator(task_id="snapshot", model="price")
+    with pytest.raises(GatewaysMissing, match="no gateway is known here"):
+        operator.build_request(context(), operator.declared(), run_folder(context(), "price"))
+    dry = context(run_id="manual__2", dry_run=True)
+    with pytest.raises(SourceNotFound):  # a dry run goes on: it promotes nothing
+        operator.build_request(dry, operator.declared(), run_folder(dry, "price"))
 
 
 def test_a_retry_is_not_a_second_trigger() -> None:

@@ -16,6 +16,7 @@ from understudy.settings import PROJECT
 from understudy.story import stage as stage_module
 from understudy.story.acts import ACTS, MODEL, Act, Market, Scene
 from understudy.story.live import markets
+from understudy.story.proof import Happened
 from understudy.story.scenery import declare
 from understudy.story.stage import Stage
 
@@ -85,7 +86,7 @@ def stage(airflow: FakeAirflow, traffic: FakeTraffic, tmp_path: Path) -> Stage:
     return Stage(airflow, tmp_path, traffic, HOURS)  # type: ignore[arg-type]
 
 
-def play(stage: Stage, act: Act, seen: list[TaskState] | None = None) -> stage_module.Happened:
+def play(stage: Stage, act: Act, seen: list[TaskState] | None = None) -> Happened:
     return stage.play(act, (seen if seen is not None else []).extend, lambda: 1)
 
 
