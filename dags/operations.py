@@ -1,8 +1,10 @@
-"""The Airflow DAGs that act on the models that are declared: rollback and housekeeping."""
+"""The Airflow DAGs that act on the models that are declared: rollback, its drill, and housekeeping."""
 
 from understudy.contract.load import declared
 from understudy.dag_factory import build_housekeeping_dag, build_rollback_dag, declaration_of
+from understudy.drill_dag import build_drill_dag
 from understudy.settings import settings
 
 build_housekeeping_dag()
 build_rollback_dag([declaration_of(path) for path in declared(settings().models_dir)])
+build_drill_dag()

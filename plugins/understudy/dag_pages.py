@@ -1,5 +1,7 @@
 """What a DAG's page says, in plain words."""
 
+from datetime import timedelta
+
 from understudy.contract.declared import format_duration
 from understudy.contract.errors import SpecProblem
 from understudy.contract.gates import Gate
@@ -130,6 +132,27 @@ Trigger it with the model, a reason, and `previous` (or the number of a version 
 
 The whole bundle goes back: version, image, code, threshold and drift reference. The version that you take back is
 denied from being promoted again. *Dry run* only says what would happen. The ledger keeps who did it and why.
+"""
+
+
+def drill_page(detect_within: timedelta, reverse_within: timedelta) -> str:
+    """Explain the rollback drill."""
+    return f"""
+### Drill a rollback
+
+Does what must work at three in the morning, on the real gateways, in a slot of its own that no client asks and no
+model.yaml may use.
+
+1. **models** trains a good model and, from turned labels, a bad one.
+2. **drill** promotes the good one and then the bad one, sends requests and their labels to all gateways, waits until
+   the guard's judgement finds the bad one out ({format_duration(detect_within)} at most), rolls back, and waits until
+   all gateways answer with the good one ({format_duration(reverse_within)} at most).
+3. **clear** makes the gateways forget both, however the drill ended.
+
+**When it is red**: *drill* says in one sentence whether the bad model was not found out or not taken back in time.
+Either means that a rollback of a real model would not work as promised now. The times are kept in the ledger
+(`drilled`) and in MLflow (`drill_detection_s`, `drill_reversal_s`). To drill again, trigger it anew: models that were
+rolled back are denied for ever. Grey tasks mean that there is no gateway.
 """
 
 

@@ -1,6 +1,7 @@
 """A whole gateway in a process of its own, with trained versions of one model, and callers."""
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -118,7 +119,7 @@ def lay_out(home: Path, trained: Trained) -> Path:
 
 
 @contextmanager
-def running(home: Path, **given: Any) -> Iterator[Running]:
+def running(home: Path, serve: str = SERVE, **given: Any) -> Iterator[Running]:
     config = {
         "name": "g",
         "port": 0,
@@ -128,7 +129,7 @@ def running(home: Path, **given: Any) -> Iterator[Running]:
         **given,
     }
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, json.dumps(config)],
+        [sys.executable, "-c", serve, json.dumps(config)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
@@ -155,6 +156,7 @@ def order_of(
     mirror: int | None = None,
     *,
     change: Change = Change.PROMOTION,
+    allow_pickle: bool = False,
     **serving: Any,
 ) -> ServingOrder:
     named = {name: trained[version][1] for name, version in (("previous", previous), ("mirror", mirror)) if version}
@@ -167,14 +169,17 @@ def order_of(
         mirror=named.get("mirror"),
         mirror_share=1.0 if mirror else 0.0,
     )
-    return ServingOrder(record=record, terms=ServingTerms(task=MlTask.BINARY, serving=ServingSpec(**serving)))
+    terms = ServingTerms(task=MlTask.BINARY, serving=ServingSpec(**serving), allow_pickle=allow_pickle)
+    return ServingOrder(record=record, terms=terms)
 
 
 class Traffic:
     """Four callers who ask and ask."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, bodies: Sequence[object] = (ROW,)) -> None:
         self.answers: list[tuple[float, int, str, str]] = []
+        """When it was asked, the status, and the version and role of who answered."""
+        self._bodies = itertools.cycle(bodies)
         self._url = f"{url}/models/{MODEL}/invocations"
         self._enough = threading.Event()
         self._callers = [threading.Thread(target=self._call) for _ in range(4)]
@@ -197,7 +202,7 @@ class Traffic:
         with httpx.Client(timeout=PATIENCE_S) as client:
             while not self._enough.is_set():
                 asked = time.monotonic()
-                answer = client.post(self._url, json=ROW)
+                answer = client.post(self._url, json=next(self._bodies))
                 named = [answer.headers.get(f"x-understudy-{name}", "") for name in ("version", "role")]
                 self.answers.append((asked, answer.status_code, named[0], named[1]))
 

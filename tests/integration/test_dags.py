@@ -54,7 +54,7 @@ def parsed(*files: str) -> dict[str, DAG]:
 
 def test_every_declaration_becomes_a_dag(models: Path) -> None:
     dags = parsed("dags/retraining.py", "dags/operations.py")
-    assert set(dags) == {"retrain__price", "retrain__demand", "rollback", "housekeeping"}
+    assert set(dags) == {"retrain__price", "retrain__demand", "rollback", "rollback_drill", "housekeeping"}
     price = dags["retrain__price"]
     assert {t.task_id for t in price.tasks} == {
         "snapshot",
@@ -148,8 +148,24 @@ def test_the_forms_have_defaults_and_validate(models: Path) -> None:
 def test_no_models_still_parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "none"))
     settings.cache_clear()
-    assert set(parsed("dags/retraining.py", "dags/operations.py")) == {"rollback", "housekeeping"}
+    assert set(parsed("dags/retraining.py", "dags/operations.py")) == {"rollback", "rollback_drill", "housekeeping"}
     settings.cache_clear()
+
+
+def test_the_drill_waits_for_a_person_until_it_has_a_schedule(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drill = parsed("dags/operations.py")["rollback_drill"]
+    assert "NullTimetable" in type(drill.timetable).__name__
+    assert [task.task_id for task in drill.topological_sort()] == ["models", "drill", "clear"]
+    # A drill that dies with its worker is still cleared up after.
+    assert drill.get_task("clear").is_teardown
+    assert drill.get_task("drill").retries == 0
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__DRILL_SCHEDULE", "0 5 * * 1")
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__DRILL_DETECT_WITHIN", "90s")
+    settings.cache_clear()
+    drill = parsed("dags/operations.py")["rollback_drill"]
+    assert "0 5 * * 1" in str(drill.timetable)
+    assert "finds the bad one out (90s at most)" in str(drill.doc_md)
+    assert drill.dagrun_timeout is None
 
 
 def test_the_hand_written_example_parses() -> None:

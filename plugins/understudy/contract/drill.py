@@ -12,7 +12,7 @@ DRILL_MODEL = "understudy_drill"
 DRILL_SERVING = ServingSpec(memory="1g", max_log="64m")
 DRILL_GUARD = GuardSpec.model_validate(
     {
-        # Only what the labels say may find the bad version out: a busy machine must not pass the drill by a slow answer.
+        # Only what the labels say may find the bad version out: a slow answer must not pass the drill.
         "min_requests": 20,
         "min_labels": 100,
         "block": "1s",

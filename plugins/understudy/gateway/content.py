@@ -4,6 +4,7 @@ from understudy.gateway.errors import RequestRefused
 from understudy.gateway.exchange import Wire
 
 MLFLOW = {b"application/json": Wire.MLFLOW_JSON, b"text/csv": Wire.MLFLOW_CSV}
+NO_BINARY = "The body must be application/json; the binary tensor extension is not supported."
 
 
 def wire_of(content_type: bytes | None, is_v2: bool) -> Wire:
@@ -12,7 +13,7 @@ def wire_of(content_type: bytes | None, is_v2: bool) -> Wire:
         # V2 has one JSON form; its own clients send it without a type.
         if content_type is None or _media_type(content_type) == b"application/json":
             return Wire.V2_JSON
-        raise RequestRefused(415, "The body must be application/json; the binary tensor extension is not supported.")
+        raise RequestRefused(415, NO_BINARY)
     if content_type is None:
         raise RequestRefused(400, "The header Content-Type is missing. Send application/json or text/csv.")
     wire = MLFLOW.get(content_type) or MLFLOW.get(_media_type(content_type))

@@ -47,8 +47,14 @@ def _refusals(reasons: dict[int, str], problem: str) -> Schema:
     return {str(status): _answer(why, _ref(problem), headers.get(status)) for status, why in reasons.items()}
 
 
-def _get(summary: str, answer: Schema, problem: str, reasons: dict[int, str]) -> Schema:
-    responses = {"200": _answer(summary, answer), **_refusals({**ALWAYS, **reasons}, problem)}
+def _get(
+    summary: str, answer: Schema | None, problem: str, reasons: dict[int, str], *, also_503: bool = False
+) -> Schema:
+    """Describe a question; its answer is no JSON without a schema, and comes with 503 too where that says no."""
+    said = {"description": summary} if answer is None else _answer(summary, answer)
+    responses = {"200": said, **_refusals({**ALWAYS, **reasons}, problem)}
+    if also_503:
+        responses["503"] = said
     return {"get": {"summary": summary, "responses": responses}}
 
 
@@ -92,10 +98,12 @@ SPLIT = _object(
 FORMS = {"dataframe_split": SPLIT, "dataframe_records": _list(RECORD), "instances": ROWS, "inputs": ROWS}
 SHAPE: Schema = {"type": "array", "minItems": 1, "maxItems": 2, "items": {"type": "integer"}}
 TENSOR = _object({"name": TEXT, "shape": SHAPE, "datatype": TEXT, "data": {"type": "array"}})
+NAME: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
 LABEL = _object(
     {"label": {"type": ["number", "boolean", "string"], "maxLength": LONGEST_TEXT}},
     {
-        **dict.fromkeys(("request_id", "client_id"), {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}),
+        "request_id": NAME,
+        "client_id": NAME,
         "row": {"type": "integer", "minimum": 0, "maximum": MOST_LABELS - 1, "default": 0},
     },
     oneOf=[{"required": ["request_id"]}, {"required": ["client_id"]}],
@@ -139,10 +147,10 @@ PATHS = {
             {},
         )
     ),
-    "/models/{model}/ping": _of_a_model(_get(PING, {}, "MlflowProblem", MODEL)),
-    "/models/{model}/health": _of_a_model(_get(PING, {}, "MlflowProblem", MODEL)),
+    "/models/{model}/ping": _of_a_model(_get(PING, None, "MlflowProblem", MODEL)),
+    "/models/{model}/health": _of_a_model(_get(PING, None, "MlflowProblem", MODEL)),
     "/models/{model}/version": _of_a_model(
-        _get("Ask for the version of MLflow whose protocol this is.", {}, "MlflowProblem", MODEL)
+        _get("Ask for the version of MLflow whose protocol this is.", None, "MlflowProblem", MODEL)
     ),
     "/v2/models/{model}/infer": _of_a_model(
         _post(
@@ -162,31 +170,20 @@ PATHS = {
         )
     ),
     "/v2/models/{model}/ready": _of_a_model(
-        _get("Ask if the model is ready.", _object({"name": TEXT, **IS_READY}), "V2Problem", MODEL)
+        _get("Ask if the model is ready.", _object({"name": TEXT, **IS_READY}), "V2Problem", MODEL, also_503=True)
     ),
     "/v2": _get("Name the server.", _object({"name": TEXT, "version": TEXT, "extensions": NAMES}), "V2Problem", {}),
     "/v2/health/live": _get("Ask if the gateway lives.", _object({"live": {"const": True}}), "V2Problem", {}),
-    "/v2/health/ready": _get("Ask if every model is ready.", _object(IS_READY), "V2Problem", {}),
+    "/v2/health/ready": _get("Ask if every model is ready.", _object(IS_READY), "V2Problem", {}, also_503=True),
     "/health": _get("Say what serves, and everything that is not as it should be.", HEALTH, "MlflowProblem", {}),
 }
 
 
-def _not_ready(path: str, answer: Schema) -> Schema:
-    """Say that a path which asks for readiness answers 503 with a plain no."""
-    found: Schema = PATHS[path]
-    responses = {**found["get"]["responses"], "503": _answer("It is not.", answer)}
-    return {**found, "get": {**found["get"], "responses": responses}}
-
-
 def document() -> Schema:
     """Describe every public path; the admin API is for Understudy's own parts and is left out."""
-    readiness = {
-        "/v2/models/{model}/ready": _not_ready("/v2/models/{model}/ready", _object({"name": TEXT, **IS_READY})),
-        "/v2/health/ready": _not_ready("/v2/health/ready", _object(IS_READY)),
-    }
     return {
         "openapi": "3.1.0",
         "info": {"title": "Understudy's gateway", "version": __version__},
-        "paths": {**PATHS, **readiness},
+        "paths": PATHS,
         "components": {"schemas": SCHEMAS},
     }

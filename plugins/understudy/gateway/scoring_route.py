@@ -6,7 +6,7 @@ import logging
 import time
 
 from understudy.contract.words import Role
-from understudy.gateway.content import wire_of
+from understudy.gateway.content import NO_BINARY, wire_of
 from understudy.gateway.errors import NotServing, Overloaded, RequestRefused
 from understudy.gateway.exchange import Answer, Item, LogRow, Wire
 from understudy.gateway.refusals import refusal
@@ -26,7 +26,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 class Call:
     """Hold what a request says beside its body."""
 
-    __slots__ = ("arrived_ns", "client_id", "content_type", "encoding", "id", "length", "probe", "ts_ns")
+    __slots__ = ("arrived_ns", "client_id", "content_type", "encoding", "id", "is_binary", "length", "probe", "ts_ns")
 
     def __init__(self, headers: list[tuple[bytes, bytes]], identity: tuple[str, int]) -> None:
         self.arrived_ns = time.perf_counter_ns()
@@ -36,6 +36,7 @@ class Call:
         self.probe: bytes | None = None
         self.encoding: bytes | None = None
         self.length: bytes | None = None
+        self.is_binary = False
         for name, value in headers:
             if name == b"content-type":
                 self.content_type = value
@@ -47,6 +48,8 @@ class Call:
                 self.probe = value
             elif name == b"content-encoding":
                 self.encoding = value
+            elif name == b"inference-header-content-length":
+                self.is_binary = True
 
 
 class ScoringRoute:
@@ -109,6 +112,9 @@ class ScoringRoute:
     def _refuse_unusable(self, call: Call) -> None:
         if call.encoding is not None and call.encoding.lower() != b"identity":
             raise RequestRefused(415, "The body must not be compressed.")
+        if call.is_binary:
+            # V2's clients send numbers so unless they are told not to, and name no type for it.
+            raise RequestRefused(415, NO_BINARY)
         if call.probe is not None and not (self._token and hmac.compare_digest(call.probe, self._token)):
             raise RequestRefused(401, "The header X-Understudy-Probe does not hold this gateway's token.")
 

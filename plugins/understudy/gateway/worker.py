@@ -81,9 +81,13 @@ class _Process:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        # Held from a moment on when the process was certainly there: it had just written to us.
-        self._handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
         self._is_over = False
+        self._handle: int | None = None
+        try:
+            # Held from a moment on when the process was there: it had just written to us.
+            self._handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+        except ProcessLookupError:
+            self._is_over = True  # it refused the version at once, and has left
 
     async def end(self, grace_s: float) -> None:
         """Wait for its end, and kill it where that takes too long; the second time, nothing is left to do."""

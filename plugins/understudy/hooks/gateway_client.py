@@ -1,7 +1,7 @@
 """Talk to one gateway's admin API; every failure has a name."""
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -95,12 +95,10 @@ class GatewayClient:
             )
         self._check(answer, bundle.model)
 
-    def call(
-        self, path: str, body: bytes, headers: "Mapping[str, str] | None" = None, timeout_s: float = ASK_S
-    ) -> "Response":
+    def call(self, path: str, body: bytes, timeout_s: float = ASK_S) -> "Response":
         """Send what any caller could send to the public API; the token stays here."""
         with self._client(timeout_s) as client:
-            return client.post(path, content=body, headers={"Content-Type": "application/json", **(headers or {})})
+            return client.post(path, content=body, headers={"Content-Type": "application/json"})
 
     def score(self, path: str, body: bytes | None, timeout_s: float) -> "Response":
         """Send a probe to the public API: a scoring request, or a mere GET where there is no body."""

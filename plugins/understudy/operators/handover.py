@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from understudy.contract.declared import Fact
+from understudy.contract.drill import DrillReport
 from understudy.contract.judgement import Judgement
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.stage import Artefact
@@ -102,6 +103,14 @@ class Guarded(Fact):
     version: int
     judgement: Judgement
     rolled_back_to: int | None = None
+    sentence: str
+
+
+class Drilled(Fact):
+    """How soon a bad model was found out and taken back."""
+
+    report: DrillReport
+    judgement: Judgement
     sentence: str
 
 

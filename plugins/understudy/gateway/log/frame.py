@@ -1,10 +1,12 @@
 """Logged requests as a typed frame: one row for each scored row, and one for a request that has none."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from understudy.gateway.log.inputs import Inputs, inputs_of
+from understudy.gateway.scoring.table import Table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,6 +18,8 @@ TEXTS = (
 )  # fmt: skip
 NUMBERS = ("epoch", "version", "rows", "status", "queue_us", "score_us", "total_us", "batch")
 FEATURE = "x_"
+# Callers may send columns that no model has; each is as long as the log.
+MOST_COLUMNS = 10_000
 
 
 class Requests:
@@ -59,16 +63,20 @@ class Requests:
             self._probabilities.append(None)
         if self._features and given is not None:
             # As bytes it takes a fifth of the memory.
-            self._raw[place] = given.encode() if isinstance(given, str) else orjson.dumps(given)
-            self._add_inputs(inputs_of(facts["wire"], given), place, first, rows)
+            self._raw[place] = given.encode() if isinstance(given, str) else _json(given)
+            # What was refused is no table that could be trusted to be one.
+            self._add_inputs(inputs_of(facts["wire"], given) if rows else None, place, first, rows)
 
     def _add_inputs(self, found: Inputs | None, place: int, first: int, rows: int) -> None:
-        if found is None or not rows or len(found.table.rows) != rows:
+        if found is None or len(found.table.rows) != rows or not _is_even(found.table):
             self._inexact.add(place)
             return
         if not found.is_all:
             self._inexact.add(place)
         for name, cells in zip(found.table.columns, zip(*found.table.rows, strict=True), strict=True):
+            if len(self._columns) >= MOST_COLUMNS and name not in self._columns:
+                self._inexact.add(place)
+                continue
             column = self._columns.setdefault(name, [])
             column += [None] * (first - len(column))
             column += cells
@@ -124,8 +132,26 @@ def typed(name: str, values: list[Any]) -> "tuple[pl.Series, bool]":
         return pl.Series(name, values, dtype=pl.Int64), False
     if kinds == {float} or (kinds == {int, float} and largest <= EXACT):
         return pl.Series(name, values, dtype=pl.Float64, strict=False), False
-    texts = [None if value is None else orjson.dumps(value).decode() for value in values]
+    texts = [None if value is None else _json(value).decode() for value in values]
     return pl.Series(name, texts, dtype=pl.String), True
+
+
+def _is_even(table: Table) -> bool:
+    """Tell whether each cell has a name of its own: CSV may have short rows, and a name twice."""
+    width = len(table.columns)
+    return len(set(table.columns)) == width and all(len(row) == width for row in table.rows)
+
+
+def _json(value: Any) -> bytes:
+    """Write what was read, which may be deeper and larger than orjson writes; what nobody can write is ``null``."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        pass
+    try:
+        return json.dumps(value).encode()
+    except RecursionError:
+        return b"null"
 
 
 def _list(value: Any) -> list[Any]:

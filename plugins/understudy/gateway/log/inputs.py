@@ -28,12 +28,14 @@ def inputs_of(wire: str, logged: Any) -> Inputs | None:
         if not isinstance(given, dict):
             return None
         return _tensors(given["inputs"]) if wire == "v2_json" else _mlflow(given)
-    except (UnderstudyError, LookupError, TypeError, ValueError, AttributeError):
+    except (UnderstudyError, LookupError, TypeError, ValueError, AttributeError, csv.Error):
         return None
 
 
 def _mlflow(given: dict[str, Any]) -> Inputs | None:
-    field = next(name for name in FORMATS if name in given)
+    field = next((name for name in FORMATS if name in given), None)
+    if field is None:
+        return None
     data, is_all = given[field], len(given) == 1
     if field == "dataframe_split":
         table = Table(tuple(data["columns"]), data["data"])
@@ -65,7 +67,8 @@ def _tensors(tensors: list[dict[str, Any]]) -> Inputs | None:
 
 
 def _csv(text: str) -> Inputs:
-    names, *rows = csv.reader(io.StringIO(text))
+    # Without a say in line ends, so that it takes all of those that scoring takes.
+    names, *rows = csv.reader(io.StringIO(text, newline=""))
     cells = [[_cell(value) for value in row] for row in rows if row]
     return Inputs(Table(tuple(names), cells), is_all=False)
 

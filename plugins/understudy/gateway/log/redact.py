@@ -15,7 +15,10 @@ def without(wire: Wire, body: bytes, columns: frozenset[str]) -> Any:
     :raises ValueError: for a body that cannot be read.
     """
     if wire is Wire.MLFLOW_CSV:
-        return _csv(body.decode(), columns)
+        try:
+            return _csv(body.decode(), columns)
+        except csv.Error as broken:
+            raise ValueError("the body is no table") from broken
     given = orjson.loads(body)
     if not isinstance(given, dict):
         raise ValueError("the body is no object")
@@ -23,7 +26,7 @@ def without(wire: Wire, body: bytes, columns: frozenset[str]) -> Any:
 
 
 def _csv(text: str, columns: frozenset[str]) -> str:
-    rows = csv.reader(io.StringIO(text))
+    rows = csv.reader(io.StringIO(text, newline=""))
     names = next(rows, [])
     kept = [at for at, name in enumerate(names) if name not in columns]
     written = io.StringIO()

@@ -1,0 +1,80 @@
+"""The slot that rollback drills play in: models come into it blessed for the drill, and nothing stays in it."""
+
+from typing import NamedTuple
+
+from understudy.contract.drill import DRILL_MODEL, DRILL_SERVING
+from understudy.contract.judgement import GateResult, Judgement
+from understudy.contract.release import Blessing, Bundle, Deployment
+from understudy.contract.serving import ServingTerms
+from understudy.contract.words import EntryKind, MlTask, Verdict
+from understudy.hooks.connect import Hooks
+from understudy.hooks.gateways import Gateways
+from understudy.hooks.mirroring import end_mirror
+from understudy.hooks.promotion import promote
+from understudy.operators.drill_errors import SandboxLeftBehind
+
+OVER = "the drill is over"
+TERMS = ServingTerms(task=MlTask.BINARY, serving=DRILL_SERVING)
+
+
+class Sandbox(NamedTuple):
+    """Hold what a drill acts through, and who it is."""
+
+    hooks: Hooks
+    gateways: Gateways
+    actor: str
+    run: str
+
+    def raise_champion(self, bundle: Bundle, why: str, *, mirror: float | None = None) -> Deployment:
+        """Bless a version without having measured it, say so, and promote it."""
+        hooks = self.hooks
+        serving = hooks.deployments.current(DRILL_MODEL)
+        asked = GateResult(
+            gate="drill", verdict=Verdict.PASSED, bound="a drill", sentence=f"version {bundle.version}: {why}"
+        )
+        judgement = Judgement(verdict=Verdict.PASSED, results=(asked,), rubber_stamped=True)
+        blessing = Blessing(
+            challenger=bundle,
+            champion_version=serving.champion.version if serving else None,
+            champion_epoch=serving.champion_since if serving else 0,
+            judgement_sha256=judgement.digest(),
+            rubber_stamped=True,
+        )
+        about = {
+            "version": bundle.version,
+            "verdict": judgement.verdict.value,
+            "rubber_stamped": True,
+            "judgement": judgement.model_dump(mode="json"),
+            "judgement_sha256": judgement.digest(),
+        }
+        key = f"{DRILL_MODEL}/{self.run}/%s/{bundle.version}/{blessing.champion_epoch}"
+        for kind, facts in ((EntryKind.JUDGED, about), (EntryKind.BLESSED, blessing.model_dump(mode="json"))):
+            hooks.ledger.append_once(key % kind, DRILL_MODEL, kind, self.actor, asked.sentence, self.run, facts)
+        return promote(
+            hooks.deployments,
+            hooks.registry,
+            blessing,
+            actor=self.actor,
+            reason=why,
+            run=self.run,
+            gateways=self.gateways,
+            terms=TERMS,
+            mirror=mirror,
+        )
+
+    def clear(self) -> None:
+        """Leave nothing at the gateways, and nothing of this drill that a later one could fall back to.
+
+        :raises SandboxLeftBehind: where a gateway cannot be told.
+        """
+        hooks = self.hooks
+        # First, because only this costs anybody anything, and the ledger may be down.
+        left = self.gateways.forget(DRILL_MODEL, purge=True)
+        for blessed in hooks.ledger.entries(DRILL_MODEL, [EntryKind.BLESSED], run=self.run):
+            bundle = Blessing.model_validate(blessed.facts).challenger
+            hooks.deployments.deny(DRILL_MODEL, bundle.model_sha256, OVER, self.actor, run=self.run, bundle=bundle)
+        # Without gateways: housekeeping finds no mirror to end, and nobody sends them the record.
+        end_mirror(hooks.deployments, hooks.registry, None, None, DRILL_MODEL, actor=self.actor, reason=OVER, run=None)
+        hooks.registry.forget_copies(DRILL_MODEL)
+        if left:
+            raise SandboxLeftBehind("; ".join(f"{late.gateway}: {late.problem.rstrip('.')}" for late in left))
