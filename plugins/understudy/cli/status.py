@@ -8,6 +8,7 @@ import typer
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.deployment import declared_models, hooks, terms_if_declared
 from understudy.contract.declared import Fact
+from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.errors import UnknownModel
 from understudy.contract.words import EntryKind, Outcome
 from understudy.settings import settings
@@ -161,7 +162,7 @@ def _table(console: "Console", found: list[ModelStatus]) -> None:
     for status in found:
         champion, last = status.champion, status.last_run
         table.add_row(
-            status.model + ("" if status.is_declared else " (not declared)"),
+            status.model + _aside(status),
             (f"version {champion.version}" + (" (locked)" if champion.version in status.locked else ""))
             if champion
             else "none yet",
@@ -218,3 +219,9 @@ def _line(replica: Replica) -> str:
 
 def _moment(at: datetime) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _aside(status: ModelStatus) -> str:
+    if status.model == DRILL_MODEL:
+        return " (the rollback drill's sandbox)"
+    return "" if status.is_declared else " (not declared)"

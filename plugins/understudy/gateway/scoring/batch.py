@@ -52,6 +52,8 @@ class Scoring:
         started = perf_counter_ns()
         try:
             prediction = self._predict(concatenated([request.rows for _, request in group]))
+            if len(group) > 1 and not is_finite(prediction):
+                raise AnswerUnusable  # one request's rows may have spoiled its neighbours' answers
         except Exception as failed:  # noqa: BLE001 - a model's code may raise anything, and serving goes on
             if len(group) > 1:
                 return {place: answer for one in group for place, answer in self._score([one]).items()}
