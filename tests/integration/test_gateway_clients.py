@@ -6,6 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from tritonclient.http import (  # type: ignore[import-untyped]
+    InferenceServerClient,
+    InferInput,
+    InferRequestedOutput,
+)
+from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
 
 from tests.integration.real_gateway import MODEL, Running, lay_out, order_of, running, train
 from understudy.stages.model_files import load_model
@@ -45,7 +51,7 @@ class TestMlflow:
         from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
         host, port = served.address.split(":")
-        return ScoringServerClient(host, f"{port}/models/{MODEL}")
+        return ScoringServerClient(host, f"{port}/models/{MODEL}")  # type: ignore[no-untyped-call]
 
     def test_it_gets_the_models_predictions(self, served: Served, client: Any) -> None:
         client.wait_server_ready(timeout=60)
@@ -69,8 +75,6 @@ class TestTriton:
 
     @pytest.fixture
     def client(self, served: Served) -> Iterator[Any]:
-        from tritonclient.http import InferenceServerClient
-
         with InferenceServerClient(served.address) as client:
             yield client
 
@@ -82,8 +86,6 @@ class TestTriton:
         assert client.get_server_metadata()["name"] == "understudy"
 
     def test_it_gets_the_models_answers_for_what_the_metadata_ask_for(self, served: Served, client: Any) -> None:
-        from tritonclient.http import InferInput
-
         described = client.get_model_metadata(MODEL)
         assert described["versions"] == ["1"]
         inputs = []
@@ -100,8 +102,6 @@ class TestTriton:
         assert {tensor["name"]: tensor["datatype"] for tensor in described["outputs"]}.items() <= outputs.items()
 
     def test_one_matrix_and_one_output_do_as_well(self, served: Served, client: Any) -> None:
-        from tritonclient.http import InferInput, InferRequestedOutput
-
         matrix = InferInput("rows", list(ROWS.shape), "FP64")
         matrix.set_data_from_numpy(ROWS.to_numpy(), binary_data=False)
         wanted = InferRequestedOutput("predict", binary_data=False)
@@ -110,18 +110,12 @@ class TestTriton:
         assert answer.as_numpy("probabilities") is None
 
     def test_it_tells_a_refusal_by_our_sentence(self, client: Any) -> None:
-        from tritonclient.http import InferInput
-        from tritonclient.utils import InferenceServerException
-
         column = InferInput("a", [20], "FP64").set_data_from_numpy(ROWS["a"].to_numpy(), binary_data=False)
         with pytest.raises(InferenceServerException, match="lack the column") as refused:
             client.infer(MODEL, [column])
         assert refused.value.status() == "400"
 
     def test_binary_tensors_are_refused_by_our_sentence(self, client: Any) -> None:
-        from tritonclient.http import InferInput
-        from tritonclient.utils import InferenceServerException
-
         column = InferInput("a", [20], "FP64").set_data_from_numpy(ROWS["a"].to_numpy(), binary_data=True)
         with pytest.raises(InferenceServerException, match="binary tensor extension is not supported"):
             client.infer(MODEL, [column])

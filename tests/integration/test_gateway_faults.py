@@ -39,6 +39,7 @@ from understudy.contract.serving import ServingOrder
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, MlTask, Role
 from understudy.gateway.log.read import read_log
+from understudy.gateway.request_ids import RequestIds
 from understudy.hooks.gateway_errors import GatewayIsAhead, GatewayRefused
 from understudy.stages.features import Features
 from understudy.stages.load_code import load_function
@@ -412,6 +413,12 @@ def test_one_name_for_two_requests_is_two_requests_and_a_label_of_that_name_is_b
         assert rows["label"].null_count() == 0
 
 
+def test_a_clock_that_is_set_back_gives_no_name_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = RequestIds()
+    monkeypatch.setattr("understudy.gateway.request_ids.time.time_ns", iter([7, 5, 7, 5]).__next__)
+    assert len({ids.next()[0] for _ in range(4)}) == 4
+
+
 COLLECTING = """
 import gc, threading, time
 
@@ -453,6 +460,6 @@ def test_a_soak_with_a_busy_collector_loses_nothing_and_takes_no_memory(
         assert answers["request_id"].n_unique() == answers.height == len(traffic.answers)
         assert shadows["request_id"].n_unique() == shadows.height
         assert set(shadows["request_id"]) <= set(answers["request_id"])
-        # At a flip, what each of the four callers has under way may be answered by the version that mirrors from then on.
+        # At a flip, what each of the four callers waits for may be answered by the version that mirrors from then on.
         assert answers.height - shadows.height <= 4 * (epoch - 1)
         assert log.accounts == (0, 0)

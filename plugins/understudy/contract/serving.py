@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, Deployment
@@ -115,7 +115,7 @@ class RehearsalQuery(Fact):
 
     champion_version: int
     mirror_version: int
-    since: datetime
+    since: AwareDatetime
     block_s: int = Field(ge=1)
 
 

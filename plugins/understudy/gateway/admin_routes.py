@@ -24,8 +24,9 @@ from understudy.gateway.worker import WorkerRefused
 
 ARTEFACT = "x-artefact-sha256"
 PURGE = "purge"
-MODEL = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
-SHA256 = re.compile(r"^[0-9a-f]{64}$")
+MODEL = re.compile(r"[a-z][a-z0-9_]{0,62}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+VERSION = re.compile(r"[1-9][0-9]{0,8}")
 T = TypeVar("T", bound=BaseModel)
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -48,7 +49,7 @@ class AdminRoutes:
             Route("/admin/models/{model}/record", self._guarded(self._record), methods=["PUT"]),
             Route("/admin/models/{model}/prepare", self._guarded(self._prepare), methods=["POST"]),
             Route("/admin/models/{model}/rehearsal", self._guarded(self._rehearsal), methods=["POST"]),
-            Route("/admin/models/{model}/files/{version:int}", self._guarded(self._files), methods=["PUT"]),
+            Route("/admin/models/{model}/files/{version}", self._guarded(self._files), methods=["PUT"]),
         ]
 
     def _guarded(self, handler: Handler) -> Handler:
@@ -126,9 +127,11 @@ class AdminRoutes:
         return Response(b"{}", media_type="application/json")
 
     async def _files(self, request: Request) -> Response:
-        name, version = self._check_name(request), int(request.path_params["version"])
-        sha256 = request.headers.get(ARTEFACT, "")
-        if not SHA256.match(sha256) or version < 1:
+        name, number = self._check_name(request), str(request.path_params["version"])
+        if not VERSION.fullmatch(number):
+            raise RequestRefused(400, "A version is a whole number from 1 on.")
+        version, sha256 = int(number), request.headers.get(ARTEFACT, "")
+        if not SHA256.fullmatch(sha256):
             raise RequestRefused(400, "Send the digest of the version's files in the header X-Artefact-Sha256.")
         folder = self._config.bundle_dir(name, version)
         async with self._uploads:
@@ -139,7 +142,7 @@ class AdminRoutes:
 
     def _check_name(self, request: Request, named: str | None = None) -> str:
         name = str(request.path_params["model"])
-        if not MODEL.match(name):
+        if not MODEL.fullmatch(name):
             raise RequestRefused(400, "A model's name is lower case letters, digits and underscores.")
         if named is not None and named != name:
             raise RequestRefused(400, f"The order for {name} names another model.")

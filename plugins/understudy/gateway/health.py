@@ -38,6 +38,8 @@ class GatewayHealth(Fact):
     status: str
     name: str
     models: dict[str, ModelHealth] = Field(default_factory=dict)
+    turned_away: dict[int, int] = Field(default_factory=dict)
+    """Requests that reached no model and so are in no prediction log, by the status of their refusal."""
     truth: TruthHealth
 
 
@@ -46,7 +48,13 @@ def gateway_health(roster: Roster) -> GatewayHealth:
     models = {name: _model_health(model) for name, model in roster.models.items() if roster.find(name) is not None}
     truth = _truth_health(roster.truth, roster.truth_at)
     is_well = truth.problem is None and not any(model.problems for model in models.values())
-    return GatewayHealth(status="ok" if is_well else "degraded", name=roster.config.name, models=models, truth=truth)
+    return GatewayHealth(
+        status="ok" if is_well else "degraded",
+        name=roster.config.name,
+        models=models,
+        turned_away=dict(roster.turned_away),
+        truth=truth,
+    )
 
 
 def model_status(gateway: str, model: ServedModel) -> ModelStatus:

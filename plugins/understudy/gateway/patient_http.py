@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from typing import Any, ClassVar
 
 import orjson
@@ -42,6 +43,7 @@ class PatientHttp(HttpToolsProtocol):
     """Give each request a time for its headers, and one for its body."""
 
     limits: ClassVar[GatewayConfig]
+    turned_away: ClassVar[Counter[int]]
     _deadline: float | None = None
     _is_in_headers = True
     _header_bytes = 0
@@ -105,6 +107,7 @@ class PatientHttp(HttpToolsProtocol):
     def _turn_away(self, status: int, sentence: str) -> None:
         if self.transport.is_closing():
             return
+        self.turned_away[status] += 1
         cycle: Any = self.cycle
         if cycle is not None and not cycle.response_complete:
             if cycle.response_started:
@@ -121,6 +124,6 @@ class PatientHttp(HttpToolsProtocol):
         self.transport.close()
 
 
-def patient_http(config: GatewayConfig) -> type[PatientHttp]:
-    """Make uvicorn's protocol keep a gateway's limits; uvicorn has no other way to hand them over."""
-    return type("LimitedHttp", (PatientHttp,), {"limits": config})
+def patient_http(config: GatewayConfig, turned_away: Counter[int]) -> type[PatientHttp]:
+    """Make uvicorn's protocol keep a gateway's limits and count; uvicorn has no other way to hand them over."""
+    return type("LimitedHttp", (PatientHttp,), {"limits": config, "turned_away": turned_away})

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import shutil
+from collections import Counter
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +33,8 @@ class Roster:
     def __init__(self, config: GatewayConfig, nursery: Nursery) -> None:
         self.config = config
         self.models: dict[str, ServedModel] = {}
+        self.turned_away: Counter[int] = Counter()
+        """Requests that reached no model, by the status that they were answered with."""
         self.truth: TruthReport | None = None
         self.truth_at: datetime | None = None
         self._nursery = nursery

@@ -74,6 +74,7 @@ class ScoringRoute:
             return
         except RequestRefused as refused:
             wire = Wire.V2_JSON if is_v2 else Wire.MLFLOW_JSON
+            self._roster.turned_away[refused.status] += 1
             await self._refuse(send, call, wire, refused.status, str(refused))
             return
         try:

@@ -26,7 +26,7 @@ def serve(config: GatewayConfig, announce: Callable[[str], None] | None = None) 
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            http=patient_http(config),
+            http=patient_http(config, app.roster.turned_away),
             ws="none",
             lifespan="on",
             access_log=False,

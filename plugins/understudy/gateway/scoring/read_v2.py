@@ -92,7 +92,7 @@ def _shape(tensor: dict[str, Any]) -> tuple[int, ...]:
 def _values(tensor: dict[str, Any], shape: tuple[int, ...]) -> list[Any]:
     """Give a tensor's values row by row; they may be sent flat or nested."""
     datatype, data = tensor.get("datatype"), tensor.get("data")
-    if datatype not in DATATYPES or not isinstance(data, list):
+    if not isinstance(datatype, str) or datatype not in DATATYPES or not isinstance(data, list):
         raise RequestUnreadable(f"A tensor needs data and a datatype out of {', '.join(sorted(DATATYPES))}.")
     if len(shape) == 2 and data and isinstance(data[0], list):
         if not all(isinstance(row, list) and len(row) == shape[1] for row in data):
