@@ -51,9 +51,7 @@ def down(as_json: AsJson = False) -> None:
 
 def demo(
     *,
-    keep_running: Annotated[
-        bool, typer.Option(help="Leave everything running afterwards, to look around.")
-    ] = True,
+    keep_running: Annotated[bool, typer.Option(help="Leave everything running afterwards, to look around.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Run the whole story: promotion, refusals and rollback, each checked against registry and ledger."""
