@@ -120,7 +120,11 @@ class RehearsalQuery(Fact):
 
 
 class Tally(Fact):
-    """Count what one version did. ``score_ms`` counts answers by the upper edges of :data:`LATENCY_EDGES_MS`."""
+    """Count what one version did.
+
+    ``score_ms`` counts answers by the upper edges of :data:`LATENCY_EDGES_MS`: of requests only that both versions
+    scored among equally many others, because one costs less in a larger batch.
+    """
 
     requests: int = 0
     errors: int = 0

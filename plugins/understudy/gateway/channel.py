@@ -228,7 +228,7 @@ class Channel:
                 if self.is_front and (batch := self._queue.take(self.max_batch)):
                     await self._answer(worker, batch)
                 elif self.mirrored and (has_lingered or self._is_closing or len(self.mirrored) >= self.max_batch):
-                    await self._rehearse(worker, self.mirrored.take())
+                    await self._rehearse(worker, self.mirrored.take(self.max_batch))
                     has_lingered = bool(self.mirrored)
                 elif self._is_closing:
                     return None

@@ -8,6 +8,9 @@ from understudy.contract.release import Bundle
 from understudy.contract.words import MirrorLoss, Role
 from understudy.gateway.exchange import Answer, Item, LogRow
 
+TIMED_SHARE = 0.1
+"""Of how many copies at least the scoring times can be compared with the champion's."""
+
 
 def is_sampled(request_id: str, share: float) -> bool:
     """Tell if a request is mirrored; the same identifier always gives the same answer."""
@@ -51,12 +54,12 @@ class Mirrored(NamedTuple):
 class MirrorQueue:
     """Hold copies that wait for a mirror, bounded by count and bytes."""
 
-    __slots__ = ("_bytes", "_copies", "max_bytes", "max_count")
+    __slots__ = ("_bytes", "_copies", "_taken", "_timed", "max_bytes", "max_count")
 
     def __init__(self, max_count: int, max_bytes: int) -> None:
         self.max_count, self.max_bytes = max_count, max_bytes
         self._copies: deque[Mirrored] = deque()
-        self._bytes = 0
+        self._bytes = self._taken = self._timed = 0
 
     def __len__(self) -> int:
         return len(self._copies)
@@ -70,11 +73,20 @@ class MirrorQueue:
         self._bytes += size
         return True
 
-    def take(self) -> list[Mirrored]:
-        """Take the oldest copies: as many together as the champion had, or their times could not be compared."""
+    def take(self, most: int) -> list[Mirrored]:
+        """Take the oldest copies, at most so many: now and then as many together as the champion had.
+
+        Only those have times that can be compared; all others are scored in larger frames, which cost the machine less.
+        """
         if not self._copies:
             return []
-        return self._take(min(self._copies[0].batch, len(self._copies)))
+        count = min(self._copies[0].batch, most, len(self._copies))
+        if self._timed > TIMED_SHARE * self._taken:
+            count = min(most, len(self._copies))
+        else:
+            self._timed += count
+        self._taken += count
+        return self._take(count)
 
     def take_all(self) -> list[Mirrored]:
         """Take what is left."""

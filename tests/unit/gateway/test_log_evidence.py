@@ -53,11 +53,12 @@ def says(
     loss: MirrorLoss | None = None,
     at: datetime = NOON,
     score_us: int = 250,
+    batch: int = 1,
     classes: list[Any] | None = None,
 ) -> LogRow:
     output = {"predictions": predictions, "probabilities": probabilities}
     output |= {"classes": classes} if classes else {}
-    answer = Answer(status, b"", 1, orjson.dumps(output) if predictions else b"", score_us, 1)
+    answer = Answer(status, b"", 1, orjson.dumps(output) if predictions else b"", score_us, batch)
     role = role or (Role.CHAMPION if version == 1 else Role.SHADOW)
     ts_ns = int(at.timestamp()) * 10**9
     given = None if loss and status == 200 else answer
@@ -147,10 +148,20 @@ def test_what_both_refuse_is_the_callers_mistake_and_what_one_refuses_is_its_own
     assert found.pairs == 0
 
 
+def test_only_requests_that_both_scored_among_equally_many_are_timed(tmp_path: Path) -> None:
+    """One costs less in a larger batch, so that a slow version would look fast."""
+    rows = [says(1, name, ["up"], batch=3) for name in ("alike", "larger", "alone")]
+    rows += [says(2, "alike", ["up"], batch=3), says(2, "larger", ["up"], batch=64)]
+    found = report(tmp_path, rows)
+    assert (sum(found.champion.score_ms), sum(found.mirror.score_ms)) == (1, 1)
+    assert (found.champion.requests, found.pairs) == (3, 2)
+
+
 def test_latency_is_counted_by_upper_edges(tmp_path: Path) -> None:
     edge = LATENCY_EDGES_MS[0]
     times = [int(edge * 1000), int(edge * 1000) + 1, 10**9]
-    found = report(tmp_path, [says(1, f"r{at}", ["up"], score_us=score_us) for at, score_us in enumerate(times)])
+    rows = [says(1, f"r{at}", ["up"], score_us=score_us) for at, score_us in enumerate(times)]
+    found = report(tmp_path, [*rows, *(says(2, f"r{at}", ["up"]) for at in range(3))])
     assert (found.champion.score_ms[0], found.champion.score_ms[1], found.champion.score_ms[-1]) == (1, 1, 1)
     assert (len(found.champion.score_ms), sum(found.champion.score_ms)) == (len(LATENCY_EDGES_MS) + 1, 3)
 
