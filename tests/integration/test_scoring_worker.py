@@ -328,9 +328,14 @@ def test_a_version_without_files_or_without_an_example_is_refused(
         run(nursery.spawn(start_of(folder)))
 
 
-def test_a_version_that_does_not_fit_into_its_memory_is_refused(run: Run[Any], nursery: Nursery, honest: Path) -> None:
-    with pytest.raises(WorkerRefused, match=r"serving\.memory"):
-        run(nursery.spawn(start_of(honest, memory_mib=16)))
+def test_a_version_that_does_not_fit_into_its_memory_is_refused(
+    run: Run[Any], nursery: Nursery, hostile: Path, tmp_path: Path
+) -> None:
+    folder = copied(hostile, tmp_path)
+    example = {"columns": ["deed", "detail"], "data": [[float(DEEDS.index("take_memory")), 4096.0]]}
+    (folder / "input_example.json").write_text(json.dumps(example), encoding="utf-8")
+    with pytest.raises(WorkerRefused, match=r"MemoryError.*serving\.memory"):
+        run(nursery.spawn(start_of(folder, memory_mib=1024)))
 
 
 def test_a_model_that_hangs_while_it_is_warmed_up_is_refused_and_leaves_nothing_behind(
