@@ -1,6 +1,6 @@
 """Measure serving: our gateway, ``mlflow models serve``, a bare uvicorn and the model's own ``predict``, side by side.
 
-Run ``python benchmarks/gateway.py [SECONDS [ROUNDS]]``. For each model all servers are up at once and take turns, in
+Run ``python benchmarks/gateway.py [SECONDS [ROUNDS [MODELS]]]``. For each model all servers are up at once and take turns, in
 an order that is drawn anew in every round, on loopback; a client in a process of its own keeps 1, 8 or 32 connections
 busy. Shown are medians over the rounds. CPU is user and system time of the whole process tree of a server, per request;
 memory is its proportional set size. LitServe joins where it is installed.
@@ -152,12 +152,13 @@ def goals(model: Served, seen: Seens, raw_ms: float) -> list[tuple[str, bool]]:
 def main() -> None:
     from rich.console import Console
 
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3.0
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    console = Console()
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 2.0
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 2
+    models = int(sys.argv[3]) if len(sys.argv) > 3 else len(CONTESTS)
+    console = Console(width=120)
     told: list[tuple[str, bool]] = []
     with tempfile.TemporaryDirectory(prefix="understudy-bench-") as home:
-        for number, (estimator, texts, prepare) in enumerate(CONTESTS):
+        for number, (estimator, texts, prepare) in enumerate(CONTESTS[:models]):
             scratch = Path(home) / str(number)
             champion = train(scratch / "bundles", estimator, 1, texts=texts, prepare=prepare)
             challenger = train(scratch / "bundles", estimator, 2, texts=texts, prepare=prepare)
