@@ -1,9 +1,10 @@
 """Measure serving: our gateway, ``mlflow models serve``, a bare uvicorn and the model's own ``predict``, side by side.
 
-Run ``python benchmarks/gateway.py [SECONDS [ROUNDS [MODELS]]]``. For each model all servers are up at once and take turns, in
-an order that is drawn anew in every round, on loopback; a client in a process of its own keeps 1, 8 or 32 connections
-busy. Shown are medians over the rounds. CPU is user and system time of the whole process tree of a server, per request;
-memory is its proportional set size. LitServe joins where it is installed.
+Run ``python benchmarks/gateway.py [SECONDS [ROUNDS [MODELS]]]``. For each model all servers are up at once and take
+turns, in an order that is drawn anew in every round, on loopback; a client in a process of its own keeps 1, 8 or 32
+connections busy. Shown are medians over the rounds. CPU is user and system time of the whole process tree of a server,
+per request; memory is its proportional set size. LitServe joins where it is installed. ``mlflow models serve`` knows no
+``prepare``, so that it refuses every request of that contest: its row there shows what a refusal costs.
 """
 
 import importlib.util
