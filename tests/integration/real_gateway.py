@@ -68,6 +68,11 @@ class Running(NamedTuple):
     def score(self, **headers: str) -> httpx.Response:
         return httpx.post(f"{self.url}/models/{MODEL}/invocations", json=ROW, headers=headers, timeout=PATIENCE_S)
 
+    def role(self) -> Role | None:
+        """Say as what the version answers that answers now; None where none does."""
+        answer = self.score()
+        return Role(answer.headers["x-understudy-role"]) if answer.status_code == 200 else None
+
     def log(self) -> Any:
         return read(self.home / "gateway" / "log" / MODEL)
 
