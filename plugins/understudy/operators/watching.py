@@ -1,5 +1,6 @@
 """What operators that watch live traffic have in common: they wait without a worker, and come back to judge."""
 
+from abc import abstractmethod
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -45,13 +46,13 @@ class WatchingOperator(BaseOperator):
         with telling(context):
             return self.end(context, Seen.model_validate(event)).model_dump(mode="json")
 
+    @abstractmethod
     def begin(self, context: "Context") -> Watch | Rehearsed | Guarded:
         """Say what to watch, or give the result where there is nothing to watch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, context: "Context", seen: Seen) -> Rehearsed | Guarded:
         """Record, act, and return the result."""
-        raise NotImplementedError
 
     def _wait(self, watch: Watch) -> NoReturn:
         self.log.info("watching versions %s and %s until %s", watch.champion, watch.mirror, watch.until.isoformat())
