@@ -2,6 +2,10 @@
 
 PYTHON = .venv/bin/python
 UNDERSTUDY = .venv/bin/understudy
+# The tests of one file run in one process, and those that start a whole stack in one after the other; four at most,
+# because each may hold an Airflow. To watch them one by one: make test TESTS_AT_ONCE=0
+TESTS_AT_ONCE = logical
+PYTEST = $(PYTHON) -m pytest -n $(TESTS_AT_ONCE) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help install image demo up down test e2e check bench clean
 
@@ -24,10 +28,10 @@ down: install ## Stop what `make up` started
 	@$(UNDERSTUDY) down
 
 test: image ## Run unit, integration and e2e tests; name what was skipped and why
-	@$(PYTHON) -m pytest
+	@$(PYTEST)
 
 e2e: image ## Run the e2e tests only
-	@$(PYTHON) -m pytest tests/e2e
+	@$(PYTEST) tests/e2e
 
 check: install ## Check style, types and architecture
 	@.venv/bin/ruff check .

@@ -20,6 +20,8 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 # Boosting is many times slower when its threads fight for busy cores; containers get the same setting from the runner.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+STACKS = {"test_demo.py", "test_gateway_stack.py", "test_scheduler.py"}
+"""Files whose tests start Airflow's services, which fight for the same few ports and all of the processor."""
 IMAGE = f"understudy-stage:{__version__}"
 
 
@@ -37,6 +39,13 @@ def what_docker_lacks() -> str | None:
         if answer.returncode != 0:
             return lack
     return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, where they share what they set up, and whole stacks in one other."""
+    for item in items:
+        group = "stack" if item.path.name in STACKS else item.path.relative_to(item.config.rootpath).as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
