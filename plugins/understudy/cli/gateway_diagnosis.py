@@ -5,6 +5,7 @@ from understudy.contract.errors import SpecProblem, UnderstudyError
 from understudy.contract.load import declared, load_model
 from understudy.contract.serving import Lagging, ModelStatus
 from understudy.hooks.connect import Hooks
+from understudy.hooks.gateways import Gateways
 from understudy.settings import Settings
 
 ASK_S = 5.0
@@ -24,17 +25,32 @@ def find_gateways(settings: Settings) -> list[Finding]:
                 "Set AIRFLOW__UNDERSTUDY__GATEWAY_TOKEN to the gateways' token.",
             )
         ]
+    found = _broken_glass(hooks.gateways, served)
     try:
         epochs = {model: hooks.deployments.current(model) for model in served}
     except UnderstudyError:
         epochs = {}  # told about the ledger itself
-    found: list[Finding] = []
     for model, record in epochs.items():
         if record is not None:
             answers = hooks.gateways.status(model, ASK_S)
             pairs = zip(settings.gateway_urls, answers, strict=True)
             found += [_of_model(url, answer, record.epoch) for url, answer in pairs]
     return found or [_of_gateway(url) for url in settings.gateway_urls]
+
+
+def _broken_glass(gateways: Gateways, served: list[str]) -> list[Finding]:
+    """Ask what was taken back and is not in the ledger, which need not answer for that."""
+    statuses = (status for model in served for status in gateways.status(model, ASK_S))
+    broken = [s.broken_glass for s in statuses if isinstance(s, ModelStatus) and s.broken_glass is not None]
+    return [
+        Finding(
+            about=ABOUT,
+            severity=Severity.NOTE,
+            found=f"{glass.gateway}: {glass.notice}",
+            way_out="Its follower reports it as soon as it reaches the ledger.",
+        )
+        for glass in broken
+    ]
 
 
 def _served(settings: Settings) -> list[str]:

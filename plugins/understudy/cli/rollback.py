@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from understudy.cli.answer import AsJson, answer
+from understudy.cli.break_glass import break_glass as at_gateways
+from understudy.cli.break_glass import refuse_target
 from understudy.cli.deployment import actor, hooks, terms_if_declared
+from understudy.cli.errors import BadArgument
 from understudy.cli.lock import checked_reason
 from understudy.contract.release import Deployment
 from understudy.contract.serving import Acknowledgement, Lagging
@@ -21,7 +24,7 @@ class RolledBack(Deployment):
     lagging: tuple[Lagging, ...]
 
 
-def rollback(
+def rollback(  # noqa: PLR0917 - one for each word that may be typed
     model: Annotated[str, typer.Argument(help="The model.")],
     reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")],
     to: Annotated[
@@ -33,6 +36,20 @@ def rollback(
             help="A version that has served before; the previous champion when left out.",
         ),
     ] = None,
+    break_glass: Annotated[
+        bool,
+        typer.Option(
+            "--break-glass", help="At the gateways alone, now: for when ledger, registry or Airflow are down."
+        ),
+    ] = False,
+    taking_back: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="VERSION",
+            help="With --break-glass: the version to take back; what all gateways answer with when left out.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -42,6 +59,12 @@ def rollback(
     from understudy.hooks.rollback import rollback as roll_back
 
     given = checked_reason(reason)
+    if break_glass:
+        refuse_target(to)
+        at_gateways(model, given, taking_back, dry_run=dry_run, as_json=as_json)
+        return
+    if taking_back is not None:
+        raise BadArgument("--taking-back", "goes with --break-glass only", "Name what to go back to with --to.")
     connected = hooks()
     if dry_run:
         plan = plan_rollback(connected.deployments, connected.registry, model, to)

@@ -146,7 +146,7 @@ def _replicas(connected: "Hooks", model: str) -> tuple[Replica, ...]:
             version=status.version,
             epoch=status.epoch,
             lag=record.epoch - status.epoch,
-            problem=status.log_problem,
+            problem=status.broken_glass.notice if status.broken_glass else status.log_problem,
         )
         for url, status in statuses
     )

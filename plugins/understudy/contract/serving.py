@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import AwareDatetime, Field
 
+from understudy.contract.break_glass import BrokenGlass
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving_spec import ServingSpec
@@ -101,10 +102,15 @@ class ModelStatus(Fact):
     log_problem: str | None = None
     rows_lost: int = 0
     """Predictions that could not be logged since the gateway started."""
+    broken_glass: BrokenGlass | None = None
+    """What was taken back here by break-glass and is not in the ledger yet."""
 
 
 class TruthReport(Fact):
-    """Tell a gateway how its follower gets on: ``PUT /admin/truth``; shown by ``GET /health``."""
+    """Tell a gateway how its follower gets on: ``PUT /admin/truth``; shown by ``GET /health``.
+
+    200 with a :class:`~understudy.contract.break_glass.GlassReport`: what the follower has to tell the ledger.
+    """
 
     at: datetime
     problem: str | None

@@ -91,6 +91,7 @@ class EntryKind(Word):
     REHEARSED = "rehearsed"  # what a challenger showed on live traffic
     GUARDED = "guarded"  # what a new champion showed in its probation
     DRILLED = "drilled"  # how soon a bad model was found out and taken back in the sandbox
+    BROKE_GLASS = "broke_glass"  # a version that was taken back at a gateway while the ledger could not be asked
     LOCKED = "locked"
     UNLOCKED = "unlocked"
     REFUSED = "refused"

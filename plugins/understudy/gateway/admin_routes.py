@@ -12,9 +12,19 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassReport
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import ModelStatus, PrepareOrder, Problem, RehearsalQuery, ServingOrder, TruthReport
-from understudy.gateway.errors import FilesMissing, NotServing, OrderStale, RequestRefused, UploadRefused
+from understudy.gateway.errors import (
+    AnotherAnswers,
+    FilesMissing,
+    NotServing,
+    NoWayBack,
+    OrderStale,
+    RequestRefused,
+    TakenBack,
+    UploadRefused,
+)
 from understudy.gateway.health import model_status
 from understudy.gateway.request_body import BodyReader, Disconnected
 from understudy.gateway.roster import Roster
@@ -47,6 +57,8 @@ class AdminRoutes:
             Route("/admin/models/{model}", self._guarded(self._status), methods=["GET"]),
             Route("/admin/models/{model}", self._guarded(self._forget), methods=["DELETE"]),
             Route("/admin/models/{model}/record", self._guarded(self._record), methods=["PUT"]),
+            Route("/admin/models/{model}/break-glass", self._guarded(self._break_glass), methods=["POST"]),
+            Route("/admin/models/{model}/break-glass/reported", self._guarded(self._glass_reported), methods=["POST"]),
             Route("/admin/models/{model}/prepare", self._guarded(self._prepare), methods=["POST"]),
             Route("/admin/models/{model}/rehearsal", self._guarded(self._rehearsal), methods=["POST"]),
             Route("/admin/models/{model}/files/{version}", self._guarded(self._files), methods=["PUT"]),
@@ -93,6 +105,18 @@ class AdminRoutes:
         await self._roster.prepare(order)
         return Response(b"{}", media_type="application/json")
 
+    async def _break_glass(self, request: Request) -> Response:
+        order = await self._read(request, BreakGlassOrder)
+        return said(await self._find(request).break_glass(order))
+
+    async def _glass_reported(self, request: Request) -> Response:
+        glass = await self._read(request, BrokenGlass)
+        # Of a model that serves nothing here any more, too.
+        model = self._roster.models.get(self._check_name(request, glass.model))
+        if model is not None:
+            await model.glass_reported(glass)
+        return Response(b"{}", media_type="application/json")
+
     async def _status(self, request: Request) -> Response:
         name = self._check_name(request)
         model = self._roster.find(name)
@@ -124,7 +148,8 @@ class AdminRoutes:
         self._roster.truth = await self._read(request, TruthReport)
         # The gateway's own clock: the age of news must not depend on another machine's.
         self._roster.truth_at = datetime.now(timezone.utc)
-        return Response(b"{}", media_type="application/json")
+        broken = (model.glasses.unreported for model in self._roster.models.values())
+        return said(GlassReport(broken=tuple(glass for glass in broken if glass is not None)))
 
     async def _files(self, request: Request) -> Response:
         name, number = self._check_name(request), str(request.path_params["version"])
@@ -168,9 +193,9 @@ def _told(failed: Exception) -> Response:
 
 
 def _status_of(failed: UnderstudyError) -> int:
-    if isinstance(failed, OrderStale):
+    if isinstance(failed, (OrderStale, TakenBack, AnotherAnswers)):
         return 409
-    return 422 if isinstance(failed, (WorkerRefused, NotServing)) else 503
+    return 422 if isinstance(failed, (WorkerRefused, NotServing, NoWayBack)) else 503
 
 
 def said(fact: BaseModel) -> Response:

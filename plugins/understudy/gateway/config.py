@@ -45,6 +45,11 @@ class GatewayConfig(Fact):
         """Where the acknowledged records are."""
         return self.state_dir / "records"
 
+    @property
+    def glass_dir(self) -> Path:
+        """Where it is kept what was taken back by break-glass."""
+        return self.state_dir / "break-glass"
+
     def log_dir(self, model: str) -> Path:
         """Where a model's predictions and labels are."""
         return self.state_dir / "log" / model

@@ -1,7 +1,9 @@
 """One exception for each way a gateway can say no."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from understudy.contract.break_glass import BrokenGlass
 from understudy.contract.errors import UnderstudyError
 
 
@@ -13,6 +15,52 @@ class OrderStale(UnderstudyError):
         super().__init__(
             f"{model}: epoch {ordered} was ordered, but epoch {served} is served here and says something else. "
             "Read the newest deployment record and order that."
+        )
+
+
+class TakenBack(UnderstudyError):
+    """An order's champion was taken back at this gateway by break-glass."""
+
+    def __init__(self, glass: BrokenGlass) -> None:
+        self.glass = glass
+        super().__init__(
+            f"Version {glass.taken_back.version} of {glass.model} was taken back here by break-glass ({glass.actor}, "
+            f"{glass.at.isoformat(timespec='seconds')}), and version {glass.target.version} answers. The follower "
+            "reports it to the ledger as soon as it reaches it; promote another version then."
+        )
+
+
+class AnotherAnswers(UnderstudyError):
+    """Break-glass names another version than the one that answers."""
+
+    def __init__(self, model: str, answering: int, named: int) -> None:
+        self.model, self.answering, self.named = model, answering, named
+        super().__init__(
+            f"Version {answering} of {model} answers here, not version {named}, so nothing was taken back. "
+            f"Name version {answering} if that is the one that hurts."
+        )
+
+
+class NoWayBack(UnderstudyError):
+    """Break-glass finds no warm previous champion."""
+
+    def __init__(self, model: str, answering: int, why: str, left: Sequence[int]) -> None:
+        self.model, self.answering, self.left = model, answering, tuple(left)
+        listing = ", ".join(map(str, self.left)) or "none"
+        super().__init__(
+            f"Version {answering} of {model} cannot be taken back here: {why.rstrip('.')}. It goes on answering. Other "
+            f"versions whose files are at this gateway: {listing}; once the ledger answers, "
+            f"`understudy rollback {model} --to VERSION` goes back to one of them."
+        )
+
+
+class GlassUnreadable(UnderstudyError):
+    """What was taken back here by break-glass cannot be read."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"Nothing is served, because it cannot be told what was taken back by break-glass: {problem.rstrip('.')}. "
+            "Read the file, delete it, and restart the gateway."
         )
 
 
@@ -57,7 +105,7 @@ class RecordUnreadable(UnderstudyError):
 
     def __init__(self, path: Path, broken: Exception) -> None:
         first_line = str(broken).splitlines()[0] if str(broken) else type(broken).__name__
-        super().__init__(f"{path} cannot be read ({first_line}); the next order for the model replaces it.")
+        super().__init__(f"{path} cannot be read ({first_line}).")
 
 
 class RequestRefused(UnderstudyError):

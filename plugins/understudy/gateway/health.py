@@ -63,8 +63,8 @@ def model_status(gateway: str, model: ServedModel) -> ModelStatus:
     return ModelStatus(
         gateway=gateway,
         model=model.name,
-        epoch=model.record.epoch if model.record is not None and model.is_serving else 0,
-        version=model.record.champion.version if model.record is not None and model.is_serving else None,
+        epoch=model.in_force.epoch if model.in_force is not None and model.is_serving else 0,
+        version=model.in_force.champion.version if model.in_force is not None and model.is_serving else None,
         workers=tuple(
             WorkerStatus(
                 version=channel.bundle.version,
@@ -80,6 +80,7 @@ def model_status(gateway: str, model: ServedModel) -> ModelStatus:
         ),
         log_problem=log.problem if log is not None else None,
         rows_lost=log.lost if log is not None else 0,
+        broken_glass=model.glasses.unreported,
     )
 
 
@@ -93,7 +94,13 @@ def _model_health(model: ServedModel) -> ModelHealth:
             problems.append(f"version {channel.bundle.version} ({model.role_of(channel)}) is being loaded")
     if log is not None and log.problem is not None:
         problems.append(log.problem)
-    record = model.record
+    if (glass := model.glasses.unreported) is not None:
+        # Who and why is for those who hold the token.
+        problems.append(
+            f"version {glass.taken_back.version} was taken back here by break-glass at "
+            f"{glass.at.isoformat(timespec='seconds')}, and the ledger does not know it yet"
+        )
+    record = model.in_force
     return ModelHealth(
         epoch=record.epoch if record is not None else 0,
         version=record.champion.version if record is not None else None,

@@ -16,8 +16,8 @@ from understudy.gateway.errors import RecordUnreadable
 from understudy.gateway.log.compact import compact_apart
 from understudy.gateway.log.prediction_log import PredictionLog
 from understudy.gateway.nursery import Nursery
-from understudy.gateway.record_store import RecordStore
 from understudy.gateway.served_model import ServedModel
+from understudy.gateway.stores import Stores
 from understudy.gateway.worker import Worker, WorkerStart
 
 LOG = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Roster:
         self.truth: TruthReport | None = None
         self.truth_at: datetime | None = None
         self._nursery = nursery
-        self._store = RecordStore(config.records_dir)
+        self._stores = Stores.at(config)
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
         self._watches: list[asyncio.Task[None]] = []
         self._preload: asyncio.Task[None] | None = None
@@ -48,12 +48,15 @@ class Roster:
         loop = asyncio.get_running_loop()
         # Not awaited: it imports for seconds, and /health has something to say meanwhile.
         self._preload = loop.create_task(self._open_nursery())
-        for name, order in self._store.load():
+        for name in self._stores.records.models():
             model = self._model(name)
-            if isinstance(order, RecordUnreadable):
-                model.problem = str(order)
+            try:
+                order = self._stores.records.read(name)
+            except RecordUnreadable as broken:
+                model.problem = f"{broken} The next order for the model replaces it."
             else:
-                model.restore(order)
+                if order is not None:
+                    model.restore(order)
         self._watches = [loop.create_task(self._look_after_the_dead()), loop.create_task(self._compact_logs())]
 
     async def close(self) -> None:
@@ -83,6 +86,7 @@ class Roster:
     async def forget(self, name: str, *, purge: bool) -> None:
         """Serve a model no more, also after a restart; with ``purge``, delete its log and its versions' files too.
 
+        What was taken back by break-glass is remembered unless it is purged: a follower would bring the model back.
         Raise OSError where something cannot be deleted; again is harmless.
         """
         model = self._model(name)
@@ -90,12 +94,13 @@ class Roster:
         if self.models.get(name) is model:
             del self.models[name]
         if purge:
+            await asyncio.to_thread(model.glasses.drop)
             for folder in (self.config.log_dir(name), self.config.bundles_dir / name):
                 await asyncio.to_thread(_delete, folder)
 
     def _model(self, name: str) -> ServedModel:
         if name not in self.models:
-            self.models[name] = ServedModel(name, self.config, self._spawn, self._store, self._open_log)
+            self.models[name] = ServedModel(name, self.config, self._spawn, self._stores, self._open_log)
         return self.models[name]
 
     async def _spawn(self, start: WorkerStart) -> Worker:

@@ -4,20 +4,24 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from datetime import datetime, timezone
 from typing import Any
 
+from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import Acknowledgement, PrepareOrder, ServingOrder, ServingTerms
 from understudy.contract.train_spec import memory_bytes
 from understudy.contract.words import Change, Role
+from understudy.gateway.break_glass import Glasses
 from understudy.gateway.channel import Channel, Spawn
 from understudy.gateway.config import GatewayConfig
-from understudy.gateway.errors import FilesMissing, NotServing, OrderStale, Overloaded
+from understudy.gateway.errors import AnotherAnswers, FilesMissing, NotServing, OrderStale, Overloaded
 from understudy.gateway.exchange import Item, LogRow
 from understudy.gateway.log.prediction_log import PredictionLog
 from understudy.gateway.mirror import Mirrored, MirrorQueue, is_sampled
-from understudy.gateway.record_store import RecordStore
+from understudy.gateway.stores import Stores
 from understudy.gateway.waiting import LiveQueue, Stamp, Waiting
+from understudy.gateway.way_back import warm_up, way_back
 from understudy.gateway.worker import Worker, WorkerStart
 
 # Answers given just before a flip reach their sockets in microseconds; only a log on a slow disk holds them longer.
@@ -29,9 +33,13 @@ OpenLog = Callable[[str, ServingTerms], PredictionLog]
 class ServedModel:
     """Follow the orders for one model, and hand its requests to the version that the newest record names."""
 
-    def __init__(self, name: str, config: GatewayConfig, spawn: Spawn, store: RecordStore, open_log: OpenLog) -> None:
+    def __init__(self, name: str, config: GatewayConfig, spawn: Spawn, stores: Stores, open_log: OpenLog) -> None:
         self.name = name
         self.record: Deployment | None = None
+        """The newest record that was ordered."""
+        self.in_force: Deployment | None = None
+        """The same as it takes effect: what was taken back by break-glass does not answer."""
+        self.glasses = Glasses(name, stores.glasses)
         self.terms: ServingTerms | None = None
         self.log: PredictionLog | None = None
         self.problem: str | None = None
@@ -44,7 +52,7 @@ class ServedModel:
         self.is_strict = False
         """Whether an answer waits until it is on disk."""
         self._max_queue = 0
-        self._config, self._store, self._open_log = config, store, open_log
+        self._config, self._store, self._open_log = config, stores.records, open_log
         self._spawn_worker = spawn
         self._front: Channel | None = None
         self._champion: Channel | None = None
@@ -110,6 +118,8 @@ class ServedModel:
 
     def why_not_serving(self) -> str | None:
         """Say why nobody answers."""
+        if self.glasses.unreadable is not None:
+            return str(self.glasses.unreadable)
         if self._champion is None:
             return self.problem
         return self._champion.problem or f"version {self._champion.bundle.version} is being loaded"
@@ -134,10 +144,11 @@ class ServedModel:
     async def apply(self, order: ServingOrder) -> Acknowledgement:
         """Serve a record; what it names is loaded first, so that a refused order changes nothing.
 
-        Raise OrderStale, FilesMissing, WorkerRefused; OSError where the record cannot be persisted.
+        Raise OrderStale, TakenBack, FilesMissing, WorkerRefused; OSError where the record cannot be persisted.
         """
         arrived = time.perf_counter()
         self._refuse_stale(order)
+        self.glasses.refuse(order.record)
         is_repeated = (order.record, order.terms) == (self.record, self.terms)
         starts = [self._start_of(order.record.champion, order.terms)]
         if not is_repeated and order.record.change is Change.MIRROR_STARTED and order.record.mirror is not None:
@@ -149,9 +160,11 @@ class ServedModel:
             async with self._commits:
                 self._refuse_forgotten()
                 self._refuse_stale(order)
+                self.glasses.refuse(order.record)
                 if (order.record, order.terms) != (self.record, self.terms):
-                    await asyncio.to_thread(self._store.save, order)
+                    await asyncio.to_thread(self._store.save, self.name, order)
                     await self._serve(order)
+                    await asyncio.to_thread(self.glasses.settle, order.record)
         finally:
             self._wanted.subtract(starts)
             self._drop_unnamed()
@@ -160,8 +173,44 @@ class ServedModel:
             model=self.name,
             epoch=order.record.epoch,
             version=order.record.champion.version,
-            flip_ms=round((time.perf_counter() - arrived) * 1000, 3),
+            flip_ms=_since_ms(arrived),
         )
+
+    async def break_glass(self, order: BreakGlassOrder) -> GlassAcknowledgement:
+        """Go back to the warm previous champion now; no restart and no order undoes it, and again changes nothing.
+
+        Raise NotServing, AnotherAnswers, NoWayBack; OSError where it cannot be persisted. All of them change nothing.
+        """
+        arrived = time.perf_counter()
+        await warm_up(self._standby)
+        async with self._commits:
+            self._refuse_forgotten()
+            if self.record is None or self.terms is None or self.in_force is None:
+                raise NotServing(self.name, self.why_not_serving())
+            known = self.glasses.known(order, self.record)
+            if known is not None:
+                return GlassAcknowledgement(glass=known, is_repeated=True, flip_ms=_since_ms(arrived))
+            if order.version not in {None, self.in_force.champion.version}:
+                raise AnotherAnswers(self.name, self.in_force.champion.version, order.version or 0)
+            glass = BrokenGlass(
+                model=self.name,
+                gateway=self._config.name,
+                at=datetime.now(timezone.utc),
+                actor=order.actor,
+                reason=order.reason,
+                epoch=self.record.epoch,
+                taken_back=self.in_force.champion,
+                target=way_back(self._standby, self.in_force.champion, self._config.bundles_dir / self.name),
+            )
+            await asyncio.to_thread(self.glasses.add, glass)
+            await self._serve(ServingOrder(record=self.record, terms=self.terms))
+        self._drop_unnamed()
+        return GlassAcknowledgement(glass=glass, is_repeated=False, flip_ms=_since_ms(arrived))
+
+    async def glass_reported(self, glass: BrokenGlass) -> None:
+        """Take note that the ledger knows of a break-glass. Raise OSError."""
+        async with self._commits:
+            await asyncio.to_thread(self.glasses.reported, glass, self.record)
 
     def files_arrived(self, version: int) -> None:
         """Load a version whose files were missing."""
@@ -171,6 +220,9 @@ class ServedModel:
 
     def restore(self, order: ServingOrder) -> None:
         """Serve a record that this gateway acknowledged before it was restarted, as soon as its version is loaded."""
+        if self.glasses.unreadable is not None:
+            self.problem = str(self.glasses.unreadable)
+            return
         self._flip(order)
 
     async def forget(self) -> None:
@@ -236,7 +288,7 @@ class ServedModel:
             await asyncio.sleep(0.0005)
 
     def _flip(self, order: ServingOrder) -> None:
-        record, terms = order.record, order.terms
+        record, terms = self.glasses.in_force(order.record), order.terms
         self._use_log(terms)
         old = self._champion
         champion = self._channel(self._start_of(record.champion, terms), terms)
@@ -244,7 +296,7 @@ class ServedModel:
         self._standby = self._beside(champion, record.previous, terms)
         self._mirror = self._beside(champion, record.mirror, terms)
         self._share = record.mirror_share
-        self.record, self.terms, self.problem = record, terms, None
+        self.record, self.in_force, self.terms, self.problem = order.record, record, terms, None
         self._prepared = None
         self._max_queue, self.timeout_s = terms.serving.max_queue, terms.serving.timeout_ms / 1000
         self.is_strict = terms.serving.strict_log
@@ -295,6 +347,10 @@ class ServedModel:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _since_ms(arrived: float) -> float:
+    return round((time.perf_counter() - arrived) * 1000, 3)
 
 
 def _log_terms(terms: ServingTerms) -> tuple[object, ...]:

@@ -43,6 +43,7 @@ class Deployments:
     *Locked*: a person has decided that this version stays champion. A locked version that serves can be replaced
     neither by a promotion nor by a rollback; both refuse and say "unlock it first". There is no force: unlocking is one
     command, and it leaves a reason in the ledger. A lock on a version that does not serve takes effect when it does.
+    Break-glass alone goes past a lock: gateways know of none, and the record follows what callers already get.
 
     *Denied*: an artefact, named by its digest, that was rolled back. It is never promoted or rolled back to again,
     under whatever version number it returns.
@@ -103,12 +104,13 @@ class Deployments:
         run: str | None = None,
         *,
         deny: Bundle | None = None,
+        past_lock: bool = False,
     ) -> LedgerEntry:
         """Write the record of epoch ``over_epoch + 1`` if ``over_epoch`` (0 for none) still is the newest.
 
-        ``deny`` names the bundle whose digest is denied in the same transaction. Raise EpochConflict, ChampionLocked or
-        DigestDenied, having written nothing. A record that leaves the champion as it is may be written beside a locked
-        one.
+        ``deny`` names the bundle whose digest is denied in the same transaction; ``past_lock`` is for what a gateway
+        has done already. Raise EpochConflict, ChampionLocked or DigestDenied, having written nothing. A record that
+        leaves the champion as it is may be written beside a locked one.
         """
         model = deployment.model
         if deployment.epoch != over_epoch + 1:
@@ -120,7 +122,7 @@ class Deployments:
                 raise EpochConflict(model, over_epoch, found.epoch if found else 0)
             denials = _denials(_read(pen, model, EntryKind.DENIED))
             if deployment.change.moves_champion:
-                locks = _locks(_read(pen, model, EntryKind.LOCKED, EntryKind.UNLOCKED))
+                locks = {} if past_lock else _locks(_read(pen, model, EntryKind.LOCKED, EntryKind.UNLOCKED))
                 _refuse(deployment.champion, found, locks, denials)
             elif deployment.mirror is not None:
                 _refuse(deployment.mirror, None, {}, denials)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import NamedTuple
 
+from understudy.contract.break_glass import BrokenGlass
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import Lagging, ServingOrder, ServingTerms, TruthReport
+from understudy.hooks.break_glass import record_break_glass, spread
 from understudy.hooks.connect import Hooks
 from understudy.hooks.declarations import Declarations
 from understudy.hooks.gateways import Gateways
@@ -57,6 +59,8 @@ class Follower:
     specs: Declarations
     _found: dict[str, _Found] = field(default_factory=dict)
     _failed: dict[str, _Failed] = field(default_factory=dict)
+    _broken: tuple[BrokenGlass, ...] = ()
+    """What was taken back at the gateway and is not reported yet."""
     _told: str | None = None
 
     @classmethod
@@ -68,10 +72,11 @@ class Follower:
 
     def step(self) -> TruthReport:
         """Bring the gateway to the truth once, tell it how that went, and return the same; never raise."""
-        problems = self._follow_all()
+        problems = self._report_broken_glass()
+        problems += self._follow_all()
         report = TruthReport(at=datetime.now(timezone.utc), problem=_in_a_sentence(problems))
         try:
-            self.gateways.tell(report)
+            self._broken = self.gateways.tell(report)
         except UnderstudyError as unreachable:
             self._found.clear()
             report = report.model_copy(update={"problem": report.problem or str(unreachable)})
@@ -85,6 +90,21 @@ class Follower:
         while not stop.is_set():
             self.step()
             stop.wait(interval_s)
+
+    def _report_broken_glass(self) -> list[str]:
+        problems: list[str] = []
+        for glass in self._broken:
+            try:
+                record = record_break_glass(self.hooks.deployments, glass)
+                if record is not None:
+                    terms, _ = self.specs.terms(glass.model)
+                    spread(self.hooks.deployments, self.hooks.registry, record, self.hooks.gateways, terms)
+                # Last: whatever was interrupted before is done again, and each part of it only once.
+                self.gateways.reported(glass)
+            except UnderstudyError as unreported:
+                taken_back = f"version {glass.taken_back.version} of {glass.model} was taken back by break-glass"
+                problems.append(f"{taken_back}, and that cannot be reported yet: {unreported}")
+        return problems
 
     def _follow_all(self) -> list[str]:
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
+from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement, GlassReport
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle
 from understudy.contract.serving import (
@@ -80,10 +81,23 @@ class GatewayClient:
         """Ask what the log says of two versions."""
         return self._read(RehearsalReport, self._ask("POST", model, "/rehearsal", query, timeout_s=timeout_s))
 
-    def tell(self, report: TruthReport) -> None:
-        """Say how its follower gets on."""
+    def break_glass(self, model: str, order: BreakGlassOrder, timeout_s: float) -> GlassAcknowledgement:
+        """Have a version taken back at this gateway alone.
+
+        :raises GatewayIsAhead: where another version answers.
+        :raises GatewayRefused: where no previous champion is warm.
+        """
+        return self._read(GlassAcknowledgement, self._ask("POST", model, "/break-glass", order, timeout_s=timeout_s))
+
+    def reported(self, glass: BrokenGlass, timeout_s: float = ASK_S) -> None:
+        """Say that the ledger knows of a break-glass."""
+        self._ask("POST", glass.model, "/break-glass/reported", glass, timeout_s=timeout_s)
+
+    def tell(self, report: TruthReport) -> GlassReport:
+        """Say how its follower gets on; return what was taken back there and is not reported yet."""
         answer = self._send("PUT", "/admin/truth", report, ASK_S)
         self._check(answer, "")
+        return self._read(GlassReport, answer)
 
     def upload(self, bundle: Bundle, folder: Path) -> None:
         """Send the files of a version; the gateway checks their digest."""

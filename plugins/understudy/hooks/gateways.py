@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
+from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.rehearsal import merged
 from understudy.contract.release import Bundle
@@ -124,30 +125,44 @@ class Gateways:
 
         return tuple(late for late in self._all(forget) if late is not None)
 
-    def tell(self, report: TruthReport) -> None:
-        """Say how their follower gets on.
+    def break_glass(
+        self, model: str, order: BreakGlassOrder, within_s: float = WAIT_S
+    ) -> tuple[GlassAcknowledgement | Lagging, ...]:
+        """Have every replica go back to its warm previous champion, in the order of the URLs; the ledger is not asked.
+
+        One that does not answer is asked again until the time is over.
+        """
+        deadline = time.monotonic() + within_s
+
+        def break_glass(client: GatewayClient) -> GlassAcknowledgement | Lagging:
+            return _or_lagging(
+                client, lambda: client.break_glass(model, order, max(deadline - time.monotonic(), 0.1)), deadline
+            )
+
+        return tuple(self._all(break_glass))
+
+    def reported(self, glass: BrokenGlass) -> None:
+        """Say that the ledger knows of a break-glass.
 
         :raises GatewayUnreachable: where one cannot be told.
         """
-        self._all(lambda client: client.tell(report))
+        self._all(lambda client: client.reported(glass))
+
+    def tell(self, report: TruthReport) -> tuple[BrokenGlass, ...]:
+        """Say how their follower gets on; return what was taken back there and is not reported yet.
+
+        :raises GatewayUnreachable: where one cannot be told.
+        """
+        return tuple(glass for heard in self._all(lambda client: client.tell(report)) for glass in heard.broken)
 
     def _apply(self, client: GatewayClient, order: ServingOrder, deadline: float) -> Acknowledgement | Lagging:
         record = order.record
         bundles = tuple(bundle for bundle in (record.champion, record.previous, record.mirror) if bundle is not None)
-        while True:
-            try:
-                return self._with_files(
-                    client, bundles, lambda: client.serve(order, max(deadline - time.monotonic(), 0.1))
-                )
-            except GatewayUnreachable as unreachable:
-                # It may be starting anew: what it served last, it serves again at once, and it can be asked again.
-                if time.monotonic() + PAUSE_S >= deadline:
-                    return Lagging(gateway=client.url, problem=f"{unreachable.cause}")
-                time.sleep(PAUSE_S)
-            except (GatewayIsAhead, GatewayRefused) as refused:
-                return Lagging(gateway=client.url, problem=refused.problem)
-            except UnderstudyError as problem:
-                return Lagging(gateway=client.url, problem=str(problem))
+
+        def serve() -> Acknowledgement:
+            return client.serve(order, max(deadline - time.monotonic(), 0.1))
+
+        return _or_lagging(client, lambda: self._with_files(client, bundles, serve), deadline)
 
     def _with_files(self, client: GatewayClient, bundles: tuple[Bundle, ...], ask: Callable[[], Answered]) -> Answered:
         """Ask; where files are missing, send them and ask again, each version once."""
@@ -179,3 +194,19 @@ class Gateways:
             return [ask(self._clients[0])]
         with ThreadPoolExecutor(len(self._clients), thread_name_prefix="gateway") as pool:
             return list(pool.map(ask, self._clients))
+
+
+def _or_lagging(client: GatewayClient, ask: Callable[[], Answered], deadline: float) -> Answered | Lagging:
+    """Ask until a gateway answers or the time is over; say why where it does not do as it is asked."""
+    while True:
+        try:
+            return ask()
+        except GatewayUnreachable as unreachable:
+            # It may be starting anew: what it served last, it serves again at once, and it can be asked again.
+            if time.monotonic() + PAUSE_S >= deadline:
+                return Lagging(gateway=client.url, problem=f"{unreachable.cause}")
+            time.sleep(PAUSE_S)
+        except (GatewayIsAhead, GatewayRefused) as refused:
+            return Lagging(gateway=client.url, problem=refused.problem)
+        except UnderstudyError as problem:
+            return Lagging(gateway=client.url, problem=str(problem))

@@ -12,10 +12,10 @@ from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.words import Change, MlTask
 from understudy.gateway.config import GatewayConfig
 from understudy.gateway.exchange import Answer, Item, LogRow, Wire
-from understudy.gateway.log.prediction_log import PredictionLog
+from understudy.gateway.log.prediction_log import LogHealth, PredictionLog
 from understudy.gateway.nursery import Nursery
-from understudy.gateway.record_store import RecordStore
 from understudy.gateway.served_model import ServedModel
+from understudy.gateway.stores import Stores
 from understudy.gateway.waiting import Answered
 from understudy.gateway.worker import Worker, WorkerDied, WorkerReady, WorkerRefused, WorkerStart
 
@@ -163,6 +163,8 @@ class FakeNursery:
 class FakeLog:
     """Keep rows in memory."""
 
+    health = LogHealth(written=0, lost=0, queued=0, problem=None)
+
     def __init__(self) -> None:
         self.rows: list[LogRow] = []
 
@@ -182,9 +184,9 @@ class Scene:
         for version in range(1, 6):
             self.config.bundle_dir(MODEL, version).mkdir(parents=True, exist_ok=True)
         self.nursery, self.log = FakeNursery(), FakeLog()
-        self.store = RecordStore(self.config.records_dir)
+        self.stores = Stores.at(self.config)
         self.model = ServedModel(
-            MODEL, self.config, self.nursery.spawn, self.store, lambda *_: cast("PredictionLog", self.log)
+            MODEL, self.config, self.nursery.spawn, self.stores, lambda *_: cast("PredictionLog", self.log)
         )
 
     async def ask(self, body: bytes = b"x") -> Answered | None:

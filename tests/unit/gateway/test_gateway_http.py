@@ -13,7 +13,14 @@ import pytest
 from pydantic import SecretStr
 
 from tests.unit.gateway.fake_processes import MODEL, FakeNursery, bundle, nursery, order, terms, until
-from understudy.contract.serving import Acknowledgement, ModelStatus, PrepareOrder, Problem, TruthReport
+from understudy.contract.serving import (
+    Acknowledgement,
+    ModelStatus,
+    PrepareOrder,
+    Problem,
+    ServingOrder,
+    TruthReport,
+)
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change
 from understudy.gateway.app import GatewayApp
@@ -213,7 +220,7 @@ def test_a_model_that_is_still_loaded_answers_503(tmp_path: Path) -> None:
         assert (await here.client.get(f"/v2/models/{MODEL}/ready")).status_code == 503
         assert (await here.client.get("/health")).json()["models"][MODEL]["problems"]
 
-    RecordStore(tmp_path / "state" / "records").save(order(4, champion=9))
+    RecordStore(tmp_path / "state" / "records", ServingOrder).save(MODEL, order(4, champion=9))
     visit(tmp_path, act)
 
 

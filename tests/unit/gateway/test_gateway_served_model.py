@@ -201,7 +201,7 @@ def test_a_version_that_cannot_be_loaded_changes_nothing(tmp_path: Path) -> None
             await scene.model.apply(order(2, champion=9, previous=1))
         assert version_of(await scene.ask()) == 1
         assert [channel.bundle.version for channel in scene.model.channels.values()] == [1]
-        assert [name for name, _ in scene.store.load()] == [MODEL]
+        assert list(scene.stores.records.models()) == [MODEL]
 
     play(tmp_path, act)
 
@@ -311,7 +311,7 @@ def test_a_restart_serves_the_last_acknowledged_record(tmp_path: Path) -> None:
         await scene.model.apply(order(4, champion=2, previous=1))
 
     async def after(scene: Scene) -> None:
-        ((_, saved),) = scene.store.load()
+        saved = scene.stores.records.read(MODEL)
         assert saved == order(4, champion=2, previous=1)
         scene.model.restore(order(4, champion=2, previous=1))
         await scene.until_ready(2)
