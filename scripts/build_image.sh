@@ -19,7 +19,8 @@ fi
 
 content=$(
   find $dockerfile include/images/stage/requirements.txt plugins/understudy/__init__.py plugins/understudy/contract \
-    plugins/understudy/stages -type f ! -name '*.pyc' -exec cksum {} + | LC_ALL=C sort | cksum | tr ' ' '-'
+    plugins/understudy/stages plugins/understudy/gateway/{__init__,exchange,frames,worker}.py \
+    plugins/understudy/gateway/scoring -type f ! -name '*.pyc' -exec cksum {} + | LC_ALL=C sort | cksum | tr ' ' '-'
 )
 present=$(docker image inspect --format '{{index .Config.Labels "org.understudy.content"}}' "$image" 2>/dev/null || true)
 if [ "$present" = "$content" ]; then

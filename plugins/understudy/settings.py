@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     """The port that `understudy gateway` listens on."""
     gateway_max_body: Memory = "16m"
     """The largest request that a gateway reads; larger ones are answered with 413."""
+    gateway_isolation: Literal["auto", "docker", "process"] = "auto"
+    """Which versions a gateway scores in containers: auto takes those whose declaration names an image of its own,
+    docker all that an image trained, process none."""
 
     drill_schedule: str = ""
     """When the rollback drill runs, a cron expression of five fields in UTC; only by hand when empty."""

@@ -195,6 +195,11 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+def pid_of(worker: Worker) -> int:
+    assert worker.running.pid is not None
+    return worker.running.pid
+
+
 def test_a_version_gets_ready_and_answers_its_own_example(run: Run[Any], nursery: Nursery, honest: Path) -> None:
     worker = run(nursery.spawn(start_of(honest, allow_pickle=False)))
     ready = worker.ready
@@ -209,7 +214,7 @@ def test_a_version_gets_ready_and_answers_its_own_example(run: Run[Any], nursery
     run(worker.close())
     assert not worker.is_alive
     assert worker.rss_bytes() is None
-    assert is_gone(ready.pid)
+    assert is_gone(pid_of(worker))
     run(worker.close())
 
 
@@ -218,7 +223,7 @@ def test_many_versions_start_at_once(run: Run[Any], nursery: Nursery, honest: Pa
         return await asyncio.gather(*(nursery.spawn(start_of(honest)) for _ in range(4)))
 
     workers = run(all_at_once())
-    assert len({worker.ready.pid for worker in workers}) == 4
+    assert len({pid_of(worker) for worker in workers}) == 4
     for worker in workers:
         run(worker.close())
 
@@ -350,7 +355,7 @@ def test_a_model_that_hangs_while_it_is_warmed_up_is_refused_and_leaves_nothing_
 
 def test_a_process_that_is_killed_is_noticed(run: Run[Any], worker: Worker) -> None:
     async def killed_in_between() -> None:
-        os.kill(worker.ready.pid, signal.SIGKILL)
+        os.kill(pid_of(worker), signal.SIGKILL)
         with pytest.raises(WorkerDied):
             await asyncio.wait_for(worker.score([asking("nothing")]), PATIENCE_S)
 
@@ -372,7 +377,7 @@ def test_a_process_that_computes_for_ever_is_killed_on_demand(run: Run[Any], wor
             await scoring
 
     run(killed_while_it_computes())
-    assert is_gone(worker.ready.pid)
+    assert is_gone(pid_of(worker))
 
 
 def test_a_call_that_is_given_up_does_not_answer_the_next(run: Run[Any], worker: Worker) -> None:
@@ -439,7 +444,7 @@ def test_the_nursery_starts_again_when_it_was_killed_and_what_serves_goes_on(run
     async def killed() -> tuple[float, float]:
         nursery = Nursery()
         old = await nursery.spawn(start_of(hostile))
-        parent = psutil.Process(old.ready.pid).ppid()
+        parent = psutil.Process(pid_of(old)).ppid()
         os.kill(parent, signal.SIGKILL)
         assert await asyncio.to_thread(eventually, lambda: is_gone(parent))
         new = await nursery.spawn(start_of(hostile))
@@ -462,7 +467,7 @@ async def main():
     worker = await Nursery().spawn(WorkerStart.model_validate_json(sys.argv[1]))
     scoring = asyncio.ensure_future(worker.score([Item(Wire.MLFLOW_JSON, sys.argv[2].encode())]))
     await asyncio.sleep(0)
-    print(worker.ready.pid, flush=True)
+    print(worker.running.pid, flush=True)
     await scoring
 
 asyncio.run(main())

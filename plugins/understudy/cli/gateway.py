@@ -82,6 +82,7 @@ def gateway(
         state_dir=settings.gateway_dir,
         bundles_dir=settings.home / "bundles",
         token=token,
+        isolation=settings.gateway_isolation,
         max_body_bytes=memory_bytes(settings.gateway_max_body),
     )
     beside: list[Companion] = []

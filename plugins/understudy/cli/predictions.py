@@ -116,6 +116,7 @@ async def _again(logged: "Logged") -> "Reproduction":
     from understudy.contract.train_spec import memory_bytes
     from understudy.contract.words import MlTask
     from understudy.gateway.log.reproduce import reproduce, reproducible
+    from understudy.gateway.places import places
 
     registry = hooks().registry
     bundle = registry.bundle_of(logged.model, logged.version)
@@ -125,6 +126,8 @@ async def _again(logged: "Logged") -> "Reproduction":
         logged,
         bundle,
         registry.keep(bundle),
+        # Nobody's gateway: one that starts meanwhile removes what an earlier life of its own left.
+        places(deployment().gateway_isolation, gateway=""),
         memory=memory_bytes(terms.serving.memory),
         allow_pickle=terms.allow_pickle,
     )

@@ -9,6 +9,8 @@ from understudy.contract.declared import Fact, sha256_of
 from understudy.contract.words import Change, EntryKind
 
 GENESIS = "0" * 64
+INSTALLATION = "process:"
+"""Begins the digest of what is no image: the installation whose stages run as processes."""
 
 
 class Bundle(Fact):
@@ -25,6 +27,14 @@ class Bundle(Fact):
     decision_threshold: float | None = None
     reference_data: str
     """The data version that drift is measured against while this bundle serves: its training window."""
+    own_image: str = ""
+    """The name of the image that the declaration asks for; empty where the deployment's own image trained it, whose
+    libraries every gateway has."""
+
+    @property
+    def is_of_an_image(self) -> bool:
+        """Tell whether it was trained in a container."""
+        return bool(self.image_digest) and not self.image_digest.startswith(INSTALLATION)
 
 
 class Blessing(Fact):

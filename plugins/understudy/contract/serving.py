@@ -83,6 +83,9 @@ class WorkerStatus(Fact):
     version: int
     role: Role
     pid: int | None
+    """Its number at the gateway; None where there is none, and where it is in a container."""
+    container: str | None = None
+    """The engine's id of the container that it is in."""
     is_ready: bool
     restarts: int
     rss_bytes: int | None

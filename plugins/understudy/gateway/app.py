@@ -12,7 +12,7 @@ from starlette.responses import Response
 from understudy.gateway.admin_routes import AdminRoutes, problem
 from understudy.gateway.config import GatewayConfig
 from understudy.gateway.exchange import Wire
-from understudy.gateway.nursery import Nursery
+from understudy.gateway.places import Place
 from understudy.gateway.public_routes import PublicRoutes, no
 from understudy.gateway.request_body import Receive, Scope, Send
 from understudy.gateway.roster import Roster
@@ -29,8 +29,8 @@ BROKEN = "The gateway stumbled over this request; its own log says how."
 class GatewayApp:
     """Take requests to score by the shortest way, and everything else by Starlette's."""
 
-    def __init__(self, config: GatewayConfig, nursery: Nursery) -> None:
-        self.roster = Roster(config, nursery)
+    def __init__(self, config: GatewayConfig, place: Place) -> None:
+        self.roster = Roster(config, place)
         self._scoring = ScoringRoute(self.roster)
         self._rest = Starlette(
             routes=[*PublicRoutes(self.roster).routes(), *AdminRoutes(self.roster).routes()],

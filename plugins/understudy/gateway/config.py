@@ -1,10 +1,14 @@
 """What a gateway is started with."""
 
+import hashlib
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 
 from understudy.contract.declared import Fact
+
+ScoringIsolation = Literal["auto", "docker", "process"]
 
 
 class GatewayConfig(Fact):
@@ -21,6 +25,8 @@ class GatewayConfig(Fact):
     """Holds the model files of each version: ``<model>/<version>/``."""
     token: SecretStr | None = None
     """What the admin API asks for; without one it is closed."""
+    isolation: ScoringIsolation = "auto"
+    """Which versions are scored in containers: those with an image of their own, all that an image trained, none."""
     max_body_bytes: int = Field(default=16 << 20, ge=1)
     max_bodies_bytes: int = Field(default=512 << 20, ge=1)
     """How much all requests that are not answered yet may hold; more are answered with 503."""
@@ -39,6 +45,11 @@ class GatewayConfig(Fact):
     """How often closed segments of the log become Parquet; one is closed after a quarter of an hour or 64 MB."""
     drain_s: float = Field(default=10.0, ge=0)
     """How long a stop waits for answers under way."""
+
+    @property
+    def key(self) -> str:
+        """Tell what is this gateway's from what is another's on the same Docker engine."""
+        return hashlib.sha256(str(self.state_dir.resolve()).encode()).hexdigest()[:12]
 
     @property
     def records_dir(self) -> Path:

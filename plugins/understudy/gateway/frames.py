@@ -1,11 +1,10 @@
 """The frames between the gateway and a scoring process: a length, a JSON header with its own length, and bodies."""
 
 import asyncio
-import socket
 import struct
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import orjson
 
@@ -15,6 +14,8 @@ from understudy.gateway.exchange import Answer, Item, Wire
 LENGTH = struct.Struct(">I")
 LIMIT_BYTES = 256 << 20
 STATUSES = range(200, 600)
+PROTOCOL = 1
+"""Counts the changes of what is said in frames; the label of an image says which of them its scoring code speaks."""
 ENDED = "it ended"
 
 
@@ -88,8 +89,16 @@ def _length(start: bytes | bytearray) -> int:
     return int(size)
 
 
-def receive(sock: socket.socket) -> Frame | None:
-    """Wait for the next frame on a blocking socket; None where the other side is gone.
+class Source(Protocol):
+    """Be read from, and wait until there is something."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Read some bytes; none at the end."""
+        ...
+
+
+def receive(sock: Source) -> Frame | None:
+    """Wait for the next frame; None where the other side is gone.
 
     :raises FrameBroken: where it cannot be read.
     """
@@ -98,7 +107,7 @@ def receive(sock: socket.socket) -> Frame | None:
     return None if payload is None else unpack(payload)
 
 
-def _exactly(sock: socket.socket, size: int) -> bytes | None:
+def _exactly(sock: Source, size: int) -> bytes | None:
     pieces = bytearray()
     while len(pieces) < size:
         piece = sock.recv(min(size - len(pieces), 1 << 20))

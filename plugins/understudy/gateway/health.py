@@ -69,7 +69,8 @@ def model_status(gateway: str, model: ServedModel) -> ModelStatus:
             WorkerStatus(
                 version=channel.bundle.version,
                 role=model.role_of(channel),
-                pid=channel.worker.ready.pid if channel.worker is not None else None,
+                pid=channel.worker.running.pid if channel.worker is not None else None,
+                container=channel.worker.running.container if channel.worker is not None else None,
                 is_ready=channel.worker is not None,
                 restarts=channel.restarts,
                 rss_bytes=channel.worker.rss_bytes() if channel.worker is not None else None,

@@ -11,7 +11,9 @@ from time import monotonic
 
 import understudy
 from understudy.contract.errors import UnderstudyError
-from understudy.gateway.worker import POLL_S, Worker, WorkerStart, WorkerUnborn, connect
+from understudy.gateway.frames import FrameChannel
+from understudy.gateway.local_process import POLL_S, LocalProcess
+from understudy.gateway.worker import Worker, WorkerStart, WorkerUnborn, connect
 
 CODE = "import sys; from understudy.gateway.scoring.nest import main; main(int(sys.argv[1]))"
 PRELOAD_TIMEOUT_S = 120.0
@@ -70,7 +72,9 @@ class Nursery:
             sock = self._fork()
         except (OSError, NurseryBroken) as broken:
             raise WorkerUnborn(start.bundle) from broken
-        return await connect(sock, start, timeout_s)
+        channel = FrameChannel()
+        await asyncio.get_running_loop().create_unix_connection(lambda: channel, sock=sock)
+        return await connect(channel, start, timeout_s, LocalProcess)
 
     async def _is_dead(self) -> bool:
         """Tell whether the process to fork from is gone; one that was killed takes a moment to go."""

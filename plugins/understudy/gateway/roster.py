@@ -15,7 +15,7 @@ from understudy.gateway.config import GatewayConfig
 from understudy.gateway.errors import RecordUnreadable
 from understudy.gateway.log.compact import compact_apart
 from understudy.gateway.log.prediction_log import PredictionLog
-from understudy.gateway.nursery import Nursery
+from understudy.gateway.places import Place
 from understudy.gateway.served_model import ServedModel
 from understudy.gateway.stores import Stores
 from understudy.gateway.worker import Worker, WorkerStart
@@ -30,14 +30,14 @@ LOADS_AT_ONCE = 8
 class Roster:
     """Hold the models by name; serve after a restart what was served before it."""
 
-    def __init__(self, config: GatewayConfig, nursery: Nursery) -> None:
+    def __init__(self, config: GatewayConfig, place: Place) -> None:
         self.config = config
         self.models: dict[str, ServedModel] = {}
         self.turned_away: Counter[int] = Counter()
         """Requests that reached no model, by the status that they were answered with."""
         self.truth: TruthReport | None = None
         self.truth_at: datetime | None = None
-        self._nursery = nursery
+        self._place = place
         self._stores = Stores.at(config)
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
         self._watches: list[asyncio.Task[None]] = []
@@ -47,7 +47,7 @@ class Roster:
         """Start to load what served last; models answer as soon as each is ready."""
         loop = asyncio.get_running_loop()
         # Not awaited: it imports for seconds, and /health has something to say meanwhile.
-        self._preload = loop.create_task(self._open_nursery())
+        self._preload = loop.create_task(self._open_place())
         for name in self._stores.records.models():
             model = self._model(name)
             try:
@@ -68,7 +68,7 @@ class Roster:
         await asyncio.gather(*(model.close() for model in self.models.values()))
         if self._preload is not None:
             await asyncio.wait([self._preload])
-        await self._nursery.close()
+        await self._place.close()
 
     def find(self, name: str) -> ServedModel | None:
         """Find a model that serves, or that should."""
@@ -105,7 +105,7 @@ class Roster:
 
     async def _spawn(self, start: WorkerStart) -> Worker:
         async with self._loads:
-            return await self._nursery.spawn(start)
+            return await self._place.spawn(start)
 
     def _open_log(self, model: str, terms: ServingTerms) -> PredictionLog:
         serving = terms.serving
@@ -117,9 +117,9 @@ class Roster:
             max_bytes=memory_bytes(serving.max_log),
         )
 
-    async def _open_nursery(self) -> None:
+    async def _open_place(self) -> None:
         try:
-            await self._nursery.open()
+            await self._place.open()
         except UnderstudyError as broken:
             LOG.error("%s", broken)  # each version that needs it says so too
 

@@ -9,8 +9,8 @@ import uvicorn
 
 from understudy.gateway.app import GatewayApp
 from understudy.gateway.config import GatewayConfig
-from understudy.gateway.nursery import Nursery
 from understudy.gateway.patient_http import patient_http
+from understudy.gateway.places import places
 
 BACKLOG = 1024
 
@@ -22,7 +22,7 @@ def serve(config: GatewayConfig, announce: Callable[[str], None] | None = None) 
     :raises OSError: where the address cannot be had.
     """
     config.state_dir.mkdir(parents=True, exist_ok=True)
-    app = GatewayApp(config, Nursery())
+    app = GatewayApp(config, places(config.isolation, config.key))
     server = uvicorn.Server(
         uvicorn.Config(
             app,

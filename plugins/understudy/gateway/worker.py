@@ -1,13 +1,10 @@
 """The gateway's side of a scoring process: one model version, behind a socket, believed in nothing."""
 
 import asyncio
-import os
-import select
-import signal
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from time import monotonic
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -17,8 +14,6 @@ from understudy.contract.release import Bundle
 from understudy.gateway.exchange import Answer, Item
 from understudy.gateway.frames import ENDED, LIMIT_BYTES, FrameBroken, FrameChannel, pack, pack_items, read_answers
 
-POLL_S = 0.005
-LAST_WAIT_S = 60.0  # the kernel may take its time with a process that waits for a disk
 FRAME_BYTES = LIMIT_BYTES // 2
 
 
@@ -36,7 +31,6 @@ class WorkerStart(Fact):
 class WorkerReady(Fact):
     """Say that a version was verified, loaded and warmed up."""
 
-    pid: int
     load_ms: float
     inputs: tuple[str, ...]
     """The columns that a caller sends."""
@@ -76,67 +70,35 @@ class WorkerDied(UnderstudyError):
         super().__init__(f"The scoring process of version {bundle.version} of {bundle.model} is gone: {problem}.")
 
 
-class _Process:
-    """Signal a process that is no child of ours, and never another one that got its number."""
+class Running(Protocol):
+    """Be what a scoring process runs as."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._is_over = False
-        self._handle: int | None = None
-        try:
-            # Held from a moment on when the process was there: it had just written to us.
-            self._handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
-        except ProcessLookupError:
-            self._is_over = True  # it refused the version at once, and has left
+    @property
+    def pid(self) -> int | None:
+        """Its number on this machine, where it has one."""
+        ...
+
+    @property
+    def container(self) -> str | None:
+        """The container that it is in, where it is in one."""
+        ...
+
+    def rss_bytes(self) -> int | None:
+        """Say how much memory it holds; None where that is not known."""
+        ...
 
     async def end(self, grace_s: float) -> None:
         """Wait for its end, and kill it where that takes too long; the second time, nothing is left to do."""
-        if self._is_over:
-            return
-        if not await self._wait(grace_s):
-            self._kill()
-            await self._wait(LAST_WAIT_S)
-        self._is_over = True
-        if self._handle is not None:
-            os.close(self._handle)
-
-    def _is_gone(self) -> bool:
-        if self._is_over:
-            return True
-        if self._handle is not None:
-            poll = select.poll()
-            poll.register(self._handle, select.POLLIN)
-            return bool(poll.poll(0))
-        try:
-            os.kill(self._pid, 0)
-        except ProcessLookupError:
-            return True
-        return False
-
-    def _kill(self) -> None:
-        try:
-            if self._handle is not None:
-                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
-            else:
-                os.kill(self._pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return  # it went by itself
-
-    async def _wait(self, seconds: float) -> bool:
-        end = monotonic() + seconds
-        while not self._is_gone():
-            if monotonic() >= end:
-                return False
-            await asyncio.sleep(POLL_S)
-        return True
+        ...
 
 
 class Worker:
     """Score with one model version in a process of its own."""
 
-    def __init__(self, bundle: Bundle, ready: WorkerReady, channel: FrameChannel, process: _Process) -> None:
+    def __init__(self, bundle: Bundle, ready: WorkerReady, channel: FrameChannel, running: Running) -> None:
         self.bundle, self.ready = bundle, ready
-        self._channel, self._process = channel, process
+        self.running = running
+        self._channel = channel
         self._seq = count(1)
 
     async def score(self, items: Sequence[Item]) -> list[Answer]:
@@ -164,14 +126,7 @@ class Worker:
 
     def rss_bytes(self) -> int | None:
         """Measure its memory; None where it is gone."""
-        import psutil
-
-        if not self.is_alive:
-            return None
-        try:
-            return int(psutil.Process(self.ready.pid).memory_info().rss)
-        except psutil.Error:
-            return None
+        return self.running.rss_bytes() if self.is_alive else None
 
     @property
     def is_alive(self) -> bool:
@@ -181,7 +136,7 @@ class Worker:
     async def close(self, grace_s: float = 1.0) -> None:
         """Let it end, and kill it where it does not in time."""
         self._channel.close()  # it ends by itself when its socket closes
-        await self._process.end(grace_s)
+        await self.running.end(grace_s)
 
     async def kill(self) -> None:
         """End it at once."""
@@ -202,34 +157,35 @@ def _parts(items: Sequence[Item]) -> Iterator[list[Item]]:
         yield part
 
 
-async def connect(sock: socket.socket, start: WorkerStart, timeout_s: float) -> Worker:
-    """Start scoring in the process at the other end of a socket, and wait until it is ready.
+async def connect(
+    channel: FrameChannel, start: WorkerStart, timeout_s: float, running_as: Callable[[int], Running]
+) -> Worker:
+    """Start scoring in the process at the other end of a channel, and wait until it is ready.
 
+    :param running_as: told the number that the process has where it runs, says what it runs as.
     :raises WorkerRefused: where it does not get ready, or not in time; the process is gone then.
     """
-    channel = FrameChannel()
-    await asyncio.get_running_loop().create_unix_connection(lambda: channel, sock=sock)
     channel.send(pack({"kind": "start", "start": start.model_dump(mode="json")}))
-    process: _Process | None = None
+    running: Running | None = None
     try:
         end = monotonic() + timeout_s
-        process = await _greeted(channel, start, timeout_s)
+        running = running_as(await _greeted(channel, start, timeout_s))
         ready = await _ready(channel, start, end - monotonic())
     except BaseException:  # a cancelled caller, too, leaves no process behind
         channel.close()
-        if process is not None:
-            await process.end(0.0)
+        if running is not None:
+            await running.end(0.0)
         raise
-    return Worker(start.bundle, ready, channel, process)
+    return Worker(start.bundle, ready, channel, running)
 
 
-async def _greeted(channel: FrameChannel, start: WorkerStart, seconds: float) -> _Process:
+async def _greeted(channel: FrameChannel, start: WorkerStart, seconds: float) -> int:
     """Learn the process's number while none of the model's code has run yet."""
     header = await _header(channel, start, seconds)
     pid = None if header is None else header.get("pid")
     if not isinstance(pid, int):
         raise WorkerUnborn(start.bundle)
-    return _Process(pid)
+    return pid
 
 
 async def _ready(channel: FrameChannel, start: WorkerStart, seconds: float) -> WorkerReady:

@@ -46,6 +46,7 @@ class Registry:
         data_version: str,
         decision_threshold: float | None = None,
         reference_data: str | None = None,
+        own_image: str = "",
         params: Mapping[str, Any],
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
@@ -66,6 +67,7 @@ class Registry:
             "data_version": data_version,
             "reference_data": reference_data or data_version,
             "decision_threshold": "" if decision_threshold is None else repr(float(decision_threshold)),
+            "own_image": own_image,
         }
         registration = Registration(
             model=model,
@@ -101,6 +103,7 @@ class Registry:
                 "model": model,
                 "version": version,
                 "decision_threshold": float(threshold) if threshold else None,
+                "own_image": tags.get("own_image", ""),
             }
         )
 

@@ -143,6 +143,11 @@ class StageOperator(ResumableStage, BaseOperator):
         runner = self._attempt.runner if self._attempt else runner_of(isolation_of(runtime))
         return runner.image_digest(str(runtime.image))
 
+    def own_image(self, spec: ModelSpec) -> str:
+        """Name the image where it is another than the deployment's own; empty where it is that."""
+        image = str(self._runtime(spec).image)
+        return "" if image == settings().image else image
+
     # How it runs.
 
     def execute(self, context: "Context") -> Any:

@@ -77,6 +77,7 @@ class TrainOperator(StageOperator):
             model_dir=folder.resolve(model),
             model_sha256=model.sha256,
             image_digest=self.image_digest(spec),
+            own_image=self.own_image(spec),
             code_commit=code_commit(PROJECT),
             spec_sha256=spec.digest(),
             data_version=checked.data_version,

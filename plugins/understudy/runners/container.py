@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from understudy.runners.delivery import User
 from understudy.runners.environment import stage_environment
 from understudy.runners.protocol import LABEL, Job
+from understudy.runners.sealed import sealed
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -54,19 +55,14 @@ def _limits(client: "APIClient", job: Job, mounts: list["Mount"], network: str) 
 
     resources = job.resources
     gpus = [DeviceRequest(count=resources.gpus, capabilities=[["gpu"]])] if resources.gpus else None
-    return client.create_host_config(
+    return sealed(
+        client,
+        memory_bytes=resources.memory_bytes,
+        cpus=resources.cpus,
+        pids=resources.pids,
+        scratch_bytes=resources.memory_bytes // SCRATCH_SHARE,
         network_mode=network,
-        read_only=True,
-        cap_drop=["ALL"],
-        security_opt=["no-new-privileges:true"],
-        init=True,  # a container's first process ignores SIGTERM; docker-init hands it on
-        pids_limit=resources.pids,
-        mem_limit=resources.memory_bytes,
-        memswap_limit=resources.memory_bytes,
-        nano_cpus=int(resources.cpus * 1e9),
         shm_size=resources.shm_bytes,
-        # noexec is Docker's default and stays: joblib and loky map files there, but never execute them.
-        tmpfs={"/tmp": f"rw,nosuid,nodev,noexec,mode=1777,size={resources.memory_bytes // SCRATCH_SHARE}"},  # noqa: S108
         mounts=mounts,
         device_requests=gpus,
         log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "100m", "max-file": "2"}),

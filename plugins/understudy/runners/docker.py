@@ -20,7 +20,7 @@ from understudy.runners.container_facts import (
 from understudy.runners.container_log import read_log
 from understudy.runners.copied import CopiedFiles
 from understudy.runners.delivery import Delivery
-from understudy.runners.engine import ClientFactory, in_plain_words, local_client
+from understudy.runners.engine import ClientFactory, in_plain_words, local_client, remove_container
 from understudy.runners.environment import secrets_line
 from understudy.runners.errors import ImageWithoutEntryPoint
 from understudy.runners.inputs import require_inputs
@@ -90,7 +90,7 @@ class DockerRunner:
             self._require_entry_point(job.image)
             left = self._inspect(job.name)
             if left:
-                _remove(self.client, left["Id"])
+                remove_container(self.client, left["Id"])
             empty_folder(job.outputs)
             delivery: Delivery = self.mounted if self.mounted.reaches(job.outputs) else self.copied
             own = {NAME_LABEL: job.name, HOME_LABEL: self.deployment, DELIVERY_LABEL: delivery.kind}
@@ -102,7 +102,7 @@ class DockerRunner:
                 self._start(created, secrets)
             except BaseException:  # whatever went wrong, a half-made container must not stay
                 if created:
-                    _remove(self.client, created)
+                    remove_container(self.client, created)
                 delivery.clear(job.name)
                 raise
         return ContainerId(container=created, name=job.name, delivery=delivery.kind).write()
@@ -135,7 +135,7 @@ class DockerRunner:
         with in_plain_words():
             client = self.open_client(KILL_TIMEOUT_S)
             try:
-                _remove(client, known.container)
+                remove_container(client, known.container)
             finally:
                 client.close()
         self._delivery(known).clear(known.name)
@@ -144,7 +144,7 @@ class DockerRunner:
         """Remove an ended container, its volumes and its folder."""
         known = ContainerId.read(job_id)
         with in_plain_words():
-            _remove(self.client, known.container)
+            remove_container(self.client, known.container)
         self._delivery(known).clear(known.name)
 
     def image_digest(self, image: str) -> str:
@@ -217,15 +217,3 @@ class DockerRunner:
             except NotFound:
                 return None
         return facts
-
-
-def _remove(client: "APIClient", container: str) -> None:
-    from docker.errors import APIError, NotFound
-
-    try:
-        client.remove_container(container, v=True, force=True)
-    except NotFound:
-        return
-    except APIError as refused:
-        if refused.status_code != 409:  # 409: its removal is under way
-            raise

@@ -64,6 +64,19 @@ def named_client(where: str, tls: Tls | None) -> ClientFactory:
     return open_client
 
 
+def remove_container(client: "APIClient", container: str) -> None:
+    """Kill and remove a container with its volumes; do nothing where it is gone or going."""
+    from docker.errors import APIError, NotFound
+
+    try:
+        client.remove_container(container, v=True, force=True)
+    except NotFound:
+        return
+    except APIError as refused:
+        if refused.status_code != 409:  # 409: its removal is under way
+            raise
+
+
 @contextmanager
 def in_plain_words(image: str = "", resources: Resources | None = None, network: str = "") -> Iterator[None]:
     """Turn the client's errors into ours.

@@ -13,6 +13,12 @@ THREADS = (
     "RAYON_NUM_THREADS",
     "LOKY_MAX_CPU_COUNT",
 )
+FIXED = {
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONHASHSEED": "0",
+    "PYTHONUNBUFFERED": "1",
+}
 ORPHAN_GRACE_S = 60
 """How long after its time limit a stage lives whose worker, which should have killed it, is gone."""
 
@@ -23,14 +29,8 @@ def stage_environment(job: Job, *, has_secrets: bool) -> dict[str, str]:
     As many threads as CPUs: libraries that count the machine's processors fight for the few that they may use.
     """
     threads = str(max(1, int(job.resources.cpus)))
-    fixed = {
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "PYTHONHASHSEED": "0",
-        "PYTHONUNBUFFERED": "1",
-        TIMEOUT_ENV: str(job.resources.timeout.total_seconds() + ORPHAN_GRACE_S),
-    }
-    return {**fixed, **dict.fromkeys(THREADS, threads), **({SECRETS_ENV: "1"} if has_secrets else {})}
+    limit = {TIMEOUT_ENV: str(job.resources.timeout.total_seconds() + ORPHAN_GRACE_S)}
+    return {**FIXED, **limit, **dict.fromkeys(THREADS, threads), **({SECRETS_ENV: "1"} if has_secrets else {})}
 
 
 def secrets_line(secrets: dict[str, str]) -> bytes:

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 import understudy
 from understudy.contract import entry_point as env
 from understudy.contract.declared import sha256_of
+from understudy.contract.release import INSTALLATION
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import ExitCode, JobState
 from understudy.runners.environment import ORPHAN_GRACE_S, secrets_line, stage_environment
@@ -228,4 +229,4 @@ def _ended(record: dict[str, Any]) -> tuple[JobState, int]:
 def _installation_digest() -> str:
     packages = sorted(f"{package.metadata['Name']}=={package.version}" for package in distributions())
     code = [artefact_of(LIBRARY / room, LIBRARY).sha256 for room in ("contract", "stages")]
-    return f"process:{sha256_of([sys.version, packages, code])}"
+    return f"{INSTALLATION}{sha256_of([sys.version, packages, code])}"

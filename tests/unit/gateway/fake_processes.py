@@ -13,7 +13,7 @@ from understudy.contract.words import Change, MlTask
 from understudy.gateway.config import GatewayConfig
 from understudy.gateway.exchange import Answer, Item, LogRow, Wire
 from understudy.gateway.log.prediction_log import LogHealth, PredictionLog
-from understudy.gateway.nursery import Nursery
+from understudy.gateway.places import Place
 from understudy.gateway.served_model import ServedModel
 from understudy.gateway.stores import Stores
 from understudy.gateway.waiting import Answered
@@ -67,13 +67,29 @@ def terms(**serving: Any) -> ServingTerms:
     return ServingTerms(task=MlTask.BINARY, serving=ServingSpec(**serving))
 
 
+class FakeRunning:
+    """Be a process by its number only."""
+
+    container: None = None
+
+    def __init__(self) -> None:
+        self.pid = next(PIDS)
+
+    def rss_bytes(self) -> int | None:
+        """Weigh nothing much."""
+        return 1000
+
+    async def end(self, grace_s: float) -> None:
+        """Have nothing to end."""
+
+
 class FakeWorker:
     """Answer each request with the version's number; held, hung or dead on demand."""
 
     def __init__(self, start: WorkerStart) -> None:
         self.bundle = start.bundle
+        self.running = FakeRunning()
         self.ready = WorkerReady(
-            pid=next(PIDS),
             load_ms=1,
             inputs=("level",),
             input_datatypes=("FP64",),
@@ -112,8 +128,8 @@ class FakeWorker:
         self.release()
 
     def rss_bytes(self) -> int | None:
-        """Weigh nothing much."""
-        return 1000
+        """Weigh what its process does."""
+        return self.running.rss_bytes()
 
     async def close(self, grace_s: float = 1.0) -> None:
         """End."""
@@ -226,6 +242,6 @@ def play(folder: Path, act: Callable[[Scene], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def nursery(fake: FakeNursery) -> Nursery:
+def nursery(fake: FakeNursery) -> Place:
     """Pass a fake where the real one is expected."""
-    return cast("Nursery", fake)
+    return cast("Place", fake)

@@ -11,7 +11,7 @@ from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Bundle
 from understudy.gateway.exchange import Item
 from understudy.gateway.log.find import Logged
-from understudy.gateway.nursery import Nursery
+from understudy.gateway.places import Place
 from understudy.gateway.worker import WorkerStart
 
 TOLERANCE = 1e-9
@@ -68,18 +68,20 @@ def reproducible(logged: Logged, bundle: Bundle) -> Item:
     return logged.item
 
 
-async def reproduce(logged: Logged, bundle: Bundle, folder: Path, *, memory: int, allow_pickle: bool) -> Reproduction:
+async def reproduce(
+    logged: Logged, bundle: Bundle, folder: Path, place: Place, *, memory: int, allow_pickle: bool
+) -> Reproduction:
     """Score a logged request as serving does, in a process of its own.
 
     :param folder: the version's files; their digest is verified before they are read.
+    :param place: where that is started; it is closed in the end.
     :param memory: the limit of that process in bytes.
     :raises NotReproducible: where the request or the version is not what it was.
     :raises WorkerRefused: where the version cannot be loaded.
     """
     item = reproducible(logged, bundle)
-    nursery = Nursery()
     try:
-        worker = await nursery.spawn(
+        worker = await place.spawn(
             WorkerStart(
                 bundle=bundle,
                 folder=str(folder),
@@ -91,7 +93,7 @@ async def reproduce(logged: Logged, bundle: Bundle, folder: Path, *, memory: int
         (answer,) = await worker.score([item])
         await worker.close()
     finally:
-        await nursery.close()
+        await place.close()
     if answer.status != 200:
         raise NotReproducible(logged, f"the version now answers with {answer.status} ({answer.error})")
     now = Output.model_validate({name: orjson.loads(answer.output)[name] for name in Output.model_fields})

@@ -10,7 +10,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
-from understudy.gateway.scoring.process import live
+from understudy.gateway.scoring.process import live, silence
 
 PRELOAD = (
     "ctypes",
@@ -33,11 +33,16 @@ PRELOAD = (
 )
 
 
+def preload() -> None:
+    """Import what scoring needs."""
+    for name in PRELOAD:
+        import_module(name)
+
+
 def main(fd: int) -> None:
     """Fork for each socket that arrives at ``fd``; when that closes, end, and every fork with it."""
     warnings.simplefilter("ignore")
-    for name in PRELOAD:
-        import_module(name)
+    preload()
     gc.collect()
     gc.freeze()  # the collector leaves what is shared alone, so that it stays shared
     control = socket.socket(fileno=fd)
@@ -81,10 +86,7 @@ def _become_scoring_process(sock: socket.socket, control: socket.socket, pipe: t
         for end in pipe:
             os.close(end)
         os.setsid()
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(nowhere, stream)  # whatever a model prints, however much
-        os.close(nowhere)
+        silence()
         live(sock)
     finally:
         os._exit(1)

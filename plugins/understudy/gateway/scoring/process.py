@@ -2,12 +2,11 @@
 
 import os
 import select
-import socket
 import sys
 import threading
 from pathlib import Path
 from time import monotonic
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from understudy.gateway.exchange import Answer, Item
 from understudy.gateway.frames import Frame, FrameBroken, pack, pack_answers, read_items, receive
@@ -15,8 +14,32 @@ from understudy.gateway.scoring.confine import confine, limit_memory
 from understudy.gateway.worker import WorkerReady, WorkerStart
 
 
-def live(sock: socket.socket) -> NoReturn:
-    """Serve the gateway at the other end of a socket."""
+class Stream(Protocol):
+    """Be a socket, or two pipes, with the gateway at the other end."""
+
+    def fileno(self) -> int:
+        """Give the descriptor that hangs up when the gateway does."""
+        ...
+
+    def recv(self, size: int, /) -> bytes:
+        """Read some bytes; none at the end."""
+        ...
+
+    def sendall(self, data: bytes, /) -> None:
+        """Write all bytes."""
+        ...
+
+
+def silence() -> None:
+    """Let whatever a model prints, however much, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+def live(sock: Stream) -> NoReturn:
+    """Serve the gateway at the other end."""
     sock.sendall(pack({"kind": "hello", "pid": os.getpid()}))
     first = receive(sock)
     if first is not None:
@@ -24,7 +47,7 @@ def live(sock: socket.socket) -> NoReturn:
     os._exit(0)
 
 
-def _serve(sock: socket.socket, start: WorkerStart) -> None:
+def _serve(sock: Stream, start: WorkerStart) -> None:
     from understudy.gateway.scoring.load import Refusal, load, verify
 
     started = monotonic()
@@ -40,7 +63,6 @@ def _serve(sock: socket.socket, start: WorkerStart) -> None:
         sock.sendall(pack({"kind": "refused", "problem": str(refused)}))
         return
     ready = WorkerReady(
-        pid=os.getpid(),
         load_ms=round((monotonic() - started) * 1000, 1),
         inputs=loaded.scoring.reader.scorer.facts.inputs,
         input_datatypes=loaded.scoring.reader.datatypes,
@@ -66,7 +88,7 @@ def _packed(frame: Frame, items: list[Item], answers: list[Answer]) -> bytes:
         return pack_answers(seq, [failure(item.wire, AnswerUnusable(), 0) for item in items])
 
 
-def _leave_with_gateway(sock: socket.socket) -> None:
+def _leave_with_gateway(sock: Stream) -> None:
     """End when the gateway does, even in the middle of a prediction that would take hours."""
     watch = select.poll()
     watch.register(sock, getattr(select, "POLLRDHUP", 0))

@@ -1,0 +1,65 @@
+"""Where a version's scoring process is started: forked here, or in a container of the image that it was trained in."""
+
+import asyncio
+from typing import Protocol
+
+from understudy.contract.release import Bundle
+from understudy.gateway.config import ScoringIsolation
+from understudy.gateway.container_engine import ContainerEngine
+from understudy.gateway.containers import Containers
+from understudy.gateway.nursery import Nursery
+from understudy.gateway.worker import Worker, WorkerStart
+
+
+class Place(Protocol):
+    """Start scoring processes."""
+
+    async def open(self) -> None:
+        """Get ready to start some."""
+        ...
+
+    async def spawn(self, start: WorkerStart) -> Worker:
+        """Start one and wait until it is ready; raise WorkerRefused."""
+        ...
+
+    async def close(self) -> None:
+        """Start no more."""
+        ...
+
+
+class Places:
+    """Start each version where its libraries are."""
+
+    def __init__(self, isolation: ScoringIsolation, processes: Place, containers: Place) -> None:
+        self._isolation, self._processes, self._containers = isolation, processes, containers
+
+    async def open(self) -> None:
+        """Get both ready."""
+        if self._isolation == "process":
+            await self._processes.open()
+        else:
+            await asyncio.gather(self._processes.open(), self._containers.open())
+
+    async def spawn(self, start: WorkerStart) -> Worker:
+        """Start a version in its place; raise WorkerRefused."""
+        place = self._containers if is_contained(start.bundle, self._isolation) else self._processes
+        return await place.spawn(start)
+
+    async def close(self) -> None:
+        """Close both."""
+        await asyncio.gather(self._processes.close(), self._containers.close())
+
+
+def is_contained(bundle: Bundle, isolation: ScoringIsolation) -> bool:
+    """Tell whether a version is scored in a container: with ``auto``, one whose declaration names an image of its own.
+
+    What no image trained, but an installation as a process, can only be scored by such a process.
+    """
+    if isolation == "process" or not bundle.is_of_an_image:
+        return False
+    return isolation == "docker" or bool(bundle.own_image)
+
+
+def places(isolation: ScoringIsolation, gateway: str) -> Places:
+    """Give both places; ``gateway`` names whose containers they are."""
+    return Places(isolation, Nursery(), Containers(ContainerEngine(gateway)))
