@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from understudy.cli.answer import AsJson, answer
-from understudy.cli.deployment import actor, hooks, terms_if_declared
+from understudy.cli.deployment import actor, hooks
 from understudy.cli.lock import checked_reason
 from understudy.contract.release import Deployment
 from understudy.contract.serving import Acknowledgement, Lagging
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RolledBack(Deployment):
-    """The record that a rollback wrote, and which gateways serve it."""
+    """The record that a rollback wrote, and where it is served."""
 
     acks: tuple[Acknowledgement, ...]
     lagging: tuple[Lagging, ...]
@@ -48,6 +48,7 @@ def rollback(
         answer(as_json, plan, lambda console: console.print(f"Dry run: {plan.sentence}", markup=False))
         return
     before = connected.deployments.current(model)
+    places, terms = connected.served_now(model)
     late: GatewayLagging | None = None
     try:
         record = roll_back(
@@ -58,10 +59,10 @@ def rollback(
             actor=actor(),
             reason=given,
             run=None,
-            gateways=connected.gateways,
-            terms=terms_if_declared(model),
+            gateways=places,
+            terms=terms,
         )
-        acks = connected.deployments.acknowledged(model, record.epoch) if connected.gateways else ()
+        acks = connected.deployments.acknowledged(model, record.epoch) if places else ()
     except GatewayLagging as lagging:
         written = connected.deployments.current(model)
         if written is None:
