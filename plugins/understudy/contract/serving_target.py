@@ -86,6 +86,9 @@ class ServingTarget(Protocol):
     def status(self, model: str, timeout_s: float) -> ModelStatus:
         """Say what serves; epoch 0 and no version where nothing does."""
 
+    def forget(self, model: str, timeout_s: float) -> None:
+        """Serve a model no more, also after a restart; a model that is not served is forgotten already."""
+
     def probe(self, model: str, request: bytes | None, timeout_s: float) -> Answered:
         """Ask as a caller does and say who answered.
 
@@ -101,5 +104,5 @@ class RehearsingTarget(ServingTarget, Protocol):
         """Compare two versions on the requests that both answered."""
 
 
-METHODS = ("name", "prepare", "serve", "status", "probe")
+METHODS = ("prepare", "serve", "status", "probe", "forget")
 """What every target has."""

@@ -4,6 +4,9 @@ import importlib
 import inspect
 from typing import NamedTuple, Protocol, TypeGuard, cast
 
+from pydantic import ValidationError
+
+from understudy.contract.declared import Declared
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving_target import METHODS, RehearsingTarget, ServingTarget, TargetSetup
 from understudy.contract.spec import ModelSpec
@@ -26,6 +29,8 @@ class TargetClass(Protocol):
     """Be the class of a serving target: it says what it can, and is built from a setup."""
 
     capabilities: frozenset[Capability]
+    options: type[Declared]
+    """What may stand in ``serving.options``."""
 
     def __call__(self, setup: TargetSetup) -> ServingTarget:
         """Build it; nothing is reached yet."""
@@ -43,6 +48,9 @@ def target_class(reference: str) -> TargetClass:
     can = getattr(found, "capabilities", None)
     if not (isinstance(can, frozenset) and all(isinstance(capability, Capability) for capability in can)):
         raise TargetUnusable(reference, "its capabilities are not declared as a frozenset of Capability")
+    options = getattr(found, "options", None)
+    if not (inspect.isclass(options) and issubclass(options, Declared)):
+        raise TargetUnusable(reference, "its options are not declared as a class of Declared")
     wanted = (*METHODS, *(("rehearsal",) if Capability.REHEARSAL in can else ()))
     missing = [method for method in wanted if not hasattr(found, method)]
     if missing:
@@ -60,15 +68,23 @@ class Misfit(NamedTuple):
 
 def misfit_of(spec: ModelSpec) -> Misfit | None:
     """Compare what a declaration asks for with what its serving target offers; None where that is enough."""
-    name = spec.serving.target if spec.serving else None
-    if name is None:
+    if spec.serving is None or spec.serving.target is None:
         return None
+    name = spec.serving.target
     try:
-        offered = target_class(name).capabilities
+        found = target_class(name)
     except TargetUnusable as unusable:
         return Misfit(("serving", "target"), f"{name} cannot be used: {unusable.problem}", WAY_OUT)
+    try:
+        found.options.model_validate(spec.serving.options)
+    except ValidationError as unfit:
+        first = unfit.errors()[0]
+        at = ".".join(map(str, first["loc"]))
+        known = ", ".join(found.options.model_fields)
+        problem = f"{at}: {first['msg'].removeprefix('Value error, ')}"
+        return Misfit(("serving", "options"), problem, f"{name} knows: {known or 'no options'}")
     for section, needed in NEEDED.items():
-        if getattr(spec, section) is not None and needed not in offered:
+        if getattr(spec, section) is not None and needed not in found.capabilities:
             problem = f"needs requests that a second version answers unseen, and {name} does not mirror any"
             way_out = f"Remove {section}, or remove serving.target so that our gateways serve the model"
             return Misfit((section,), problem, way_out)

@@ -8,6 +8,7 @@ from understudy.settings import Settings, settings
 
 if TYPE_CHECKING:
     from understudy.contract.serving import ServingTerms
+    from understudy.contract.serving_target import ServingTarget
     from understudy.hooks.data_versions import DataVersions
     from understudy.hooks.deployments import Deployments
     from understudy.hooks.gateways import Gateways
@@ -71,6 +72,11 @@ class Hooks:
             credentials = credentials_of(serving.connection)
         setup = TargetSetup(options=serving.options, bundles=bundles, credentials=credentials)
         return Places([target_class(serving.target)(setup)], bundles)
+
+    def targets(self, terms: "ServingTerms") -> "tuple[ServingTarget, ...]":
+        """Give each place where a model is served, built anew; none where no gateway is known."""
+        places = self.places(terms)
+        return places.targets if places else ()
 
     def served_now(self, model: str) -> "tuple[Places | None, ServingTerms | None]":
         """Give where a model is served now, whatever its declaration says meanwhile, and under which terms."""

@@ -24,7 +24,7 @@ class Declarations:
     _known: dict[str, _Read] = field(default_factory=dict)
 
     def terms(self, model: str) -> tuple[ServingTerms | None, str | None]:
-        """Return the terms, None for a model that no gateway serves; and what is wrong with the declaration, if anything.
+        """Return the terms, None where no gateway serves the model; and what is wrong with its declaration.
 
         Of a declaration that is broken or gone, the last good terms go on.
         """

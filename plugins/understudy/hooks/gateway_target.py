@@ -54,6 +54,10 @@ class GatewayTarget:
         """Ask what serves."""
         return self._client.status(model, timeout_s)
 
+    def forget(self, model: str, timeout_s: float) -> None:
+        """Have a model served no more; its log and its files stay."""
+        self._client.forget(model, timeout_s, purge=False)
+
     def rehearsal(self, model: str, query: RehearsalQuery, timeout_s: float) -> RehearsalReport:
         """Ask what the prediction log says of two versions."""
         return self._client.rehearsal(model, query, timeout_s)

@@ -40,13 +40,13 @@ class Places:
     """
 
     def __init__(self, targets: Sequence[ServingTarget], bundles: Path | None = None) -> None:
-        self._targets = tuple(targets)
+        self.targets = tuple(targets)
         self._bundles = bundles
 
     @property
     def names(self) -> tuple[str, ...]:
         """Name the places, in the order of all answers."""
-        return tuple(target.name for target in self._targets)
+        return tuple(target.name for target in self.targets)
 
     def prepare(self, order: PrepareOrder, within_s: float = PREPARE_S) -> None:
         """Have every place load a version and keep it warm.
@@ -62,7 +62,7 @@ class Places:
                 return problem
             return None
 
-        problems = [problem for problem in at_once(prepare, self._targets) if problem is not None]
+        problems = [problem for problem in at_once(prepare, self.targets) if problem is not None]
         # A no is final, whatever else happened.
         for problem in sorted(problems, key=lambda problem: not isinstance(problem, TargetRefused)):
             raise problem
@@ -70,7 +70,7 @@ class Places:
     def apply(self, order: ServingOrder, within_s: float = WAIT_S) -> Confirmation:
         """Have every place serve a record; ask one that does not answer again until the time is over."""
         deadline = time.monotonic() + within_s
-        answers = at_once(lambda target: _apply(target, order, deadline), self._targets)
+        answers = at_once(lambda target: _apply(target, order, deadline), self.targets)
         return Confirmation(
             acks=tuple(answer for answer in answers if isinstance(answer, Acknowledgement)),
             lagging=tuple(answer for answer in answers if isinstance(answer, Lagging)),
@@ -85,7 +85,7 @@ class Places:
             except UnderstudyError as problem:
                 return Lagging(gateway=target.name, problem=str(problem))
 
-        return tuple(at_once(status, self._targets))
+        return tuple(at_once(status, self.targets))
 
     def probe(
         self, model: str, version: int, epoch: int, example: bytes | None = None, within_s: float = ASK_S
@@ -96,7 +96,7 @@ class Places:
         """
         body = example if example is not None else example_in(self.bundles() / model / str(version))
         probe = Probe(model=model, version=version, epoch=epoch, body=body)
-        problems = at_once(lambda target: probe.problem_at(target, within_s), self._targets)
+        problems = at_once(lambda target: probe.problem_at(target, within_s), self.targets)
         return tuple(problem for problem in problems if problem is not None)
 
     def rehearsal(self, model: str, query: RehearsalQuery, within_s: float = REHEARSAL_S) -> RehearsalReport:
@@ -105,7 +105,7 @@ class Places:
         :raises TargetUnreachable, CannotRehearse, RehearsalsDiffer: where there is no such sum.
         """
         able: list[RehearsingTarget] = []
-        for target in self._targets:
+        for target in self.targets:
             if not can_rehearse(target):
                 raise CannotRehearse(target.name)
             able.append(target)
