@@ -15,6 +15,7 @@ from understudy.hooks.deployments import Deployments
 from understudy.hooks.gateways import Gateways
 from understudy.hooks.ledger import Ledger
 from understudy.hooks.mirroring import end_mirror, start_mirror
+from understudy.hooks.places import Places
 from understudy.hooks.promotion import promote
 from understudy.hooks.registry import Registry
 from understudy.hooks.rollback import rollback
@@ -31,7 +32,8 @@ class Desk:
         self.deployments = Deployments(Ledger(f"sqlite:///{ledger}"))
         self.registry = Registry(f"sqlite:///{home / 'mlflow.db'}", (home / "artifacts").as_uri(), home / "bundles")
         self.east, self.west = gateways
-        self.gateways = Gateways((self.east.url, self.west.url), TOKEN, home / "bundles")
+        self.terms = TERMS
+        self.gateways: Places = Gateways((self.east.url, self.west.url), TOKEN, home / "bundles")
 
     def train(self, number: int) -> Bundle:
         folder = self.home / self.model / f"trained{number}"
@@ -74,7 +76,7 @@ class Desk:
             **WHO,
             run=blessing.challenger.run,
             gateways=self.gateways,
-            terms=TERMS,
+            terms=self.terms,
             mirror=mirror,
             within_s=within_s,
         )
@@ -87,7 +89,7 @@ class Desk:
             self.deployments,
             self.registry,
             self.gateways,
-            TERMS,
+            self.terms,
             challenger,
             0.5,
             **WHO,
@@ -97,7 +99,7 @@ class Desk:
 
     def end(self, run: str | None = "rehearsal", within_s: float = 60) -> Deployment | None:
         return end_mirror(
-            self.deployments, self.registry, self.gateways, TERMS, self.model, **WHO, run=run, within_s=within_s
+            self.deployments, self.registry, self.gateways, self.terms, self.model, **WHO, run=run, within_s=within_s
         )
 
     def served(self) -> list[tuple[int | None, int]]:
@@ -122,7 +124,7 @@ class Desk:
             **WHO,
             run=run,
             gateways=self.gateways,
-            terms=TERMS,
+            terms=self.terms,
             within_s=within_s,
         )
 

@@ -86,8 +86,8 @@ def test_status_shows_every_replica(desk: Desk) -> None:
     desk.rehearse(desk.train(3))
     desk.west.orders.clear()
     told = typed("status", MODEL)
-    assert f"gateway   east ({desk.east.url}): version 2, epoch 3\n" in told
-    assert f"gateway   west ({desk.west.url}): serves nothing yet\n" in told
+    assert f"served at east ({desk.east.url}): version 2, epoch 3\n" in told
+    assert f"served at west ({desk.west.url}): serves nothing yet\n" in told
     assert "mirror    version 3 answers the same requests unseen" in told
     assert told.count("before    version") == 1
     (status,) = facts("status", MODEL)
@@ -102,5 +102,5 @@ def test_status_shows_who_lags_and_who_is_gone(desk: Desk) -> None:
     newer = served.model_copy(update={"epoch": 3, "change": Change.MIRROR_ENDED})
     desk.deployments.deploy(newer, 2, "ann", "nobody told the gateways")
     told = typed("status", MODEL)
-    assert f"gateway   east ({desk.east.url}): version 2, epoch 2, 1 behind\n" in told
-    assert f"gateway   {desk.west.url}: Gateway {desk.west.url} cannot be used" in told
+    assert f"served at east ({desk.east.url}): version 2, epoch 2, 1 behind\n" in told
+    assert f"served at {desk.west.url}: Gateway {desk.west.url} cannot be used" in told

@@ -68,7 +68,7 @@ def test_it_works_with_the_registry_down(desk: Desk, dead: Registry) -> None:
 
 def test_a_dead_gateway_holds_up_no_other_and_a_retry_completes_it(desk: Desk) -> None:
     desk.west.is_down = True
-    with pytest.raises(GatewayLagging, match=r"1 of 2 gateways do so") as lagging:
+    with pytest.raises(GatewayLagging, match=r"1 of 2 places do so") as lagging:
         desk.rollback(run="rollback-1", within_s=5)
     assert [late.gateway for late in lagging.value.lagging] == [desk.west.url]
     assert desk.served() == [(1, 3), (2, 2)]

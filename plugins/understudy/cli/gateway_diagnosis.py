@@ -1,11 +1,13 @@
-"""Ask each gateway what it serves, and compare that with the ledger."""
+"""Ask each place that serves what it serves, and compare that with the ledger."""
 
 from understudy.cli.finding import Finding, Severity
 from understudy.contract.errors import SpecProblem, UnderstudyError
-from understudy.contract.load import declared, load_model
-from understudy.contract.serving import Lagging, ModelStatus
+from understudy.contract.load import declared, read_model
+from understudy.contract.serving import Lagging, ModelStatus, ServingTerms
 from understudy.hooks.connect import Hooks
 from understudy.hooks.gateways import Gateways
+from understudy.hooks.places import Places
+from understudy.hooks.serving_terms import terms_of
 from understudy.settings import Settings
 
 ASK_S = 5.0
@@ -13,9 +15,16 @@ ABOUT = "gateway"
 
 
 def find_gateways(settings: Settings) -> list[Finding]:
-    """Look at every gateway; one that serves an older record is named with both epochs."""
-    served = _served(settings)
-    hooks = Hooks(settings)
+    """Look at every place that serves; one that serves an older record is named with both epochs."""
+    served, hooks = _served(settings), Hooks(settings)
+    elsewhere = {model: terms for model, terms in served.items() if terms.serving.target is not None}
+    ours = [model for model in served if model not in elsewhere]
+    found = [finding for model, terms in elsewhere.items() for finding in _of_target(hooks, model, terms)]
+    return found + _of_ours(hooks, ours) if ours or not elsewhere else found
+
+
+def _of_ours(hooks: Hooks, served: list[str]) -> list[Finding]:
+    settings = hooks.settings
     if hooks.gateways is None:
         return [_none(served)]
     if settings.gateway_secret is None:
@@ -26,15 +35,7 @@ def find_gateways(settings: Settings) -> list[Finding]:
             )
         ]
     found = _broken_glass(hooks.gateways, served)
-    try:
-        epochs = {model: hooks.deployments.current(model) for model in served}
-    except UnderstudyError:
-        epochs = {}  # told about the ledger itself
-    for model, record in epochs.items():
-        if record is not None:
-            answers = hooks.gateways.status(model, ASK_S)
-            pairs = zip(settings.gateway_urls, answers, strict=True)
-            found += [_of_model(url, answer, record.epoch) for url, answer in pairs]
+    found += [finding for model in served for finding in _of_model(hooks, hooks.gateways, model)]
     return found or [_of_gateway(url) for url in settings.gateway_urls]
 
 
@@ -53,32 +54,55 @@ def _broken_glass(gateways: Gateways, served: list[str]) -> list[Finding]:
     ]
 
 
-def _served(settings: Settings) -> list[str]:
-    served = []
+def _of_target(hooks: Hooks, model: str, terms: ServingTerms) -> list[Finding]:
+    try:
+        places = hooks.places(terms)
+    except UnderstudyError as unusable:
+        return [_broken(f"{model}: {unusable}", "Correct serving in its model.yaml, or what that names.")]
+    nothing = f"{model} is served by {terms.serving.target} once it has a champion"
+    found = _of_model(hooks, places, model) if places else []
+    return found or [Finding(about=ABOUT, severity=Severity.FINE, found=nothing)]
+
+
+def _of_model(hooks: Hooks, places: Places, model: str) -> list[Finding]:
+    try:
+        record = hooks.deployments.current(model)
+    except UnderstudyError:
+        return []  # told about the ledger itself
+    if record is None:
+        return []
+    answers = zip(places.names, places.status(model, ASK_S), strict=True)
+    return [_of_answer(name, answer, record.epoch) for name, answer in answers]
+
+
+def _served(settings: Settings) -> dict[str, ServingTerms]:
+    served = {}
     for path in declared(settings.models_dir):
         try:
-            spec = load_model(settings.models_dir, path.parent.name)
+            spec = read_model(settings.models_dir, path.parent.name)
         except SpecProblem:
             continue  # told among the models
         if spec.serving is not None:
-            served.append(spec.model)
+            served[spec.model] = terms_of(spec)
     return served
 
 
-def _of_model(url: str, answer: ModelStatus | Lagging, epoch: int) -> Finding:
+def _of_answer(name: str, answer: ModelStatus | Lagging, epoch: int) -> Finding:
     if isinstance(answer, Lagging):
-        return _broken(answer.problem, f"Look at {url}/health, and at the output of the gateway and its follower.")
+        return _broken(answer.problem, f"Look at {name}, for a gateway at /health and its follower's output.")
     if answer.epoch < epoch:
         told = f"{answer.gateway} serves epoch {answer.epoch} of {answer.model}, the ledger says {epoch}"
-        return _broken(told, f"Its follower brings it the newest record; {url}/health says what keeps it.")
+        return _broken(
+            told,
+            "A gateway follows by itself; another target gets the record when the task is tried again.",
+        )
     ready = sum(worker.is_ready for worker in answer.workers)
     told = f"{answer.gateway} serves version {answer.version} of {answer.model}; warm processes: {ready}"
     problems = [worker.problem for worker in answer.workers if worker.problem]
     problems += [answer.log_problem] if answer.log_problem else []
     if problems:
-        return Finding(
-            about=ABOUT, severity=Severity.NOTE, found=f"{told}; {problems[0]}", way_out=f"See {url}/health."
-        )
+        way_out = f"See {name}, for a gateway at /health."
+        return Finding(about=ABOUT, severity=Severity.NOTE, found=f"{told}; {problems[0]}", way_out=way_out)
     return Finding(about=ABOUT, severity=Severity.FINE, found=told)
 
 

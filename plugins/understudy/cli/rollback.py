@@ -7,7 +7,7 @@ import typer
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.break_glass import break_glass as at_gateways
 from understudy.cli.break_glass import refuse_target
-from understudy.cli.deployment import actor, hooks, terms_if_declared
+from understudy.cli.deployment import actor, hooks
 from understudy.cli.errors import BadArgument
 from understudy.cli.lock import checked_reason
 from understudy.contract.release import Deployment
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RolledBack(Deployment):
-    """The record that a rollback wrote, and which gateways serve it."""
+    """The record that a rollback wrote, and where it is served."""
 
     acks: tuple[Acknowledgement, ...]
     lagging: tuple[Lagging, ...]
@@ -71,6 +71,7 @@ def rollback(  # noqa: PLR0917 - one for each word that may be typed
         answer(as_json, plan, lambda console: console.print(f"Dry run: {plan.sentence}", markup=False))
         return
     before = connected.deployments.current(model)
+    places, terms = connected.served_now(model)
     late: GatewayLagging | None = None
     try:
         record = roll_back(
@@ -81,10 +82,10 @@ def rollback(  # noqa: PLR0917 - one for each word that may be typed
             actor=actor(),
             reason=given,
             run=None,
-            gateways=connected.gateways,
-            terms=terms_if_declared(model),
+            gateways=places,
+            terms=terms,
         )
-        acks = connected.deployments.acknowledged(model, record.epoch) if connected.gateways else ()
+        acks = connected.deployments.acknowledged(model, record.epoch) if places else ()
     except GatewayLagging as lagging:
         written = connected.deployments.current(model)
         if written is None:

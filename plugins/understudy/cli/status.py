@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from understudy.cli.answer import AsJson, answer
-from understudy.cli.deployment import declared_models, hooks, terms_if_declared
+from understudy.cli.deployment import declared_models, hooks
 from understudy.contract.declared import Fact
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.errors import UnknownModel
@@ -42,7 +42,7 @@ class Served(Fact):
 
 
 class Replica(Fact):
-    """What a gateway serves of a model."""
+    """What one place serves of a model: a gateway, or its own target."""
 
     gateway: str
     version: int | None
@@ -67,7 +67,7 @@ class ModelStatus(Fact):
     mirror: int | None = None
     """The version that answers the same requests unseen."""
     replicas: tuple[Replica, ...] = ()
-    """The gateways; asked for one model only."""
+    """Where it is served; asked for one model only."""
 
 
 def status(
@@ -135,20 +135,21 @@ def _replicas(connected: "Hooks", model: str) -> tuple[Replica, ...]:
     from understudy.contract.serving import Lagging
 
     record = connected.deployments.current(model)
-    if connected.gateways is None or record is None or terms_if_declared(model) is None:
+    places, terms = connected.served_now(model)
+    if places is None or record is None or terms is None:
         return ()
-    statuses = zip(connected.gateways.urls, connected.gateways.status(model, ASK_S), strict=True)
+    statuses = zip(places.names, places.status(model, ASK_S), strict=True)
     return tuple(
-        Replica(gateway=url, version=None, epoch=None, lag=None, problem=status.problem)
+        Replica(gateway=name, version=None, epoch=None, lag=None, problem=status.problem)
         if isinstance(status, Lagging)
         else Replica(
-            gateway=f"{status.gateway} ({url})",
+            gateway=status.gateway if status.gateway == name else f"{status.gateway} ({name})",
             version=status.version,
             epoch=status.epoch,
             lag=record.epoch - status.epoch,
             problem=status.broken_glass.notice if status.broken_glass else status.log_problem,
         )
-        for url, status in statuses
+        for name, status in statuses
     )
 
 
@@ -199,7 +200,7 @@ def _page(console: "Console", status: ModelStatus) -> None:
         f"  last run  {f'{last.outcome} {_moment(last.at)}: {last.sentence}' if last else 'never'}", markup=False
     )
     for replica in status.replicas:
-        console.print(f"  gateway   {_line(replica)}", markup=False)
+        console.print(f"  served at {_line(replica)}", markup=False)
     for version, reason in status.denied.items():
         console.print(f"  denied    version {version}: {reason}", markup=False)
     for served in reversed(status.history[:-1]):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.spec import ModelSpec
 from understudy.contract.suggest import nearest
+from understudy.contract.target_class import misfit_of
 
 SIZE_LIMIT_BYTES = 1_000_000
 SPEC_FILE = "model.yaml"
@@ -63,10 +64,18 @@ class _Loader(yaml.SafeLoader):
 
 
 def load_spec(path: Path) -> ModelSpec:
-    """Load one declaration.
+    """Load one declaration; its serving target, if any, must be at hand and offer what is asked of it.
 
     :raises SpecProblem: with the line and the field, for everything that can be wrong with the file.
     """
+    spec, lines = _parsed(_text(path), path)
+    misfit = misfit_of(spec)
+    if misfit is not None:
+        raise SpecProblem(path, lines.get(misfit.at), _dotted(misfit.at), misfit.problem, misfit.way_out)
+    return spec
+
+
+def _text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as unreadable:
@@ -74,15 +83,18 @@ def load_spec(path: Path) -> ModelSpec:
     if len(raw) > SIZE_LIMIT_BYTES:
         raise SpecProblem(path, None, "", f"holds {len(raw):,} bytes; a declaration may have {SIZE_LIMIT_BYTES:,}")
     try:
-        text = raw.decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as wrong:
         line = raw[: wrong.start].count(b"\n") + 1
         raise SpecProblem(path, line, "", "is not UTF-8 text", "Save the file as UTF-8") from wrong
-    return parse_spec(text, path)
 
 
 def parse_spec(text: str, path: Path) -> ModelSpec:
     """Parse a declaration that was read from ``path``."""
+    return _parsed(text, path)[0]
+
+
+def _parsed(text: str, path: Path) -> tuple[ModelSpec, dict[Location, int]]:
     loader = None
     try:
         loader = _Loader(text, path)
@@ -105,7 +117,7 @@ def parse_spec(text: str, path: Path) -> ModelSpec:
         if loader is not None:
             loader.dispose()
     try:
-        return ModelSpec.model_validate(document)
+        return ModelSpec.model_validate(document), loader.lines
     except ValidationError as invalid:
         raise _first_problem(path, loader.lines, invalid) from invalid
 
@@ -172,7 +184,16 @@ def declared(models_dir: Path) -> list[Path]:
 def load_model(models_dir: Path, model: str) -> ModelSpec:
     """Load a model's declaration by name; its folder and its ``model`` field must agree."""
     path = spec_path(models_dir, model)
-    spec = load_spec(path)
+    return _named(load_spec(path), path, model)
+
+
+def read_model(models_dir: Path, model: str) -> ModelSpec:
+    """Load a model's declaration without a look at its serving target, which need not be installed on this machine."""
+    path = spec_path(models_dir, model)
+    return _named(parse_spec(_text(path), path), path, model)
+
+
+def _named(spec: ModelSpec, path: Path, model: str) -> ModelSpec:
     if spec.model != model:
         raise SpecProblem(path, 1, "model", f"is {spec.model!r}, but the folder is called {model!r}", "Make them equal")
     return spec

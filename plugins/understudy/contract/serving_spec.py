@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
+from pydantic.fields import FieldInfo
 
 from understudy.contract.declared import Declared, Duration, format_duration, parse_duration
 from understudy.contract.sequential import MIN_VALUES
@@ -10,8 +11,14 @@ from understudy.contract.train_spec import Memory
 
 
 class ServingSpec(Declared):
-    """Say how a gateway serves the model; without this section it is a batch model that no gateway loads."""
+    """Say how a gateway serves the model, or who else does; without this section it is a batch model."""
 
+    target: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    """Who serves it instead of our gateways: ``package.module:Class`` of a serving target."""
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """What the target wants to know; never a secret."""
+    connection: str | None = None
+    """The Airflow connection with the target's address and secrets."""
     timeout_ms: int = Field(default=2_000, ge=10, le=120_000)
     """After how long a request is answered with 504."""
     max_rows: int = Field(default=1_000, ge=1, le=100_000)
@@ -28,6 +35,25 @@ class ServingSpec(Declared):
     """How long predictions and labels are kept."""
     max_log: Memory = "4g"
     """How much disk the prediction log may use; the oldest predictions are deleted beyond it."""
+
+    @model_validator(mode="after")
+    def _gateways_and_targets_are_told_apart(self) -> "ServingSpec":
+        of_target = {"target", "options", "connection"}
+        fields = type(self).model_fields
+        declared = [name for name, field in fields.items() if getattr(self, name) != _default(field)]
+        wrong = [name for name in declared if (name in of_target) is (self.target is None)]
+        if wrong and self.target is None:
+            raise ValueError(f"{wrong[0]} is read by a target only; add target: package.module:Class, or remove it")
+        if wrong:
+            raise ValueError(
+                f"{wrong[0]} is for our gateways, and {self.target} serves the model; remove it, or target"
+            )
+        return self
+
+
+def _default(field: FieldInfo) -> object:
+    default: object = field.get_default(call_default_factory=True, validated_data={})
+    return default
 
 
 class RehearsalGates(Declared):

@@ -121,6 +121,12 @@ class Role(Word):
     PROBE = "probe"  # nobody's request: one that checks which version answers
 
 
+class Capability(Word):
+    """Say what a place that serves models offers beyond serving them."""
+
+    REHEARSAL = "rehearsal"  # it mirrors requests to a second version and reports on both
+
+
 class MirrorLoss(Word):
     """Say why a mirrored request has no answer to compare."""
 

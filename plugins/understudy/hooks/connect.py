@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from understudy.settings import Settings, settings
 
 if TYPE_CHECKING:
+    from understudy.contract.serving import ServingTerms
+    from understudy.contract.serving_target import ServingTarget
     from understudy.hooks.data_versions import DataVersions
     from understudy.hooks.deployments import Deployments
     from understudy.hooks.gateways import Gateways
     from understudy.hooks.ledger import Ledger
+    from understudy.hooks.places import Places
     from understudy.hooks.registry import Registry
 
 
@@ -48,6 +51,39 @@ class Hooks:
 
         urls = self.settings.gateway_urls
         return Gateways(urls, self.settings.gateway_secret, self.settings.home / "bundles") if urls else None
+
+    def places(self, terms: "ServingTerms") -> "Places | None":
+        """Give where a model is served: by its own target, else by our gateways; None where neither is known.
+
+        :raises TargetUnusable, ConnectionUnknown: where its target cannot be built.
+        """
+        serving = terms.serving
+        if serving.target is None:
+            return self.gateways
+        from understudy.contract.serving_target import TargetSetup
+        from understudy.contract.target_class import target_class
+        from understudy.hooks.places import Places
+
+        bundles = self.settings.home / "bundles"
+        credentials = None
+        if serving.connection is not None:
+            from understudy.hooks.credentials import credentials_of
+
+            credentials = credentials_of(serving.connection)
+        setup = TargetSetup(options=serving.options, bundles=bundles, credentials=credentials)
+        return Places([target_class(serving.target)(setup)], bundles)
+
+    def targets(self, terms: "ServingTerms") -> "tuple[ServingTarget, ...]":
+        """Give each place where a model is served, built anew; none where no gateway is known."""
+        places = self.places(terms)
+        return places.targets if places else ()
+
+    def served_now(self, model: str) -> "tuple[Places | None, ServingTerms | None]":
+        """Give where a model is served now, whatever its declaration says meanwhile, and under which terms."""
+        from understudy.hooks.serving_terms import terms_now
+
+        terms = terms_now(self.deployments, self.settings.models_dir, model)
+        return (self.places(terms) if terms else self.gateways), terms
 
     @cached_property
     def data_versions(self) -> "DataVersions":

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy.contract.errors import SpecProblem, UnknownModel
-from understudy.contract.load import load_model, spec_path
+from understudy.contract.load import read_model, spec_path
 from understudy.contract.serving import ServingTerms
 from understudy.hooks.serving_terms import terms_of
 
@@ -18,13 +18,13 @@ class _Read:
 
 @dataclass
 class Declarations:
-    """Say under which terms the models below a folder are served."""
+    """Say under which terms gateways serve the models below a folder."""
 
     models_dir: Path
     _known: dict[str, _Read] = field(default_factory=dict)
 
     def terms(self, model: str) -> tuple[ServingTerms | None, str | None]:
-        """Return the terms, None for a batch model; and what is wrong with the declaration, if anything.
+        """Return the terms, None where no gateway serves the model; and what is wrong with its declaration.
 
         Of a declaration that is broken or gone, the last good terms go on.
         """
@@ -41,7 +41,8 @@ class Declarations:
 
     def _read(self, model: str, mark: tuple[int, int], before: ServingTerms | None) -> _Read:
         try:
-            spec = load_model(self.models_dir, model)
+            spec = read_model(self.models_dir, model)
         except SpecProblem as broken:
             return _Read(mark, before, str(broken))
-        return _Read(mark, terms_of(spec) if spec.serving else None, None)
+        is_ours = spec.serving is not None and spec.serving.target is None
+        return _Read(mark, terms_of(spec) if is_ours else None, None)

@@ -1,4 +1,4 @@
-"""All gateways and the terms of one model: how a record takes effect at them."""
+"""All places that serve a model and its terms: how a record takes effect there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from understudy.contract.serving import Confirmation, PrepareOrder, ServingOrder
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict
 from understudy.hooks.gateway_errors import GatewayLagging
-from understudy.hooks.gateways import PREPARE_S, Gateways
+from understudy.hooks.places import PREPARE_S, Places
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """Hold the gateways that serve a model, and its terms."""
+    """Hold where a model is served, our gateways or its own target, and its terms."""
 
-    gateways: Gateways
+    gateways: Places
     terms: ServingTerms
 
     def prepare(self, bundle: Bundle, within_s: float = PREPARE_S) -> None:
-        """Have a version kept warm everywhere; raise what :meth:`Gateways.prepare` raises."""
+        """Have a version kept warm everywhere; raise what :meth:`Places.prepare` raises."""
         self.gateways.prepare(PrepareOrder(bundle=bundle, terms=self.terms), within_s)
 
     def bring(
         self, deployments: Deployments, record: Deployment, actor: str, within_s: float
     ) -> tuple[Deployment, Confirmation]:
-        """Send a record to all gateways and confirm it if all acknowledge; return what was sent in the end.
+        """Send a record everywhere and confirm it if all acknowledge; return what was sent in the end.
 
         A newer record of the same champion is sent in its place. Raise EpochConflict where another champion serves.
         """
@@ -49,7 +49,7 @@ class Fleet:
     def serve(self, deployments: Deployments, record: Deployment, actor: str, within_s: float) -> Deployment:
         """Have a record served everywhere, and see by real requests that it is.
 
-        :raises GatewayLagging: where a gateway does not serve it; the record stands.
+        :raises GatewayLagging: where one does not serve it; the record stands.
         :raises EpochConflict: where somebody else moved the champion meanwhile.
         """
         brought, confirmation = self.bring(deployments, record, actor, within_s)
@@ -59,14 +59,14 @@ class Fleet:
         wrong = self.gateways.probe(brought.model, version, brought.epoch)
         if wrong:
             late = {problem.gateway for problem in wrong}
-            answered = zip(self.gateways.urls, confirmation.acks, strict=True)
+            answered = zip(self.gateways.names, confirmation.acks, strict=True)
             right = [ack for url, ack in answered if url not in late]
             raise GatewayLagging(brought.model, brought.epoch, version, wrong, right)
         return brought
 
 
-def fleet_of(gateways: Gateways | None, terms: ServingTerms | None) -> Fleet | None:
-    """Join both; None for a batch model, and where no gateway serves."""
+def fleet_of(gateways: Places | None, terms: ServingTerms | None) -> Fleet | None:
+    """Join both; None for a batch model, and where nothing serves."""
     return Fleet(gateways, terms) if gateways is not None and terms is not None else None
 
 

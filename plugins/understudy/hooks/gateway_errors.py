@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import Acknowledgement, Lagging
-from understudy.hooks.errors import Refused
+from understudy.hooks.target_errors import TargetIsAhead, TargetRefused, TargetUnreachable
 
 
 class GatewayTokenMissing(UnderstudyError):
@@ -37,31 +37,29 @@ class GatewayTokenRefused(UnderstudyError):
         )
 
 
-class GatewayUnreachable(UnderstudyError):
+class GatewayUnreachable(TargetUnreachable):
     """A gateway does not answer, or not as a gateway does."""
 
     def __init__(self, url: str, cause: str) -> None:
-        self.url, self.cause = url, cause
         super().__init__(
-            f"Gateway {url} cannot be used ({cause}). Check that it runs and that AIRFLOW__UNDERSTUDY__GATEWAYS names "
-            "it rightly, then try again."
+            f"Gateway {url}",
+            cause,
+            "Check that it runs and that AIRFLOW__UNDERSTUDY__GATEWAYS names it rightly, then try again.",
         )
 
 
-class GatewayRefused(Refused):
+class GatewayRefused(TargetRefused):
     """A gateway says no: what served goes on serving."""
 
     def __init__(self, url: str, problem: str) -> None:
-        self.url, self.problem = url, problem
-        super().__init__(f"Gateway {url} refused: {problem.rstrip('.')}. What serves there goes on serving.")
+        super().__init__(f"Gateway {url}", problem)
 
 
-class GatewayIsAhead(Refused):
+class GatewayIsAhead(TargetIsAhead):
     """A gateway serves a newer record than the one that it was sent."""
 
     def __init__(self, url: str, problem: str) -> None:
-        self.url, self.problem = url, problem
-        super().__init__(f"Gateway {url} serves a newer record: {problem}")
+        super().__init__(f"Gateway {url}", problem)
 
 
 class FilesMissingAtGateway(UnderstudyError):
@@ -76,7 +74,7 @@ class FilesMissingAtGateway(UnderstudyError):
 
 
 class GatewayLagging(UnderstudyError):
-    """The record is written, and not every gateway serves it yet."""
+    """The record is written, and not every place serves it yet."""
 
     def __init__(
         self, model: str, epoch: int, version: int, lagging: Sequence[Lagging], acks: Sequence[Acknowledgement] = ()
@@ -86,6 +84,6 @@ class GatewayLagging(UnderstudyError):
         told = "; ".join(f"{late.gateway}: {late.problem.rstrip('.')}" for late in self.lagging)
         super().__init__(
             f"The record says that version {version} of {model} serves (epoch {epoch}); {len(self.acks)} of "
-            f"{len(self.acks) + len(self.lagging)} gateways do so. Lagging: {told}. The record stands: a gateway "
-            f"serves it as soon as it can, and `understudy status {model}` shows when."
+            f"{len(self.acks) + len(self.lagging)} places do so. Lagging: {told}. The record stands: our gateways "
+            f"follow it as soon as they can, other targets when this is tried again; `understudy status {model}` tells."
         )

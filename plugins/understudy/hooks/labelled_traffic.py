@@ -12,7 +12,7 @@ from typing import NamedTuple
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
 from understudy.hooks.gateway_client import GatewayClient
-from understudy.hooks.gateway_probe import EPOCH_HEADER, VERSION_HEADER
+from understudy.hooks.gateway_target import EPOCH_HEADER, VERSION_HEADER
 
 ROWS = 8
 """Rows in one request."""

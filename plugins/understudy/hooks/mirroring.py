@@ -9,7 +9,7 @@ from understudy.hooks.deployments import Deployments, Served
 from understudy.hooks.errors import EpochConflict, NothingServes, NothingToRehearse
 from understudy.hooks.fleet import Fleet, fleet_of
 from understudy.hooks.gateway_errors import GatewayLagging
-from understudy.hooks.gateways import WAIT_S, Gateways
+from understudy.hooks.places import WAIT_S, Places
 from understudy.hooks.registry import Registry
 from understudy.hooks.repair import reconcile
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def start_mirror(  # noqa: PLR0917 - where, under which terms, what, how much: the order of the sentence
     deployments: Deployments,
     registry: Registry,
-    gateways: Gateways,
+    gateways: Places,
     terms: ServingTerms,
     challenger: Bundle,
     share: float,
@@ -32,7 +32,7 @@ def start_mirror(  # noqa: PLR0917 - where, under which terms, what, how much: t
     """Rehearse a challenger on a share of the champion's requests and return the record; a retried run gets the same.
 
     A mirror that is there already is replaced, since a run that was killed cannot end its own. Raise NothingServes,
-    NothingToRehearse, DigestDenied, ArtefactMissing, ArtefactTampered, or what :meth:`Gateways.prepare` raises, having
+    NothingToRehearse, DigestDenied, ArtefactMissing, ArtefactTampered, or what :meth:`Places.prepare` raises, having
     changed nothing; EpochConflict where the champion changed meanwhile; GatewayLagging where a gateway does not mirror
     within ``within_s`` seconds (the record stands, and the next call of the same run completes it).
     """
@@ -61,7 +61,7 @@ def start_mirror(  # noqa: PLR0917 - where, under which terms, what, how much: t
 def end_mirror(
     deployments: Deployments,
     registry: Registry,
-    gateways: Gateways | None,
+    gateways: Places | None,
     terms: ServingTerms | None,
     model: str,
     *,

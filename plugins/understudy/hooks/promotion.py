@@ -8,7 +8,7 @@ from understudy.contract.words import Change, EntryKind
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict, StaleBlessing, UnknownBlessing
 from understudy.hooks.fleet import confirm_verified, fleet_of
-from understudy.hooks.gateways import WAIT_S, Gateways
+from understudy.hooks.places import WAIT_S, Places
 from understudy.hooks.registry import Registry
 from understudy.hooks.reigns import fit_instead
 from understudy.hooks.repair import keep_at_hand, reconcile, repair
@@ -24,7 +24,7 @@ def promote(
     actor: str,
     reason: str,
     run: str | None = None,
-    gateways: Gateways | None = None,
+    gateways: Places | None = None,
     terms: ServingTerms | None = None,
     mirror: float | None = None,
     within_s: float = WAIT_S,
@@ -34,11 +34,11 @@ def promote(
     The order is: repair what an earlier touch left behind, refuse, verify the artefact, have every gateway prepare it,
     write the record (the intent), have every gateway serve it, confirm it, probe it, let the aliases follow. A death in
     between is completed by the next touch. Raise UnknownBlessing, StaleBlessing, DigestDenied, ChampionLocked,
-    ArtefactMissing, ArtefactTampered, or what :meth:`Gateways.prepare` raises, having changed nothing; a registry that
+    ArtefactMissing, ArtefactTampered, or what :meth:`Places.prepare` raises, having changed nothing; a registry that
     fails after the record was written is left to the next repair. Raise GatewayLagging where a gateway does not serve
     the record within ``within_s`` seconds: the record stands, and the next call with the same blessing completes it.
 
-    :param gateways, terms: the replicas and the model's terms; without both, files that can be served are enough.
+    :param gateways, terms: where it is served and the model's terms; without both, files that can be served are enough.
     :param mirror: the share of requests that the previous champion goes on answering, unseen; none when absent.
     """
     challenger, fleet = blessing.challenger, fleet_of(gateways, terms)

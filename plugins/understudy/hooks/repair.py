@@ -19,7 +19,7 @@ from understudy.hooks.errors import (
 )
 from understudy.hooks.fleet import Fleet, confirm_verified, fleet_of
 from understudy.hooks.gateway_errors import GatewayLagging
-from understudy.hooks.gateways import Gateways
+from understudy.hooks.places import Places
 from understudy.hooks.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def repair(
     deployments: Deployments,
     registry: Registry,
     model: str,
-    gateways: Gateways | None = None,
+    gateways: Places | None = None,
     terms: ServingTerms | None = None,
 ) -> Repair:
     """Confirm the record if its artefact is intact, and let aliases and tags follow; never move the record itself.

@@ -20,11 +20,12 @@ from understudy.hooks.errors import (
     UnknownVersion,
 )
 from understudy.hooks.fleet import Fleet, confirm_verified, fleet_of
-from understudy.hooks.gateway_errors import GatewayLagging, GatewayRefused
-from understudy.hooks.gateways import WAIT_S, Gateways
+from understudy.hooks.gateway_errors import GatewayLagging
+from understudy.hooks.places import WAIT_S, Places
 from understudy.hooks.registry import Registry
 from understudy.hooks.reigns import fit_instead
 from understudy.hooks.repair import UNVERIFIABLE, confirm_pending, keep_at_hand, reconcile
+from understudy.hooks.target_errors import TargetRefused
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def rollback(
     reason: str,
     run: str | None = None,
     only_since: int | None = None,
-    gateways: Gateways | None = None,
+    gateways: Places | None = None,
     terms: ServingTerms | None = None,
     within_s: float = WAIT_S,
 ) -> Deployment:
@@ -83,7 +84,7 @@ def rollback(
     stands.
 
     :param only_since: take back no other champion than the one that began to serve at this epoch.
-    :param gateways, terms: the replicas and the model's terms, by default those under which it was served last.
+    :param gateways, terms: where it is served and the model's terms, by default those under which it was served last.
     """
     if not 1 <= len(reason.strip()) <= REASON_LIMIT:
         raise ReasonMissing("rollback", len(reason.strip()), REASON_LIMIT)
@@ -151,7 +152,7 @@ def _warm_up(fleet: Fleet, target: Bundle) -> None:
     """Have a version that is not kept warm loaded before anything is written: one that cannot be is no way back."""
     try:
         fleet.prepare(target, WAIT_S)
-    except GatewayRefused:
+    except TargetRefused:
         raise
     except UnderstudyError as absent:
         log.warning("%s: version %s could not be prepared everywhere: %s", target.model, target.version, absent)

@@ -1,8 +1,12 @@
 """Under which terms a declared model is served."""
 
-from understudy.contract.errors import UnderstudyError
+from pathlib import Path
+
+from understudy.contract.errors import SpecProblem, UnderstudyError, UnknownModel
+from understudy.contract.load import read_model
 from understudy.contract.serving import ServingTerms
 from understudy.contract.spec import ModelSpec
+from understudy.hooks.deployments import Deployments
 
 
 class NotServed(UnderstudyError):
@@ -22,3 +26,15 @@ def terms_of(spec: ModelSpec) -> ServingTerms:
     return ServingTerms(
         task=spec.task, serving=spec.serving, pii=spec.data.classes.pii, allow_pickle=spec.train.allow_pickle
     )
+
+
+def terms_now(deployments: Deployments, models_dir: Path, model: str) -> ServingTerms | None:
+    """Say under which terms a model is served now; a declaration that is broken or gone must not stop a rollback."""
+    terms = deployments.last_terms(model)
+    if terms is not None:
+        return terms
+    try:
+        spec = read_model(models_dir, model)
+    except (SpecProblem, UnknownModel):
+        return None
+    return terms_of(spec) if spec.serving is not None else None

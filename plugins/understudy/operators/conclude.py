@@ -95,11 +95,12 @@ class ConcludeOperator(BaseOperator):
         if current is None or current.mirror is None:
             return
         try:
+            places, terms = hooks.served_now(self.model)
             end_mirror(
                 hooks.deployments,
                 hooks.registry,
-                hooks.gateways,
-                None,
+                places,
+                terms,
                 self.model,
                 actor=actor_of(context),
                 reason="the run that watched it is over",

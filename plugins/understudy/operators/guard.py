@@ -142,7 +142,7 @@ class GuardOperator(WatchingOperator):
                 reason=guarded.sentence[:REASON_LIMIT],
                 run=run_folder(context, self.model).run,
                 only_since=since,
-                gateways=hooks.gateways,
+                gateways=hooks.places(terms),
                 terms=terms,
             )
         except GatewayLagging as lagging:

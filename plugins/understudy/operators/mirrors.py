@@ -41,11 +41,12 @@ def end_orphaned_mirrors(hooks: Hooks, now: datetime, is_running: Running) -> tu
 
 def end(hooks: Hooks, newest: Served) -> None:
     """End the mirror of a newest record."""
+    places, terms = hooks.served_now(newest.deployment.model)
     end_mirror(
         hooks.deployments,
         hooks.registry,
-        hooks.gateways,
-        None,
+        places,
+        terms,
         newest.deployment.model,
         actor=HOUSEKEEPING,
         reason="nobody watches it any more",

@@ -15,7 +15,7 @@ from understudy.operators.errors import GatewaysMissing
 from understudy.operators.watch import Ending, Seen, Watch
 
 if TYPE_CHECKING:
-    from understudy.hooks.gateways import Gateways
+    from understudy.hooks.places import Places
 
 CRASHES = 3
 """After how many deaths of its process a champion cannot be trusted to go on living."""
@@ -82,23 +82,24 @@ def look_at(watch: Watch) -> Look:
     try:
         if not watch.is_about(hooks.deployments.current(watch.model)):
             return Look(None, is_overtaken=True)
-        if hooks.gateways is None:
+        places = hooks.places(watch.terms)
+        if places is None:
             return Look(None, str(GatewaysMissing(watch.model)), is_blind=True)
         # A report on a long log may take its time or fail; whether the champion answers must be known all the same.
-        silence = _silence(watch, hooks.gateways) if watch.is_probation else None
+        silence = _silence(watch, places) if watch.is_probation else None
         if silence is not None:
             return Look(None, silence, is_blind=True)
-        return Look(hooks.gateways.rehearsal(watch.model, watch.query))
+        return Look(places.rehearsal(watch.model, watch.query))
     except UnderstudyError as problem:
         return Look(None, str(problem))
 
 
-def _silence(watch: Watch, gateways: "Gateways") -> str | None:
-    """Tell of a gateway that cannot be reached, or of a champion whose process does not live there.
+def _silence(watch: Watch, places: "Places") -> str | None:
+    """Tell of a place that cannot be reached, or of a champion whose process does not live there.
 
     The one before answers in a dead champion's place, so that no request shows it.
     """
-    for status in gateways.status(watch.model):
+    for status in places.status(watch.model):
         if isinstance(status, Lagging):
             return f"gateway {status.gateway} cannot be reached: {status.problem}"
         for worker in status.workers:
@@ -119,7 +120,7 @@ def end_watched_mirror(watch: Watch, actor: str, reason: str) -> None:
         end_mirror(
             hooks.deployments,
             hooks.registry,
-            hooks.gateways,
+            hooks.places(watch.terms),
             watch.terms,
             watch.model,
             actor=actor,

@@ -12,7 +12,6 @@ from understudy.operators.decisions import actor_of
 from understudy.operators.errors import RollbackRefused
 from understudy.operators.handover import Deployed
 from understudy.operators.run_context import run_folder
-from understudy.operators.served import terms_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -59,6 +58,7 @@ class RollbackOperator(BaseOperator):
                     is_dry_run=True,
                     sentence=plan.sentence,
                 ).model_dump(mode="json")
+            places, terms = hooks.served_now(self.model)
             record = rollback(
                 hooks.deployments,
                 hooks.registry,
@@ -67,8 +67,8 @@ class RollbackOperator(BaseOperator):
                 actor=actor_of(context),
                 reason=self.reason,
                 run=run_folder(context, self.model).run,
-                gateways=hooks.gateways,
-                terms=terms_now(hooks, self.model) if hooks.gateways else None,
+                gateways=places,
+                terms=terms,
             )
         except Refused as refused:
             raise RollbackRefused(self.model, str(refused)) from refused

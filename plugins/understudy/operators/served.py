@@ -1,46 +1,33 @@
-"""Which gateways a run has to steer, and under which terms its model is served."""
+"""Where a run's model is served, and under which terms."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from understudy.contract.errors import SpecProblem, UnknownModel
-from understudy.contract.load import load_model
 from understudy.contract.serving import ServingTerms
 from understudy.contract.spec import ModelSpec
 from understudy.hooks.connect import Hooks
 from understudy.hooks.serving_terms import terms_of
 from understudy.operators.errors import GatewaysMissing
-from understudy.settings import settings
 
 if TYPE_CHECKING:
-    from understudy.hooks.gateways import Gateways
+    from understudy.hooks.places import Places
 
 
 class Served(NamedTuple):
-    """Hold the gateways that serve a model, and its terms."""
+    """Hold where a model is served, our gateways or its own target, and its terms."""
 
-    gateways: "Gateways"
+    gateways: "Places"
     terms: ServingTerms
 
 
 def served_by(hooks: Hooks, spec: ModelSpec) -> Served | None:
-    """Find the gateways of a model; None for a batch model.
+    """Find where a model is served; None for a batch model.
 
     :raises GatewaysMissing: where it is declared as served and no gateway is known.
     """
     if spec.serving is None:
         return None
-    if hooks.gateways is None:
+    terms = terms_of(spec)
+    places = hooks.places(terms)
+    if places is None:
         raise GatewaysMissing(spec.model)
-    return Served(hooks.gateways, terms_of(spec))
-
-
-def terms_now(hooks: Hooks, model: str) -> ServingTerms | None:
-    """Say under which terms a model is served now; a declaration that is broken or gone must not stop a rollback."""
-    terms = hooks.deployments.last_terms(model)
-    if terms is not None:
-        return terms
-    try:
-        spec = load_model(settings().models_dir, model)
-    except (SpecProblem, UnknownModel):
-        return None
-    return terms_of(spec) if spec.serving is not None else None
+    return Served(places, terms)

@@ -12,8 +12,8 @@ from understudy.contract.serving_spec import ShadowSpec
 from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.errors import Refused
-from understudy.hooks.gateway_errors import GatewayRefused
 from understudy.hooks.mirroring import start_mirror
+from understudy.hooks.target_errors import TargetRefused
 from understudy.operators.decisions import REFUSAL_KEY, actor_of
 from understudy.operators.errors import PromotionRefused, RehearsalDeclined
 from understudy.operators.handover import Evaluated, Rehearsed
@@ -114,7 +114,7 @@ class ShadowDeployOperator(WatchingOperator):
                 reason=f"rehearsal of version {challenger.version}",
                 run=run_folder(context, self.model).run,
             )
-        except GatewayRefused as refused:
+        except TargetRefused as refused:
             # That it can be served is the first thing a challenger has to show; asking again gives the same answer.
             self._decline(context, evaluated, str(refused))
             raise

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from airflow.sdk import DAG
 
-from understudy.operators.conformance.complaint import Complaint
+from understudy.contract.complaint import Complaint
 from understudy.operators.conformance.sample import OperatorClass, build
 from understudy.operators.conformance.watch import Watch
 from understudy.operators.stage import StageOperator

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 
 from airflow.sdk import BaseOperator
 
+from understudy.contract.complaint import Complaint
 from understudy.operators.conformance.behaviour import (
     builds_from_plain_values,
     constructor_stays_inside,
     safe_to_repeat,
     serialises,
 )
-from understudy.operators.conformance.complaint import Complaint
 from understudy.operators.conformance.declaration import (
     documented,
     keyword_only,

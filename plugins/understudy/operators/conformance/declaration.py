@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Iterator
 
-from understudy.operators.conformance.complaint import Complaint
+from understudy.contract.complaint import Complaint
 from understudy.operators.conformance.sample import OperatorClass, own_parameters
 
 SECRET_NAMES = re.compile(r"(password|passwd|secret|token|api_?key|credential|private_?key)", re.IGNORECASE)

@@ -1,0 +1,138 @@
+"""The check of serving targets: a good one passes, and each way to break a rule is found."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from understudy.contract.release import Bundle
+from understudy.contract.serving import Acknowledgement, ModelStatus, PrepareOrder, ServingOrder, ServingTerms
+from understudy.contract.serving_spec import ServingSpec
+from understudy.contract.serving_target import Answered
+from understudy.contract.words import Capability, MlTask
+from understudy.hooks.conformance import CHECK_MODEL, check_target
+from understudy.hooks.target_errors import TargetIsAhead, TargetRefused, TargetUnreachable
+
+TERMS = ServingTerms(task=MlTask.BINARY, serving=ServingSpec())
+
+
+class Place:
+    """What outlives a target: a version and an epoch."""
+
+    version: int | None = None
+    epoch = 0
+
+
+class Good:
+    """Serve by writing down what is served."""
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    name = "place"
+
+    def __init__(self, place: Place, bundles: Path) -> None:
+        self.place, self.bundles = place, bundles
+
+    def load(self, bundle: Bundle) -> None:
+        if "nonsense" in (self.bundles / bundle.model / str(bundle.version) / "MLmodel").read_text():
+            raise TargetRefused(self.name, "it does not load")
+
+    def prepare(self, order: PrepareOrder, timeout_s: float) -> None:
+        self.load(order.bundle)
+
+    def serve(self, order: ServingOrder, timeout_s: float) -> Acknowledgement:
+        record = order.record
+        if record.epoch < self.place.epoch:
+            raise TargetIsAhead(self.name, f"epoch {self.place.epoch} is served")
+        self.load(record.champion)
+        self.place.version, self.place.epoch = record.champion.version, record.epoch
+        return Acknowledgement(
+            gateway=self.name, model=record.model, epoch=record.epoch, version=record.champion.version, flip_ms=1
+        )
+
+    def status(self, model: str, timeout_s: float) -> ModelStatus:
+        return ModelStatus(
+            gateway=self.name, model=model, epoch=self.place.epoch, version=self.place.version, workers=()
+        )
+
+    def probe(self, model: str, request: bytes | None, timeout_s: float) -> Answered:
+        if self.place.version is None:
+            raise TargetUnreachable(self.name, "nothing is served")
+        return Answered(version=self.place.version, epoch=self.place.epoch)
+
+    def forget(self, model: str, timeout_s: float) -> None:
+        self.place.version, self.place.epoch = None, 0
+
+
+class Eager(Good):
+    """Serve what should only be prepared."""
+
+    def prepare(self, order: PrepareOrder, timeout_s: float) -> None:
+        super().prepare(order, timeout_s)
+        self.place.version = order.bundle.version
+
+
+class Careless(Good):
+    """Take an older record."""
+
+    def serve(self, order: ServingOrder, timeout_s: float) -> Acknowledgement:
+        self.place.epoch = 0
+        return super().serve(order, timeout_s)
+
+
+class Credulous(Good):
+    """Serve whatever comes."""
+
+    def load(self, bundle: Bundle) -> None: ...
+
+
+class Hasty(Good):
+    """Acknowledge before the change has reached the callers."""
+
+    def probe(self, model: str, request: bytes | None, timeout_s: float) -> Answered:
+        return Answered(version=1, epoch=1)
+
+
+class Clinging(Good):
+    """Go on serving what was forgotten."""
+
+    def forget(self, model: str, timeout_s: float) -> None:
+        if self.place.epoch < 2:
+            super().forget(model, timeout_s)
+
+
+class Grumpy(Good):
+    """Serve no record twice."""
+
+    def serve(self, order: ServingOrder, timeout_s: float) -> Acknowledgement:
+        if order.record.epoch == self.place.epoch:
+            raise TargetRefused(self.name, "you said that already")
+        return super().serve(order, timeout_s)
+
+
+def checks_that_fail(kind: type[Good], home: Path) -> set[str]:
+    files = home / "files"
+    files.mkdir()
+    (files / "MLmodel").write_text("flavors: {}", encoding="utf-8")
+    place, bundles = Place(), home / "bundles"
+    found = check_target(lambda: kind(place, bundles), TERMS, files, bundles)
+    assert not (bundles / CHECK_MODEL).exists()
+    return {complaint.check for complaint in found}
+
+
+def test_a_good_target_keeps_all_the_rules(tmp_path: Path) -> None:
+    assert checks_that_fail(Good, tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "check"),
+    [
+        (Eager, "prepares"),
+        (Careless, "stale"),
+        (Credulous, "refuses"),
+        (Hasty, "promotes"),
+        (Clinging, "forgets"),
+        (Grumpy, "works"),
+    ],
+)
+def test_a_broken_rule_is_found(tmp_path: Path, kind: type[Good], check: str) -> None:
+    assert check in checks_that_fail(kind, tmp_path)
