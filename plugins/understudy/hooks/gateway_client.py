@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
+from understudy.contract.canary_report import CanaryQuery, CanaryReport
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle
 from understudy.contract.serving import (
@@ -79,6 +80,10 @@ class GatewayClient:
     def rehearsal(self, model: str, query: RehearsalQuery, timeout_s: float) -> RehearsalReport:
         """Ask what the log says of two versions."""
         return self._read(RehearsalReport, self._ask("POST", model, "/rehearsal", query, timeout_s=timeout_s))
+
+    def canary(self, model: str, query: CanaryQuery, timeout_s: float) -> CanaryReport:
+        """Ask what the log says of a canary."""
+        return self._read(CanaryReport, self._ask("POST", model, "/canary", query, timeout_s=timeout_s))
 
     def tell(self, report: TruthReport) -> None:
         """Say how its follower gets on."""

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
+from understudy.contract.canary_report import CanaryQuery, CanaryReport, merged_canary
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.rehearsal import merged
 from understudy.contract.release import Bundle
@@ -107,6 +108,13 @@ class Gateways:
         """
         return merged(self._all(lambda client: client.rehearsal(model, query, within_s)))
 
+    def canary(self, model: str, query: CanaryQuery, within_s: float = REHEARSAL_S) -> CanaryReport:
+        """Add up what all replicas know of a canary; a missing replica is an error, not a smaller sum.
+
+        :raises GatewayUnreachable, RehearsalsDiffer: where there is no such sum.
+        """
+        return merged_canary(self._all(lambda client: client.canary(model, query, within_s)))
+
     def forget(self, model: str, *, purge: bool = False, within_s: float = WAIT_S) -> tuple[Lagging, ...]:
         """Have every replica serve a model no more, also after a restart; return those that could not be told.
 
@@ -133,7 +141,8 @@ class Gateways:
 
     def _apply(self, client: GatewayClient, order: ServingOrder, deadline: float) -> Acknowledgement | Lagging:
         record = order.record
-        bundles = tuple(bundle for bundle in (record.champion, record.previous, record.mirror) if bundle is not None)
+        named = (record.champion, record.previous, record.mirror, record.canary)
+        bundles = tuple(bundle for bundle in named if bundle is not None)
         while True:
             try:
                 return self._with_files(
