@@ -1,13 +1,10 @@
 """A canary at real gateways: who answers whom, what that costs callers, and what the log says of it."""
 
-import os
-import signal
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,12 +19,10 @@ from tests.integration.real_gateway import (
     order_of,
     running,
     train,
-    until,
 )
-from understudy.contract.canary_report import CanaryQuery
 from understudy.contract.canary_split import CanarySplit
 from understudy.contract.serving import ServingOrder
-from understudy.contract.words import Change, MirrorLoss, Role
+from understudy.contract.words import Change, Role
 
 KEYS = [f"caller-{number}" for number in range(400)]
 
@@ -37,7 +32,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return train(tmp_path_factory.mktemp("trained"))
 
 
-def canary_order(trained: Trained, epoch: int, share: float, **serving: int) -> ServingOrder:
+def canary_order(trained: Trained, epoch: int, share: float, **serving: Any) -> ServingOrder:
     """Let version 2 answer a share of the callers of version 1."""
     order = order_of(trained, epoch, 1, **serving)
     change = Change.CANARY_STARTED if epoch == 2 else Change.CANARY_STEPPED

@@ -59,7 +59,8 @@ class CanarySpec(LiveGates):
             name
             for mode, names in _OF_MODE.items()
             for name in names
-            if mode is not self.mode and name in self.model_fields_set
+            # What equals its default may be one that was written out when a run froze the declaration.
+            if mode is not self.mode and getattr(self, name) != _default(name)
         ]
         if foreign:
             raise ValueError(f"{', '.join(foreign)} does not apply to mode {self.mode}")
@@ -84,3 +85,7 @@ class CanarySpec(LiveGates):
         elif self.min_labels:
             self._refuse_too_few_blocks("step_deadline", self.step_deadline)
         return self
+
+
+def _default(name: str) -> object:
+    return CanarySpec.model_fields[name].get_default(call_default_factory=True)
