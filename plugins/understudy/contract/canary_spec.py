@@ -34,7 +34,7 @@ class CanarySpec(LiveGates):
     horizon: Duration = Field(default_factory=lambda: parse_duration("14d"))
     """How long both answer; for mode ab."""
     min_gain: float | None = Field(default=None, ge=0)
-    """By how much value per row it must provably be better; when absent, it must provably not lose more than margin."""
+    """By how much value per row it must provably be better; when absent, not more than margin worse; for mode ab."""
     grace: Duration = Field(default_factory=lambda: parse_duration("1m"))
     """How long gateways may be out of sight while it answers callers; after that it is ended."""
 
