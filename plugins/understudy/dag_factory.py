@@ -16,6 +16,7 @@ from understudy.contract.spec import ModelSpec
 from understudy.dag_pages import broken_page, housekeeping_page, retraining_page, rollback_page
 from understudy.hooks.search import rounds
 from understudy.operators.broken_spec import BrokenSpecOperator
+from understudy.operators.canary import CanaryOperator
 from understudy.operators.conclude import ConcludeOperator
 from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.evaluate import EvaluateVsChampionOperator
@@ -87,7 +88,7 @@ def retraining_params() -> dict[str, Param]:
 
 
 def build_retraining_dag(spec: ModelSpec) -> DAG:
-    """Wire snapshot → check → search → train → evaluate → [shadow] → promote → [guard] → outcome for one model."""
+    """Wire snapshot → check → search → train → evaluate → [shadow] → [canary] → promote → [guard] → outcome."""
     schedule = (
         CronTriggerTimetable(spec.retrain.schedule, timezone=spec.retrain.timezone) if spec.retrain.schedule else None
     )
@@ -123,11 +124,15 @@ def build_retraining_dag(spec: ModelSpec) -> DAG:
         shadow = (
             ShadowDeployOperator(task_id="shadow", model=spec.model, evaluated=evaluate.output) if spec.shadow else None
         )
+        canary = CanaryOperator(task_id="canary", model=spec.model, evaluated=evaluate.output) if spec.canary else None
+        if shadow and canary:
+            shadow >> canary
         promote = PromoteOperator(
             task_id="promote",
             model=spec.model,
             evaluated=evaluate.output,
             rehearsed=shadow.output if shadow else None,
+            canaried=canary.output if canary else None,
         )
         guard = GuardOperator(task_id="guard", model=spec.model, deployed=promote.output) if spec.guard else None
         ConcludeOperator(
@@ -136,6 +141,7 @@ def build_retraining_dag(spec: ModelSpec) -> DAG:
             evaluated=evaluate.output,
             deployed=promote.output,
             rehearsed=shadow.output if shadow else None,
+            canaried=canary.output if canary else None,
             guarded=guard.output if guard else None,
         )
     return dag
@@ -144,7 +150,8 @@ def build_retraining_dag(spec: ModelSpec) -> DAG:
 def _waiting(spec: ModelSpec) -> timedelta:
     """Give how long a run may wait for live traffic at most."""
     rehearsal = spec.shadow.deadline + SLACK if spec.shadow else timedelta()
-    return rehearsal + (spec.guard.probation + SLACK if spec.guard else timedelta())
+    canary = spec.canary.longest + len(spec.canary.shares) * SLACK if spec.canary else timedelta()
+    return rehearsal + canary + (spec.guard.probation + SLACK if spec.guard else timedelta())
 
 
 def _search(spec: ModelSpec, check: DataSanityCheckOperator) -> list[Any]:
@@ -251,7 +258,7 @@ def build_housekeeping_dag() -> DAG:
         max_active_runs=1,
         tags=[TAG, "operations"],
         doc_md=housekeeping_page(),
-        description="Remove stages and mirrors that nobody waits for, and old run folders.",
+        description="Remove stages, mirrors and canaries that nobody waits for, and old run folders.",
         default_args={"owner": TAG, "retries": 1, "retry_delay": timedelta(minutes=1)},
     ) as dag:
         TidyOperator(task_id="tidy")

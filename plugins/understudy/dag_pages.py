@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 
+from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.declared import format_duration
 from understudy.contract.errors import SpecProblem
 from understudy.contract.gates import Gate
-from understudy.contract.serving_spec import RehearsalGates
+from understudy.contract.serving_spec import LiveGates, RehearsalGates
 from understudy.contract.spec import ModelSpec
+from understudy.contract.words import CanaryMode
 
 
 def retraining_page(spec: ModelSpec) -> str:
@@ -53,6 +55,8 @@ def _steps(spec: ModelSpec, window: str) -> list[str]:
             f"**shadow** lets a blessed challenger answer {spec.shadow.share:.0%} of the live requests unseen, for "
             f"{format_duration(spec.shadow.deadline)} at most. It {_in_words(spec.shadow)}."
         )
+    if spec.canary:
+        steps.append(f"**canary** {_canary_in_words(spec.canary)} It {_in_words(spec.canary)}.")
     steps.append("**promote** makes a blessed challenger the champion; anything else leaves the champion alone.")
     if spec.guard:
         steps.append(
@@ -62,7 +66,28 @@ def _steps(spec: ModelSpec, window: str) -> list[str]:
     return [*steps, "**outcome** says how it ended."]
 
 
-def _in_words(gates: RehearsalGates) -> str:
+def _canary_in_words(canary: CanarySpec) -> str:
+    """Say which callers a challenger answers."""
+    beside = "beside a fresh copy of the champion that answers as many"
+    if canary.mode is CanaryMode.AB:
+        asked = (
+            f"provably {canary.min_gain:g} more per row"
+            if canary.min_gain is not None
+            else f"provably not more than {canary.margin:.1%} less"
+        )
+        return (
+            f"lets a blessed challenger answer {canary.share:.0%} of the callers for "
+            f"{format_duration(canary.horizon)}, {beside}; then its answers must be worth {asked}."
+        )
+    shares = ", ".join(f"{100 * share:g}" for share in canary.steps)
+    return (
+        f"lets a blessed challenger answer {shares}% of the callers in turn, {beside} (or all that are left), each "
+        f"step for {format_duration(canary.hold)} at least and {format_duration(canary.step_deadline)} at most. What "
+        "it cannot answer, the champion answers."
+    )
+
+
+def _in_words(gates: LiveGates) -> str:
     """Say what a version must show on live requests."""
     asked = [
         f"needs {gates.min_requests:,} requests",
@@ -70,7 +95,7 @@ def _in_words(gates: RehearsalGates) -> str:
         f"take {gates.max_latency_ratio:g} times as long",
         f"and use {gates.max_memory_ratio:g} times the memory",
     ]
-    if gates.min_agreement is not None:
+    if isinstance(gates, RehearsalGates) and gates.min_agreement is not None:
         asked.append(f"must agree on {gates.min_agreement:.1%} of the rows")
     if gates.max_score_shift is not None:
         asked.append(f"may shift the scores by an index of {gates.max_score_shift:g}")
@@ -161,7 +186,7 @@ def housekeeping_page() -> str:
     return """
 ### Tidy up
 
-Every hour: containers and processes whose task is over are removed, mirrors whose run is over or late are ended, and
-run folders older than `keep_runs` are deleted. Models, reports, data versions, quarantined windows and the ledger are
-never touched.
+Every hour: containers and processes whose task is over are removed, mirrors and canaries whose run is over or late
+are ended, and run folders older than `keep_runs` are deleted. Models, reports, data versions, quarantined windows and
+the ledger are never touched.
 """

@@ -3,7 +3,7 @@
 import io
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from understudy.contract.canary_report import CanaryQuery, CanaryReport
 from understudy.contract.declared import Fact
 from understudy.contract.serving import (
     Acknowledgement,
@@ -54,6 +55,8 @@ class FakeGateway:
     truths: list[TruthReport] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     report: RehearsalReport | None = None
+    canary: Callable[[CanaryQuery], CanaryReport] | None = None
+    """What it says of a canary."""
 
     def version(self, model: str) -> int | None:
         order = self.orders.get(model)
@@ -134,12 +137,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(204, None)
         elif rest[0] == "rehearsal":
             self._send(200, gateway.report or gateway.tally(RehearsalQuery.model_validate_json(body)))
+        elif rest[0] == "canary":
+            assert gateway.canary is not None
+            self._send(200, gateway.canary(CanaryQuery.model_validate_json(body)))
 
     def _serve(self, model: str, order: ServingOrder) -> None:
         gateway, record = self.gateway, order.record
         if gateway.hangs is not None:
             gateway.hangs.wait(60)
-        bundles = [bundle for bundle in (record.champion, record.previous, record.mirror) if bundle]
+        named = (record.champion, record.previous, record.mirror, record.canary)
+        bundles = [bundle for bundle in named if bundle]
         if self._is_hindered([bundle.version for bundle in bundles]):
             return
         if gateway.epoch(model) > record.epoch:

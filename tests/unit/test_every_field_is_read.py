@@ -34,6 +34,7 @@ REACHED_BY = {
     "RetrainSpec": {"retrain", "RetrainSpec"},
     "ServingSpec": {"serving", "ServingSpec", "terms", "ServingTerms"},
     "ShadowSpec": {"ShadowSpec", "RehearsalGates", "Contest"},
+    "CanarySpec": {"CanarySpec", "CanaryWatch", "Contest"},
     "GuardSpec": {"GuardSpec", "RehearsalGates", "Contest"},
     "ModelSpec": {"spec", "ModelSpec"},
     "Settings": {"settings", "Settings", "chosen", "self"},

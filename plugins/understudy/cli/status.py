@@ -66,6 +66,9 @@ class ModelStatus(Fact):
     history: tuple[Served, ...]
     mirror: int | None = None
     """The version that answers the same requests unseen."""
+    canary: int | None = None
+    """The version that answers a share of the callers."""
+    canary_share: float = 0.0
     replicas: tuple[Replica, ...] = ()
     """Where it is served; asked for one model only."""
 
@@ -128,6 +131,8 @@ def _status_of(connected: "Hooks", model: str, is_declared: bool) -> ModelStatus
         denied={denial.version: denial.reason for denial in deployments.denials(model) if denial.version is not None},
         history=history,
         mirror=current.mirror.version if current and current.mirror else None,
+        canary=current.canary.version if current and current.canary else None,
+        canary_share=current.canary_share if current else 0.0,
     )
 
 
@@ -191,6 +196,10 @@ def _page(console: "Console", status: ModelStatus) -> None:
         console.print(f"  confirmed {'yes' if champion.is_confirmed else 'not yet'}", markup=False)
         if status.mirror is not None:
             console.print(f"  mirror    version {status.mirror} answers the same requests unseen", markup=False)
+        if status.canary is not None:
+            console.print(
+                f"  canary    version {status.canary} answers {status.canary_share:.3g} of the callers", markup=False
+            )
         console.print(f"  data      {champion.data_version[:12]}", markup=False)
         console.print(
             f"  rollback  {f'to version {status.previous}' if status.previous else 'no other version to go back to'}",

@@ -4,7 +4,6 @@ from understudy.contract.declared import format_duration
 from understudy.contract.judgement import GateResult, is_usable
 from understudy.contract.live_contest import Contest, unanswered
 from understudy.contract.sequential import MIN_VALUES, Interval, confidence_sequence, values_needed
-from understudy.contract.serving import LossBlock
 from understudy.contract.words import Verdict
 
 ROWS_PER_BLOCK = 10  # means of fewer rows are too skewed for an interval that rests on the central limit theorem
@@ -12,41 +11,35 @@ ROWS_PER_BLOCK = 10  # means of fewer rows are too skewed for an interval that r
 
 def judge_live_loss(contest: Contest) -> GateResult:
     """Ask whether the candidate provably loses not much more per labelled row than the baseline."""
-    gates, blocks = contest.gates, contest.blocks
+    gates, losses = contest.gates, contest.baseline.losses
     told = f"provably not more than {gates.margin:.1%} of {contest.baseline.name}'s loss worse"
-    labels = sum(block.rows for block in contest.report.blocks)
-    if labels < gates.min_labels:
-        more = gates.min_labels - labels
+    if contest.labels < gates.min_labels:
+        more = gates.min_labels - contest.labels
         return unanswered(
             "quality",
             told,
-            f"{labels:,} labelled rows so far; needs about {more:,} more labels",
+            f"{contest.labels:,} labelled rows so far; needs about {more:,} more labels",
         )
-    length = format_duration(gates.block)
-    if len(blocks) < MIN_VALUES:
+    length, count = format_duration(gates.block), len(losses)
+    if count < MIN_VALUES:
         return unanswered(
-            "quality", told, f"the labels lie in {len(blocks)} finished blocks of {length}; {MIN_VALUES} are needed"
+            "quality", told, f"the labels lie in {count} finished blocks of {length}; {MIN_VALUES} are needed"
         )
-    rows = sum(block.rows for block in blocks)
-    if rows < ROWS_PER_BLOCK * len(blocks):
+    if contest.block_rows < ROWS_PER_BLOCK * count:
         return unanswered(
             "quality",
             told,
-            f"blocks of {length} hold {rows / len(blocks):.1f} labelled rows on average; {ROWS_PER_BLOCK} are needed",
+            f"blocks of {length} hold {contest.block_rows / count:.1f} labelled rows on average; {ROWS_PER_BLOCK} are "
+            "needed",
         )
-    losses = contest.baseline.losses
     lost = [mine - theirs for mine, theirs in zip(contest.candidate.losses, losses, strict=True)]
     interval = confidence_sequence(lost, gates.alpha)
-    usual = sum(losses) / len(losses)
-    if interval is None or not is_usable(usual) or not all(_is_sound(block) for block in contest.report.blocks):
+    usual = sum(losses) / count
+    if interval is None or not is_usable(usual) or not contest.has_sound_losses:
         return unanswered("quality", told, "the losses are no usable numbers")
-    return _judge_loss(contest, interval, allowed=gates.margin * usual, told=told, rows_per_block=rows / len(blocks))
-
-
-def _is_sound(block: LossBlock) -> bool:
-    """Tell a block whose losses can be sums of losses; a share of a negative loss would be no bound."""
-    losses = (block.champion_loss, block.mirror_loss)
-    return block.rows >= 0 and all(is_usable(loss) and loss >= 0 for loss in losses)
+    return _judge_loss(
+        contest, interval, allowed=gates.margin * usual, told=told, rows_per_block=contest.block_rows / count
+    )
 
 
 def _judge_loss(

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field, JsonValue, model_validator
 
+from understudy.contract.canary_split import baseline_share
 from understudy.contract.declared import Fact, sha256_of
 from understudy.contract.words import Change, EntryKind
 
@@ -64,6 +65,15 @@ class Deployment(Fact):
     """A version that answers the same requests unseen: a challenger in rehearsal, or the one before in probation."""
     mirror_share: float = Field(default=0.0, ge=0, le=1)
     """The share of requests that is mirrored."""
+    canary: Bundle | None = None
+    """A challenger that answers a share of the callers; never beside a mirror."""
+    canary_share: float = Field(default=0.0, ge=0, le=1)
+    """The share of keys that the canary answers."""
+
+    @property
+    def baseline_share(self) -> float:
+        """Give the share of keys that a fresh copy of the champion answers; with 0, no such copy runs."""
+        return baseline_share(self.canary_share) if self.canary is not None else 0.0
 
     @model_validator(mode="before")
     @classmethod
@@ -71,6 +81,14 @@ class Deployment(Fact):
         if isinstance(given, dict) and not given.get("champion_since"):
             return {**given, "champion_since": given.get("epoch", 0)}
         return given
+
+    @model_validator(mode="after")
+    def _one_at_a_time(self) -> "Deployment":
+        if self.mirror is not None and self.canary is not None:
+            raise ValueError("a record names a mirror or a canary, not both")
+        if (self.canary is not None) != (self.canary_share > 0):
+            raise ValueError("a canary and its share go together")
+        return self
 
 
 class LedgerEntry(Fact):

@@ -1,7 +1,8 @@
 """Intervals that stay true however often one looks: asymptotic confidence sequences for a mean."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from statistics import NormalDist
 
 from understudy.contract.declared import Fact
 
@@ -33,12 +34,27 @@ def confidence_sequence(values: Sequence[float], alpha: float, planned: int = PL
     :param planned: at how many values the interval is to be tightest.
     :return: None where there are fewer than MIN_VALUES values or one of them is no finite number.
     """
+    return _interval(values, lambda spread: half_width(len(values), spread, alpha, planned))
+
+
+def fixed_interval(values: Sequence[float], alpha: float) -> Interval | None:
+    """Bound the mean of values that are looked at once, at a time that was fixed before: one-sided 1 - alpha each way.
+
+    Student's interval, by the first-order correction of Cornish and Fisher to the normal quantile.
+
+    :return: None as in :func:`confidence_sequence`.
+    """
+    quantile = NormalDist().inv_cdf(1 - alpha)
+    return _interval(values, lambda spread: spread * _student(quantile, len(values)) / math.sqrt(len(values)))
+
+
+def _interval(values: Sequence[float], reach_of: Callable[[float], float]) -> Interval | None:
     if len(values) < MIN_VALUES or not all(math.isfinite(value) for value in values):
         return None
     # Not the statistics module: numbers near the end of the floats' range have no interval, and are no crash either.
     mean = sum(values) / len(values)
     spread = math.sqrt(sum((value - mean) * (value - mean) for value in values) / (len(values) - 1))
-    reach = half_width(len(values), spread, alpha, planned)
+    reach = reach_of(spread)
     if not math.isfinite(mean - reach) or not math.isfinite(mean + reach):
         return None
     return Interval(mean=mean, low=mean - reach, high=mean + reach, spread=spread, values=len(values))
@@ -47,8 +63,7 @@ def confidence_sequence(values: Sequence[float], alpha: float, planned: int = PL
 def half_width(values: int, spread: float, alpha: float, planned: int = PLANNED) -> float:
     """Give how far the bounds lie from the mean of so many values with such a spread."""
     boundary = math.sqrt(values) * _boundary(values, alpha, planned)
-    student = 1 + (boundary**2 + 1) / (4 * (values - 1))
-    return spread * boundary * student / math.sqrt(values)
+    return spread * _student(boundary, values) / math.sqrt(values)
 
 
 def values_needed(interval: Interval, bound: float, alpha: float, planned: int = PLANNED) -> int | None:
@@ -67,6 +82,11 @@ def values_needed(interval: Interval, bound: float, alpha: float, planned: int =
         else:
             few = middle + 1
     return many - interval.values
+
+
+def _student(quantile: float, values: int) -> float:
+    """Widen a normal quantile for a spread that is estimated from so many values."""
+    return quantile * (1 + (quantile**2 + 1) / (4 * (values - 1)))
 
 
 def _boundary(values: int, alpha: float, planned: int) -> float:

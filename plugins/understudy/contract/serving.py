@@ -101,6 +101,8 @@ class ModelStatus(Fact):
     epoch: int
     """0 where nothing serves."""
     version: int | None
+    canary: int | None = None
+    canary_share: float = 0.0
     workers: tuple[WorkerStatus, ...]
     log_problem: str | None = None
     rows_lost: int = 0

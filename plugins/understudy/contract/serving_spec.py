@@ -56,13 +56,11 @@ def _default(field: FieldInfo) -> object:
     return default
 
 
-class RehearsalGates(Declared):
-    """Say when one version does as well as another on the same live requests."""
+class LiveGates(Declared):
+    """Say when one version does as well as another on live requests."""
 
-    share: float = Field(default=1.0, gt=0, le=1)
-    """The share of requests that is mirrored."""
     min_requests: int = Field(default=200, ge=1)
-    """Fewer mirrored requests than this decide nothing."""
+    """Fewer requests than this decide nothing."""
     min_labels: int = Field(default=0, ge=0)
     """Fewer labelled rows than this decide nothing; with 0, quality is not asked about."""
     block: Duration = Field(default_factory=lambda: parse_duration("1d"))
@@ -72,24 +70,31 @@ class RehearsalGates(Declared):
     margin: float = Field(default=0.05, ge=0, le=0.5)
     """The share of the champion's loss that may be lost."""
     max_error_share: float = Field(default=0.01, ge=0, le=1)
-    """The highest share of mirrored requests that may fail, drop or time out."""
+    """The highest share of its requests that may fail, drop or time out."""
     max_latency_ratio: float = Field(default=3.0, ge=1)
     """How much longer than the champion it may take at the 95th percentile."""
     max_memory_ratio: float = Field(default=3.0, ge=1)
     """How much more memory than the champion it may use."""
-    min_agreement: float | None = Field(default=None, ge=0, le=1)
-    """The lowest share of rows with equal answers (numbers: within 1%); not asked about when absent."""
     max_score_shift: float | None = Field(default=None, gt=0)
     """The highest population stability index between both versions' scores; not asked about when absent."""
 
     def _refuse_too_few_blocks(self, name: str, length: timedelta) -> None:
         """Refuse to wait for labels for a time in which they can never decide."""
-        if self.min_labels and length < MIN_VALUES * self.block:
+        if length < MIN_VALUES * self.block:
             block = format_duration(self.block)
             raise ValueError(
                 f"{name} {format_duration(length)} holds fewer than {MIN_VALUES} blocks of {block}, so labels could "
-                "never decide; write a shorter block, a longer time, or leave min_labels out"
+                "never decide; write a shorter block or a longer time, or do not judge by labels here"
             )
+
+
+class RehearsalGates(LiveGates):
+    """Say when one version does as well as another on the same live requests."""
+
+    share: float = Field(default=1.0, gt=0, le=1)
+    """The share of requests that is mirrored."""
+    min_agreement: float | None = Field(default=None, ge=0, le=1)
+    """The lowest share of rows with equal answers (numbers: within 1%); not asked about when absent."""
 
 
 class ShadowSpec(RehearsalGates):
@@ -100,7 +105,8 @@ class ShadowSpec(RehearsalGates):
 
     @model_validator(mode="after")
     def _labels_can_decide(self) -> "ShadowSpec":
-        self._refuse_too_few_blocks("deadline", self.deadline)
+        if self.min_labels:
+            self._refuse_too_few_blocks("deadline", self.deadline)
         return self
 
 
@@ -112,5 +118,6 @@ class GuardSpec(RehearsalGates):
 
     @model_validator(mode="after")
     def _labels_can_decide(self) -> "GuardSpec":
-        self._refuse_too_few_blocks("probation", self.probation)
+        if self.min_labels:
+            self._refuse_too_few_blocks("probation", self.probation)
         return self

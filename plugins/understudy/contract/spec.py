@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
+from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.cron import cron_problem
 from understudy.contract.data_spec import ChecksSpec, DataSpec
 from understudy.contract.declared import Declared, Duration, parse_duration, sha256_of
@@ -82,6 +83,8 @@ class ModelSpec(Declared):
     """How gateways serve it; a batch model when absent."""
     shadow: ShadowSpec | None = None
     """What a challenger must show on live traffic before its promotion; no rehearsal when absent."""
+    canary: CanarySpec | None = None
+    """Which callers a challenger answers before its promotion; none when absent."""
     guard: GuardSpec | None = None
     """What a new champion must keep up after its promotion; no probation when absent."""
     runtime: RuntimeSpec = RuntimeSpec()
@@ -141,9 +144,11 @@ class ModelSpec(Declared):
 
     @model_validator(mode="after")
     def _only_what_is_served_is_watched(self) -> "ModelSpec":
-        for name in ("shadow", "guard"):
+        for name in ("shadow", "canary", "guard"):
             if getattr(self, name) is not None and self.serving is None:
                 raise ValueError(f"{name} needs live traffic, and the model is not served; add serving: {{}}")
+        if self.canary is not None and self.serving is not None and self.serving.target is not None:
+            raise ValueError("canary: only our gateways share callers out; remove canary, or remove serving.target")
         return self
 
     @property

@@ -37,6 +37,7 @@ class Alias(Word):
     CHALLENGER = "challenger"
     PREVIOUS_CHAMPION = "previous-champion"
     SHADOW = "shadow"
+    CANARY = "canary"
 
 
 class Isolation(Word):
@@ -89,6 +90,7 @@ class EntryKind(Word):
     CONFIRMED = "confirmed"
     DENIED = "denied"  # a digest that must not serve again
     REHEARSED = "rehearsed"  # what a challenger showed on live traffic
+    CANARIED = "canaried"  # what a challenger showed while it answered a share of the callers
     GUARDED = "guarded"  # what a new champion showed in its probation
     DRILLED = "drilled"  # how soon a bad model was found out and taken back in the sandbox
     BROKE_GLASS = "broke_glass"  # a version that was taken back at a gateway while the ledger could not be asked
@@ -105,11 +107,26 @@ class Change(Word):
     ROLLBACK = "rollback"
     MIRROR_STARTED = "mirror_started"  # the champion stays; another version answers the same requests unseen
     MIRROR_ENDED = "mirror_ended"
+    CANARY_STARTED = "canary_started"  # the champion stays; another version answers a share of its callers
+    CANARY_STEPPED = "canary_stepped"
+    CANARY_ENDED = "canary_ended"
 
     @property
     def moves_champion(self) -> bool:
         """Tell a change of the champion from one beside it."""
         return self in {Change.PROMOTION, Change.ROLLBACK}
+
+    @property
+    def widens_canary(self) -> bool:
+        """Tell a change that gives callers to another version than the champion."""
+        return self in {Change.CANARY_STARTED, Change.CANARY_STEPPED}
+
+
+class CanaryMode(Word):
+    """Say how a challenger answers callers before its promotion."""
+
+    CANARY = "canary"  # a share that rises step by step
+    AB = "ab"  # one share for a fixed time
 
 
 class Role(Word):
@@ -118,6 +135,8 @@ class Role(Word):
     CHAMPION = "champion"
     SHADOW = "shadow"
     STANDBY = "standby"  # the previous champion, while the champion's process was gone
+    CANARY = "canary"  # a challenger, for its share of the keys
+    BASELINE = "baseline"  # a fresh copy of the champion, for as many keys as the canary has
     PROBE = "probe"  # nobody's request: one that checks which version answers
 
 
@@ -128,7 +147,7 @@ class Capability(Word):
 
 
 class MirrorLoss(Word):
-    """Say why a mirrored request has no answer to compare."""
+    """Say why a request has no answer of a mirror, of a canary or of its baseline."""
 
     QUEUE_FULL = "queue_full"
     DOWN = "down"

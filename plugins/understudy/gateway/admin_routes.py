@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassReport
+from understudy.contract.canary_report import CanaryQuery
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import ModelStatus, PrepareOrder, Problem, RehearsalQuery, ServingOrder, TruthReport
 from understudy.gateway.errors import (
@@ -61,6 +62,7 @@ class AdminRoutes:
             Route("/admin/models/{model}/break-glass/reported", self._guarded(self._glass_reported), methods=["POST"]),
             Route("/admin/models/{model}/prepare", self._guarded(self._prepare), methods=["POST"]),
             Route("/admin/models/{model}/rehearsal", self._guarded(self._rehearsal), methods=["POST"]),
+            Route("/admin/models/{model}/canary", self._guarded(self._canary), methods=["POST"]),
             Route("/admin/models/{model}/files/{version}", self._guarded(self._files), methods=["PUT"]),
         ]
 
@@ -94,8 +96,8 @@ class AdminRoutes:
     async def _record(self, request: Request) -> Response:
         order = await self._read(request, ServingOrder)
         self._check_name(request, order.record.model)
-        bundles = (order.record.champion, order.record.previous, order.record.mirror)
-        for bundle in bundles:
+        named = order.record
+        for bundle in (named.champion, named.previous, named.mirror, named.canary):
             self._check_name(request, order.record.model if bundle is None else bundle.model)
         return said(await self._roster.apply(order))
 
@@ -143,6 +145,21 @@ class AdminRoutes:
         }
         folder = self._config.log_dir(model.name)
         return said(await measure(folder, self._config.name, model.name, model.terms.task, query, rss))
+
+    async def _canary(self, request: Request) -> Response:
+        from understudy.gateway.log.canary_evidence import measure_canary
+
+        query = await self._read(request, CanaryQuery)
+        model = self._find(request)
+        if model.terms is None:
+            raise RequestRefused(404, f"{model.name} has served nothing here that could be compared.")
+        rss = {
+            model.role_of(channel): size
+            for channel in model.channels.values()
+            if channel.worker is not None and (size := channel.worker.rss_bytes()) is not None
+        }
+        folder = self._config.log_dir(model.name)
+        return said(await measure_canary(folder, self._config.name, model.name, model.terms.task, query, rss))
 
     async def _truth(self, request: Request) -> Response:
         self._roster.truth = await self._read(request, TruthReport)

@@ -65,7 +65,9 @@ class Glasses:
                 model=record.model, epoch=record.epoch, change=Change.ROLLBACK, champion=glass.target, previous=None
             )
         if record.previous is not None and self._of(record.previous.model_sha256) is not None:
-            return record.model_copy(update={"previous": None})
+            record = record.model_copy(update={"previous": None})
+        if record.canary is not None and self._of(record.canary.model_sha256) is not None:
+            record = record.model_copy(update={"canary": None, "canary_share": 0.0})
         return record
 
     def known(self, order: BreakGlassOrder, record: Deployment) -> BrokenGlass | None:

@@ -43,7 +43,9 @@ class Channel:
         self.max_batch, self.patience_s = 64, 2.0
         """How many requests are scored together, and how long that may take before the process counts as hung."""
         self.is_front = False
-        """Whether this is the channel that answers for the model."""
+        """Whether it answers callers."""
+        self.fall_back: Callable[[Waiting, MirrorLoss, Answer | None], None] | None = None
+        """Who takes the requests that it cannot answer; without it, they wait for the process's successor."""
         self.is_expendable = False
         """Whether it is left dead after too many deaths."""
         self.stamp: Stamp | None = None
@@ -53,7 +55,9 @@ class Channel:
         self.was_refused = False
         """Whether the last attempt to start the process failed."""
         self.restarts = 0
-        self._spawn, self._queue, self._note, self._on_change = spawn, queue, note, on_change
+        self.queue = queue
+        """Where the requests wait that it is to answer."""
+        self._spawn, self._note, self._on_change = spawn, note, on_change
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -107,7 +111,7 @@ class Channel:
     def give_back(self) -> list[Waiting]:
         """Hand over the live requests in work; answers that still come for them are ignored."""
         taken, self._answering = self._answering, []
-        return taken
+        return [waiting for waiting in taken if waiting.at is self]
 
     def mirror(self, copy: Mirrored) -> None:
         """Take a copy, or log that it was lost."""
@@ -186,13 +190,17 @@ class Channel:
                 outcome.set_exception(refused)
 
     def _bury(self, reason: str) -> None:
+        loss = MirrorLoss.TIMEOUT if self._is_hung else MirrorLoss.DOWN
         back = self.give_back()
         for waiting in back:
             waiting.attempts += 1
-            if waiting.attempts >= MOST_DEATHS_PER_REQUEST:
+            if self.fall_back is not None:
+                self.fall_back(waiting, loss, None)
+            elif waiting.attempts >= MOST_DEATHS_PER_REQUEST:
                 self._refuse(waiting)
-        self._queue.put_back(back)
-        self._lose(self._rehearsing, MirrorLoss.TIMEOUT if self._is_hung else MirrorLoss.DOWN)
+        if self.fall_back is None:
+            self.queue.put_back(back)
+        self._lose(self._rehearsing, loss)
         self._rehearsing = []
         self._lose(self.mirrored.take_all(), MirrorLoss.DOWN)
         self._change(None, reason)
@@ -225,7 +233,7 @@ class Channel:
         has_lingered = False
         try:
             while worker.is_alive:
-                if self.is_front and (batch := self._queue.take(self.max_batch)):
+                if self.is_front and (batch := self.queue.take(self.max_batch)):
                     await self._answer(worker, batch)
                 elif self.mirrored and (has_lingered or self._is_closing or len(self.mirrored) >= self.max_batch):
                     await self._rehearse(worker, self.mirrored.take(self.max_batch))
@@ -250,7 +258,11 @@ class Channel:
         answers = await self._score(worker, [waiting.item for waiting in batch])
         self._answering = []
         for waiting, answer in zip(batch, answers, strict=True):
-            if waiting.at is self:
+            if waiting.at is not self:
+                continue
+            if answer.error is not None and self.fall_back is not None:
+                self.fall_back(waiting, MirrorLoss.FAILED, answer)
+            else:
                 self._reply(waiting, answer, (taken - waiting.arrived_ns) // 1000)
 
     async def _rehearse(self, worker: Worker, batch: list[Mirrored]) -> None:

@@ -60,3 +60,5 @@ class LogRow(NamedTuple):
     queue_us: int
     total_us: int
     """From the request's arrival to its answer; for a mirror, to the answer that nobody waited for."""
+    unit: str | None = None
+    """The digest of the caller's key, where a canary or its baseline was to answer; None without a key."""

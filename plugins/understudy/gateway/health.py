@@ -19,6 +19,9 @@ class ModelHealth(Fact):
     epoch: int
     version: int | None
     mirror: int | None
+    canary: int | None
+    canary_share: float
+    """The share of the callers' keys that the canary answers."""
     problems: tuple[str, ...] = ()
     refused: int
     """Requests that there was no room for, or nobody to answer."""
@@ -65,6 +68,8 @@ def model_status(gateway: str, model: ServedModel) -> ModelStatus:
         model=model.name,
         epoch=model.in_force.epoch if model.in_force is not None and model.is_serving else 0,
         version=model.in_force.champion.version if model.in_force is not None and model.is_serving else None,
+        canary=model.in_force.canary.version if model.in_force is not None and model.in_force.canary else None,
+        canary_share=model.in_force.canary_share if model.in_force is not None else 0.0,
         workers=tuple(
             WorkerStatus(
                 version=channel.bundle.version,
@@ -74,7 +79,7 @@ def model_status(gateway: str, model: ServedModel) -> ModelStatus:
                 is_ready=channel.worker is not None,
                 restarts=channel.restarts,
                 rss_bytes=channel.worker.rss_bytes() if channel.worker is not None else None,
-                queued=channel.waiting + (len(model.queue) if channel.is_front else 0),
+                queued=channel.waiting + (len(channel.queue) if channel.is_front else 0),
                 problem=channel.problem,
             )
             for channel in model.channels.values()
@@ -106,6 +111,8 @@ def _model_health(model: ServedModel) -> ModelHealth:
         epoch=record.epoch if record is not None else 0,
         version=record.champion.version if record is not None else None,
         mirror=record.mirror.version if record is not None and record.mirror is not None else None,
+        canary=record.canary.version if record is not None and record.canary is not None else None,
+        canary_share=record.canary_share if record is not None else 0.0,
         problems=tuple(problems),
         refused=model.refused,
         log=log,

@@ -5,7 +5,7 @@ import hmac
 import logging
 import time
 
-from understudy.contract.words import Role
+from understudy.contract.words import MirrorLoss, Role
 from understudy.gateway.content import NO_BINARY, wire_of
 from understudy.gateway.errors import NotServing, Overloaded, RequestRefused
 from understudy.gateway.exchange import Answer, Item, LogRow, Wire
@@ -14,25 +14,29 @@ from understudy.gateway.request_body import BodyReader, Disconnected, Receive, S
 from understudy.gateway.request_ids import RequestIds
 from understudy.gateway.roster import Roster
 from understudy.gateway.served_model import ServedModel
-from understudy.gateway.waiting import Answered, Stamp
+from understudy.gateway.waiting import Answered, Lost, Stamp
 
 LOG = logging.getLogger(__name__)
 JSON = (b"content-type", b"application/json")
 AGAIN = (b"retry-after", b"1")
 LONGEST_CLIENT_ID = 200
+TRIED = (Role.CANARY, Role.BASELINE)
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Call:
     """Hold what a request says beside its body."""
 
-    __slots__ = ("arrived_ns", "client_id", "content_type", "encoding", "id", "is_binary", "length", "probe", "ts_ns")
+    __slots__ = (
+        "arrived_ns", "client_id", "content_type", "encoding", "id", "is_binary", "key", "length", "probe", "ts_ns",
+    )  # fmt: skip
 
     def __init__(self, headers: list[tuple[bytes, bytes]], identity: tuple[str, int]) -> None:
         self.arrived_ns = time.perf_counter_ns()
         self.id, self.ts_ns = identity
         self.client_id: str | None = None
         self.content_type: bytes | None = None
+        self.key: str | None = None
         self.probe: bytes | None = None
         self.encoding: bytes | None = None
         self.length: bytes | None = None
@@ -44,6 +48,8 @@ class Call:
                 self.length = value
             elif name == b"x-request-id":
                 self.client_id = value.decode("latin-1")[:LONGEST_CLIENT_ID]
+            elif name == b"x-understudy-key":
+                self.key = value.decode("latin-1")
             elif name == b"x-understudy-probe":
                 self.probe = value
             elif name == b"content-encoding":
@@ -87,7 +93,11 @@ class ScoringRoute:
 
     async def _ask(self, send: Send, call: Call, model: ServedModel, item: Item) -> None:
         try:
-            waiting = model.ask(item, call.arrived_ns)
+            if model.has_trial and call.probe is None:
+                sticky = call.key or call.client_id
+                waiting = model.ask(item, call.arrived_ns, sticky or call.id, is_loose=not sticky)
+            else:
+                waiting = model.ask(item, call.arrived_ns)
         except NotServing as absent:
             await self._refuse(send, call, item.wire, 503, str(absent))
             return
@@ -97,10 +107,14 @@ class ScoringRoute:
         timer = asyncio.get_running_loop().call_later(model.timeout_s, waiting.expire)
         answered = await waiting.future
         timer.cancel()
+        if waiting.timer is not None:
+            waiting.cancel_timer()
         if answered is None:
             await self._time_out(send, call, model, item)
         else:
-            await self._answer(send, call, model, item, answered)
+            await self._answer(send, call, model, item, answered, waiting.unit)
+        if waiting.lost is not None:
+            model.note(_lost_row(call, item, waiting.lost, answered))
 
     def _find(self, scope: Scope, name: str) -> ServedModel:
         if scope["method"] != "POST":
@@ -119,9 +133,11 @@ class ScoringRoute:
         if call.probe is not None and not (self._token and hmac.compare_digest(call.probe, self._token)):
             raise RequestRefused(401, "The header X-Understudy-Probe does not hold this gateway's token.")
 
-    async def _answer(self, send: Send, call: Call, model: ServedModel, item: Item, answered: Answered) -> None:
+    async def _answer(  # noqa: PLR0917 - the way of a request, in its order
+        self, send: Send, call: Call, model: ServedModel, item: Item, answered: Answered, unit: str | None
+    ) -> None:
         answer, stamp, queue_us = answered
-        row = _row(call, stamp, item, answer, queue_us)
+        row = _row(call, stamp, item, answer, queue_us, unit if stamp.role in TRIED else None)
         try:
             if model.is_strict and not await _is_logged(model, row):
                 await self._refuse(send, call, item.wire, 503, "The answer cannot be logged, as this model demands.")
@@ -156,7 +172,9 @@ class ScoringRoute:
         await _send(send, status, refusal(wire, status, sentence), headers)
 
 
-def _row(call: Call, stamp: Stamp, item: Item, answer: Answer, queue_us: int) -> LogRow:
+def _row(  # noqa: PLR0917 - as it stands in the log
+    call: Call, stamp: Stamp, item: Item, answer: Answer | None, queue_us: int, unit: str | None = None
+) -> LogRow:
     return LogRow(
         request_id=call.id,
         client_id=call.client_id,
@@ -169,7 +187,15 @@ def _row(call: Call, stamp: Stamp, item: Item, answer: Answer, queue_us: int) ->
         loss=None,
         queue_us=queue_us,
         total_us=(time.perf_counter_ns() - call.arrived_ns) // 1000,
+        unit=unit,
     )
+
+
+def _lost_row(call: Call, item: Item, lost: Lost, answered: Answered | None) -> LogRow:
+    """Write what a canary or its baseline did not answer. What the champion cannot answer either is no loss of it."""
+    is_shared = lost.loss is MirrorLoss.FAILED and answered is not None and answered.answer.error is not None
+    row = _row(call, lost.stamp, item, lost.answer, 0, lost.unit)
+    return row if is_shared else row._replace(loss=lost.loss)
 
 
 async def _is_logged(model: ServedModel, row: LogRow) -> bool:

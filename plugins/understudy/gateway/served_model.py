@@ -8,11 +8,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement
+from understudy.contract.canary_split import CanarySplit
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import Acknowledgement, PrepareOrder, ServingOrder, ServingTerms
 from understudy.contract.train_spec import memory_bytes
 from understudy.contract.words import Change, Role
 from understudy.gateway.break_glass import Glasses
+from understudy.gateway.canary import Arm, Trial, release
 from understudy.gateway.channel import Channel, Spawn
 from understudy.gateway.config import GatewayConfig
 from understudy.gateway.errors import AnotherAnswers, FilesMissing, NotServing, OrderStale, Overloaded
@@ -59,6 +61,7 @@ class ServedModel:
         self._standby: Channel | None = None
         self._mirror: Channel | None = None
         self._share = 0.0
+        self._trial: Trial | None = None
         self._prepared: WorkerStart | None = None
         self._wanted: Counter[WorkerStart] = Counter()
         self._commits = asyncio.Lock()
@@ -76,16 +79,27 @@ class ServedModel:
         """The channel that answers."""
         return self._front
 
-    def ask(self, item: Item, arrived_ns: int) -> Waiting:
-        """Let a request wait for its answer. Raise NotServing or Overloaded."""
+    @property
+    def has_trial(self) -> bool:
+        """Tell if callers have to be told apart."""
+        return self._trial is not None
+
+    def ask(self, item: Item, arrived_ns: int, key: str | None = None, *, is_loose: bool = False) -> Waiting:
+        """Let a request wait for its answer. Raise NotServing or Overloaded.
+
+        :param key: what assigns it to a side while a canary runs; without one, the champion answers.
+        :param is_loose: whether the key is a name of this request alone.
+        """
         front = self._front
         if front is None and not (self._champion is not None and self._champion.is_coming_back):
             self.refused += 1
             raise NotServing(self.name, self.why_not_serving())
+        waiting = Waiting(item, arrived_ns, self._loop.create_future())
+        if self._trial is not None and key is not None and self._trial.take(waiting, key, is_loose=is_loose):
+            return waiting
         if not self.queue.has_room(self._max_queue):
             self.refused += 1
             raise Overloaded(self.name, self._max_queue)
-        waiting = Waiting(item, arrived_ns, self._loop.create_future())
         self.queue.put(waiting)
         if front is not None:
             front.wake()
@@ -128,6 +142,9 @@ class ServedModel:
         """Say what a version is kept for."""
         if channel is self._champion:
             return Role.CHAMPION
+        for role, tried in self._tried.items():
+            if channel is tried:
+                return role
         return Role.SHADOW if channel is self._mirror else Role.STANDBY
 
     async def prepare(self, order: PrepareOrder) -> None:
@@ -153,6 +170,7 @@ class ServedModel:
         starts = [self._start_of(order.record.champion, order.terms)]
         if not is_repeated and order.record.change is Change.MIRROR_STARTED and order.record.mirror is not None:
             starts.append(self._start_of(order.record.mirror, order.terms))
+        starts += self._starts_of_trial(order.record, order.terms).values()
         self._wanted.update(starts)
         try:
             # Outside the lock: a rollback never waits for the load of the version that it takes back.
@@ -214,7 +232,7 @@ class ServedModel:
 
     def files_arrived(self, version: int) -> None:
         """Load a version whose files were missing."""
-        for channel in (self._champion, self._standby, self._mirror):
+        for channel in (self._champion, self._standby, self._mirror, *self._tried.values()):
             if channel is not None and channel.bundle.version == version:
                 channel.try_now()
 
@@ -240,6 +258,10 @@ class ServedModel:
         if self.log is not None:
             await self.log.close()
 
+    @property
+    def _tried(self) -> dict[Role, Channel]:
+        return {} if self._trial is None else self._trial.channels
+
     def _refuse_forgotten(self) -> None:
         if self._is_forgotten:
             raise NotServing(self.name, "it was forgotten here while the version was being loaded")
@@ -258,6 +280,16 @@ class ServedModel:
             max_rows=terms.serving.max_rows,
             allow_pickle=terms.allow_pickle,
         )
+
+    def _starts_of_trial(self, record: Deployment, terms: ServingTerms) -> dict[Role, WorkerStart]:
+        if record.canary is None:
+            return {}
+        starts = {Role.CANARY: self._start_of(record.canary, terms)}
+        if record.baseline_share > 0:
+            # As new as the canary's process, so that neither side has the warmer caches.
+            champion = self._start_of(record.champion, terms)
+            starts[Role.BASELINE] = champion.model_copy(update={"is_copy": True})
+        return starts
 
     async def _spawn(self, start: WorkerStart) -> Worker:
         if not self._config.bundle_dir(self.name, start.bundle.version).is_dir():
@@ -293,7 +325,7 @@ class ServedModel:
         old = self._champion
         champion = self._channel(self._start_of(record.champion, terms), terms)
         self._champion = champion
-        self._standby = self._beside(champion, record.previous, terms)
+        self._standby = self._beside(champion, None if record.previous == record.canary else record.previous, terms)
         self._mirror = self._beside(champion, record.mirror, terms)
         self._share = record.mirror_share
         self.record, self.in_force, self.terms, self.problem = order.record, record, terms, None
@@ -310,10 +342,32 @@ class ServedModel:
         if self._standby is not None:
             self._standby.stamp = Stamp(record.epoch, self._standby.bundle, Role.STANDBY)
         champion.stamp = Stamp(record.epoch, champion.bundle, Role.CHAMPION)
-        for named in (champion, self._standby, self._mirror):
+        self._try(champion, record, terms)
+        for named in (champion, self._standby, self._mirror, *self._tried.values()):
             if named is not None:
                 named.keep()
         self._choose_front()
+
+    def _try(self, champion: Channel, record: Deployment, terms: ServingTerms) -> None:
+        """Begin, go on with or end what is tried on a share of the callers."""
+        starts = self._starts_of_trial(record, terms)
+        tried = {role: self._channel(start, terms) for role, start in starts.items()}
+        for channel in self.channels.values():
+            if channel not in tried.values():
+                release(channel, self.queue, is_champion=channel is champion)
+        self._trial = None
+        if record.canary is not None:
+            arms = {
+                role: Arm(channel, Stamp(record.epoch, channel.bundle, role), self.queue, self._wake_front)
+                for role, channel in tried.items()
+            }
+            split = CanarySplit(record.model, record.canary.version, record.canary_share)
+            canary, baseline = arms[Role.CANARY], arms.get(Role.BASELINE)
+            self._trial = Trial(split, canary, baseline, self._max_queue, self.timeout_s)
+
+    def _wake_front(self) -> None:
+        if self._front is not None:
+            self._front.wake()
 
     def _beside(self, champion: Channel, bundle: Bundle | None, terms: ServingTerms) -> Channel | None:
         if bundle is None or bundle.version == champion.bundle.version:
@@ -323,10 +377,12 @@ class ServedModel:
     def _choose_front(self) -> None:
         alive = [c for c in (self._champion, self._standby) if c is not None and c.worker is not None]
         self._front = alive[0] if alive else None
+        tried = self._tried.values()
         for channel in self.channels.values():
-            channel.is_front = channel is self._front
-        if self._front is not None:
-            self._front.wake()
+            channel.is_front = channel is self._front or channel in tried
+        if self._trial is not None:
+            self._trial.look_after()
+        self._wake_front()
 
     def _use_log(self, terms: ServingTerms) -> None:
         old = self.log
@@ -337,7 +393,7 @@ class ServedModel:
             self._later(old.close())
 
     def _drop_unnamed(self) -> None:
-        named = {self._champion, self._standby, self._mirror}
+        named = {self._champion, self._standby, self._mirror, *self._tried.values()}
         for start, channel in list(self.channels.items()):
             if channel not in named and start != self._prepared and not self._wanted[start]:
                 del self.channels[start]

@@ -3,10 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from understudy.contract.release import Bundle
-from understudy.contract.words import Role
+from understudy.contract.words import MirrorLoss, Role
 from understudy.gateway.exchange import Answer, Item
 
 
@@ -34,10 +35,20 @@ class Answered(NamedTuple):
     queue_us: int
 
 
+class Lost(NamedTuple):
+    """Say which version should have answered a request that the champion had to answer."""
+
+    stamp: Stamp
+    unit: str | None
+    loss: MirrorLoss
+    answer: Answer | None
+    """The error that it answered with, where it did."""
+
+
 class Waiting:
     """Hold one live request until it is answered; None as the answer means that its time ran out."""
 
-    __slots__ = ("arrived_ns", "at", "attempts", "future", "item")
+    __slots__ = ("arm", "arrived_ns", "at", "attempts", "future", "item", "lost", "timer", "unit")
 
     def __init__(self, item: Item, arrived_ns: int, future: "asyncio.Future[Answered | None]") -> None:
         self.item, self.arrived_ns, self.future = item, arrived_ns, future
@@ -45,11 +56,25 @@ class Waiting:
         """How many processes died over it."""
         self.at: object = None
         """The channel that scores it now."""
+        self.arm: object = None
+        """The canary or the baseline that is to answer it, and no other."""
+        self.unit: str | None = None
+        """The digest of the caller's key, where it is assigned by one."""
+        self.lost: Lost | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        """Gives it to the champion, where its arm takes too long."""
 
     def expire(self) -> None:
         """Stop waiting."""
+        self.cancel_timer()
         if not self.future.done():
             self.future.set_result(None)
+
+    def cancel_timer(self) -> None:
+        """Leave it where it is."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
 
 class LiveQueue:
@@ -77,7 +102,8 @@ class LiveQueue:
     def put_back(self, taken: Iterable[Waiting]) -> None:
         """Return requests that were taken before those that wait; the oldest is next."""
         for waiting in sorted(taken, key=lambda w: w.arrived_ns, reverse=True):
-            waiting.at = None
+            waiting.cancel_timer()
+            waiting.at = waiting.arm = None
             if not waiting.future.done():
                 self._requests.appendleft(waiting)
 
@@ -93,3 +119,14 @@ class LiveQueue:
             else:
                 return batch or [requests.popleft()]
         return batch
+
+    def withdraw(self, waiting: Waiting) -> None:
+        """Remove a request that waits here, if it does."""
+        with suppress(ValueError):
+            self._requests.remove(waiting)
+
+    def take_all(self) -> list[Waiting]:
+        """Take what is left."""
+        left = list(self._requests)
+        self._requests.clear()
+        return left

@@ -26,6 +26,8 @@ class WorkerStart(Fact):
     memory_bytes: int
     max_rows: int
     allow_pickle: bool = False
+    is_copy: bool = False
+    """Whether it is a second process of a version, beside the one that was there before."""
 
 
 class WorkerReady(Fact):

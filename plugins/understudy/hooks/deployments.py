@@ -66,7 +66,7 @@ class Deployments:
         return next((served.deployment for served in reversed(self.history(model)) if served.is_confirmed), None)
 
     def history(self, model: str) -> list[Served]:
-        """Return all records, oldest first, those that only started or ended a mirror included."""
+        """Return all records, oldest first, those that only changed what is beside the champion included."""
         entries = self.ledger.entries(model, [EntryKind.DEPLOYED, EntryKind.CONFIRMED])
         confirmed = {entry.facts["epoch"] for entry in entries if entry.kind is EntryKind.CONFIRMED}
         return [
@@ -110,7 +110,7 @@ class Deployments:
 
         ``deny`` names the bundle whose digest is denied in the same transaction; ``past_lock`` is for what a gateway
         has done already. Raise EpochConflict, ChampionLocked or DigestDenied, having written nothing. A record that
-        leaves the champion as it is may be written beside a locked one.
+        leaves the champion and its callers as they are may be written beside a locked one.
         """
         model = deployment.model
         if deployment.epoch != over_epoch + 1:
@@ -126,6 +126,10 @@ class Deployments:
                 _refuse(deployment.champion, found, locks, denials)
             elif deployment.mirror is not None:
                 _refuse(deployment.mirror, None, {}, denials)
+            elif deployment.canary is not None:
+                # It takes callers away from the champion, which a lock forbids.
+                locks = _locks(_read(pen, model, EntryKind.LOCKED, EntryKind.UNLOCKED))
+                _refuse(deployment.canary, found, locks, denials)
             if deny is not None:
                 _deny(pen, model, deny.model_sha256, deny, actor=actor, reason=reason, run=run)
             return pen.append(

@@ -146,7 +146,7 @@ class Follower:
         missing = self._missing(record.champion)
         if missing:
             return f"{record.model} cannot follow: {missing}"
-        for bundle in (record.previous, record.mirror):
+        for bundle in (record.previous, record.mirror, record.canary):
             absent = self._missing(bundle) if bundle is not None else None
             if absent:
                 log.warning("%s: a version beside the champion is not at hand: %s", record.model, absent)

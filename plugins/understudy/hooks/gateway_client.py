@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import SecretStr, ValidationError
 
 from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement, GlassReport
+from understudy.contract.canary_report import CanaryQuery, CanaryReport
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle
 from understudy.contract.serving import (
@@ -80,6 +81,10 @@ class GatewayClient:
     def rehearsal(self, model: str, query: RehearsalQuery, timeout_s: float) -> RehearsalReport:
         """Ask what the log says of two versions."""
         return self._read(RehearsalReport, self._ask("POST", model, "/rehearsal", query, timeout_s=timeout_s))
+
+    def canary(self, model: str, query: CanaryQuery, timeout_s: float) -> CanaryReport:
+        """Ask what the log says of a canary."""
+        return self._read(CanaryReport, self._ask("POST", model, "/canary", query, timeout_s=timeout_s))
 
     def break_glass(self, model: str, order: BreakGlassOrder, timeout_s: float) -> GlassAcknowledgement:
         """Have a version taken back at this gateway alone.

@@ -47,7 +47,8 @@ class GatewayTarget:
     def serve(self, order: ServingOrder, timeout_s: float) -> Acknowledgement:
         """Have a record served."""
         record = order.record
-        bundles = tuple(bundle for bundle in (record.champion, record.previous, record.mirror) if bundle is not None)
+        named = (record.champion, record.previous, record.mirror, record.canary)
+        bundles = tuple(bundle for bundle in named if bundle is not None)
         return self._with_files(bundles, timeout_s, lambda left_s: self._client.serve(order, left_s))
 
     def status(self, model: str, timeout_s: float) -> ModelStatus:

@@ -6,11 +6,12 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement
+from understudy.contract.canary_report import CanaryQuery, CanaryReport, merged_canary
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import Lagging, TruthReport
 from understudy.hooks.gateway_client import GatewayClient
 from understudy.hooks.gateway_target import GatewayTarget
-from understudy.hooks.places import WAIT_S, Places, at_once, or_lagging
+from understudy.hooks.places import REHEARSAL_S, WAIT_S, Places, at_once, or_lagging
 
 
 class Gateways(Places):
@@ -30,6 +31,13 @@ class Gateways(Places):
     def urls(self) -> tuple[str, ...]:
         """Give their base URLs, in the order of all answers."""
         return self.names
+
+    def canary(self, model: str, query: CanaryQuery, within_s: float = REHEARSAL_S) -> CanaryReport:
+        """Add up what all replicas know of a canary; a missing replica is an error, not a smaller sum.
+
+        :raises GatewayUnreachable, RehearsalsDiffer: where there is no such sum.
+        """
+        return merged_canary(at_once(lambda client: client.canary(model, query, within_s), self._clients))
 
     def forget(self, model: str, *, purge: bool = False, within_s: float = WAIT_S) -> tuple[Lagging, ...]:
         """Have every replica serve a model no more, also after a restart; return those that could not be told.

@@ -138,6 +138,7 @@ class Registry:
             Alias.CHAMPION: deployment.champion.version,
             Alias.PREVIOUS_CHAMPION: deployment.previous.version if deployment.previous else None,
             Alias.SHADOW: deployment.mirror.version if deployment.mirror and is_rehearsal else None,
+            Alias.CANARY: deployment.canary.version if deployment.canary else None,
         }
         if found.get(Alias.CHALLENGER) == deployment.champion.version:
             wanted[Alias.CHALLENGER] = None
@@ -216,7 +217,7 @@ class Registry:
 
     def forget_all_but(self, kept: Deployment) -> None:
         """Remove the local copies that no rollback needs; newer versions may be about to serve and stay."""
-        needed = {bundle.version for bundle in (kept.previous, kept.mirror) if bundle is not None}
+        needed = {bundle.version for bundle in (kept.previous, kept.mirror, kept.canary) if bundle is not None}
         forget_versions(self._kept(kept.model), needed, below=kept.champion.version)
 
     def forget_copies(self, model: str) -> None:

@@ -98,7 +98,12 @@ def confirm_pending(
 def keep_at_hand(registry: Registry, record: Deployment) -> None:
     """Keep verified copies of all that the record names, so that a rollback needs no registry; drop older ones."""
     registry.forget_all_but(record)
-    for bundle, what in ((record.previous, "the target of a rollback"), (record.mirror, "the mirror")):
+    beside = (
+        (record.previous, "the target of a rollback"),
+        (record.mirror, "the mirror"),
+        (record.canary, "the canary"),
+    )
+    for bundle, what in beside:
         if bundle is not None:
             try:
                 registry.keep(bundle)

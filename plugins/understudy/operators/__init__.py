@@ -1,5 +1,6 @@
 """What a DAG is made of: ``from understudy.operators import TrainOperator``."""
 
+from understudy.operators.canary import CanaryOperator
 from understudy.operators.conclude import ConcludeOperator
 from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.evaluate import EvaluateVsChampionOperator
@@ -14,6 +15,7 @@ from understudy.operators.trial import AskTrialsOperator, TrialOperator
 
 __all__ = [
     "AskTrialsOperator",
+    "CanaryOperator",
     "ConcludeOperator",
     "DataSanityCheckOperator",
     "EvaluateVsChampionOperator",

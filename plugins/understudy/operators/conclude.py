@@ -7,12 +7,13 @@ from airflow.sdk import BaseOperator, TriggerRule
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.connect import Hooks, connect
-from understudy.hooks.mirroring import end_mirror
+from understudy.operators.beside import end_of_run
+from understudy.operators.canary import CanaryOperator
 from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.decisions import PROBLEM_KEY, REFUSAL_KEY, actor_of, param
 from understudy.operators.errors import RunEndedBadly
 from understudy.operators.guard import GuardOperator
-from understudy.operators.handover import Concluded, Deployed, Evaluated, Guarded, Rehearsed
+from understudy.operators.handover import Canaried, Concluded, Deployed, Evaluated, Guarded, Rehearsed
 from understudy.operators.promote import PromoteOperator
 from understudy.operators.run_context import run_folder
 from understudy.operators.shadow import ShadowDeployOperator
@@ -35,10 +36,11 @@ class ConcludeOperator(BaseOperator):
     :param evaluated: what :class:`EvaluateVsChampionOperator` returned. (templated)
     :param deployed: what :class:`PromoteOperator` returned. (templated)
     :param rehearsed: what :class:`ShadowDeployOperator` returned, where there is one. (templated)
+    :param canaried: what :class:`CanaryOperator` returned, where there is one. (templated)
     :param guarded: what :class:`GuardOperator` returned, where there is one. (templated)
     """
 
-    template_fields = ("evaluated", "deployed", "rehearsed", "guarded")
+    template_fields = ("evaluated", "deployed", "rehearsed", "canaried", "guarded")
     ui_color = "#f4f0e1"
 
     def __init__(
@@ -48,6 +50,7 @@ class ConcludeOperator(BaseOperator):
         evaluated: "XComArg | dict[str, Any] | None",
         deployed: "XComArg | dict[str, Any] | None",
         rehearsed: "XComArg | dict[str, Any] | None" = None,
+        canaried: "XComArg | dict[str, Any] | None" = None,
         guarded: "XComArg | dict[str, Any] | None" = None,
         **kwargs: Any,
     ) -> None:
@@ -56,6 +59,7 @@ class ConcludeOperator(BaseOperator):
         self.evaluated = evaluated
         self.deployed = deployed
         self.rehearsed = rehearsed
+        self.canaried = canaried
         self.guarded = guarded
 
     def execute(self, context: "Context") -> dict[str, Any]:
@@ -63,7 +67,7 @@ class ConcludeOperator(BaseOperator):
         outcome, sentence = self._outcome(context)
         evaluated = Evaluated.model_validate(self.evaluated) if self.evaluated else None
         hooks = connect()
-        self._end_mirror(hooks, context)
+        self._end_trial(hooks, context)
         current = hooks.deployments.current(self.model)
         concluded = Concluded(
             outcome=outcome,
@@ -89,25 +93,13 @@ class ConcludeOperator(BaseOperator):
             raise RunEndedBadly(f"{outcome.upper()}: {sentence}")
         return facts
 
-    def _end_mirror(self, hooks: Hooks, context: "Context") -> None:
-        """End a mirror that a broken task of this run has left; nobody watches it any more."""
-        current = hooks.deployments.current(self.model)
-        if current is None or current.mirror is None:
-            return
+    def _end_trial(self, hooks: Hooks, context: "Context") -> None:
+        """End a mirror or a canary that a broken task of this run has left; nobody watches it any more."""
+        run = run_folder(context, self.model).run
         try:
-            places, terms = hooks.served_now(self.model)
-            end_mirror(
-                hooks.deployments,
-                hooks.registry,
-                places,
-                terms,
-                self.model,
-                actor=actor_of(context),
-                reason="the run that watched it is over",
-                run=run_folder(context, self.model).run,
-            )
+            end_of_run(hooks, self.model, run, actor_of(context), "the run that watched it is over")
         except UnderstudyError as problem:
-            self.log.warning("the mirror of %s is left to housekeeping: %s", self.model, problem)
+            self.log.warning("what %s tries beside its champion is left to housekeeping: %s", self.model, problem)
 
     def _outcome(self, context: "Context") -> tuple[Outcome, str]:
         if self.deployed:
@@ -146,10 +138,16 @@ class ConcludeOperator(BaseOperator):
 
     def _end_of_blessed(self, version: str, context: "Context") -> tuple[Outcome, str]:
         rehearsed = Rehearsed.model_validate(self.rehearsed) if self.rehearsed else None
-        if rehearsed is not None and not rehearsed.is_passed:
-            return Outcome.DECLINED, f"{version} was declined ({rehearsed.judgement.verdict}): {rehearsed.sentence}"
-        kinds = ((ShadowDeployOperator, "rehearsal"), (PromoteOperator, "promotion"))
-        for kind, what in kinds if rehearsed is None else kinds[1:]:
+        canaried = Canaried.model_validate(self.canaried) if self.canaried else None
+        for tried in (rehearsed, canaried):
+            if tried is not None and not tried.is_passed:
+                return Outcome.DECLINED, f"{version} was declined ({tried.judgement.verdict}): {tried.sentence}"
+        kinds: tuple[tuple[type[BaseOperator], str, bool], ...] = (
+            (ShadowDeployOperator, "rehearsal", rehearsed is not None),
+            (CanaryOperator, "canary", canaried is not None),
+            (PromoteOperator, "promotion", False),
+        )
+        for kind, what in ((kind, what) for kind, what, is_over in kinds if not is_over):
             refusal, problem = self._told_by(context, kind)
             if refusal:
                 return Outcome.PROMOTION_REFUSED, refusal

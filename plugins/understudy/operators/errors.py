@@ -46,8 +46,8 @@ class GatewaysMissing(UnderstudyError, AirflowFailException):
     def __init__(self, model: str) -> None:
         super().__init__(
             f"{model!r} is declared as served, but no gateway is known here. Set AIRFLOW__UNDERSTUDY__GATEWAYS to the "
-            "gateways' addresses (`understudy up` starts one and does that), or remove serving, shadow and guard from "
-            "its model.yaml."
+            "gateways' addresses (`understudy up` starts one and does that), or remove serving, shadow, canary and "
+            "guard from its model.yaml."
         )
 
 

@@ -79,8 +79,9 @@ class GuardOperator(WatchingOperator):
             run=run_folder(context, self.model).run,
         )
 
-    def end(self, context: "Context", seen: Seen) -> Guarded:
+    def end(self, context: "Context", event: dict[str, Any]) -> Guarded:
         """Record what was seen; take the champion back where it did worse, else end the mirror."""
+        seen = Seen.model_validate(event)
         watch, judgement = seen.watch, seen.judge()
         current = connect().deployments.current(self.model)
         is_ours = has_champion(current, watch.champion, watch.champion_since)

@@ -97,6 +97,13 @@ class Rehearsed(Fact):
         return self.judgement.verdict is Verdict.PASSED
 
 
+class Canaried(Rehearsed):
+    """What a challenger showed while it answered a share of the callers, or why it answered none."""
+
+    share: float = 0.0
+    """The largest share that it had."""
+
+
 class Guarded(Fact):
     """What a new champion showed in its probation, and whether it was taken back."""
 

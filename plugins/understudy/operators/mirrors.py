@@ -1,4 +1,4 @@
-"""End mirrors that nobody watches any more: their run is over, was deleted, or is late."""
+"""End mirrors and canaries that nobody watches any more: their run is over, was deleted, or is late."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,23 +10,23 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.connect import Hooks
 from understudy.hooks.deployments import Served
-from understudy.hooks.mirroring import end_mirror
+from understudy.operators.beside import end_of_run
 from understudy.workspace import RunFolder
 
 HOUSEKEEPING = "housekeeping"
 LATE = timedelta(hours=1)
-"""How much longer than declared a mirror may last; its run ends it sooner."""
+"""How much longer than declared a mirror or a canary may last; its run ends it sooner."""
 LONGEST = timedelta(days=30)
-"""How long a mirror may last whose declaration is gone."""
+"""How long one may last whose declaration is gone."""
 Running = Callable[[str, str], bool]
 """Tell by DAG and run id whether anything of a run is still to happen; must say yes when it cannot tell."""
 
 
 def end_orphaned_mirrors(hooks: Hooks, now: datetime, is_running: Running) -> tuple[list[str], list[str]]:
-    """End every mirror without a watcher; return the models, and what could not be ended, one sentence each."""
+    """End what is tried without a watcher; return the models, and what could not be ended, one sentence each."""
     ended, left = [], []
     for record in hooks.deployments.all_current():
-        if record.mirror is None:
+        if record.mirror is None and record.canary is None:
             continue
         try:
             newest = hooks.deployments.history(record.model)[-1]
@@ -35,23 +35,14 @@ def end_orphaned_mirrors(hooks: Hooks, now: datetime, is_running: Running) -> tu
             end(hooks, newest)
             ended.append(record.model)
         except UnderstudyError as problem:
-            left.append(f"the mirror of {record.model} goes on: {problem}")
+            what = "mirror" if record.canary is None else "canary"
+            left.append(f"the {what} of {record.model} goes on: {problem}")
     return ended, left
 
 
 def end(hooks: Hooks, newest: Served) -> None:
-    """End the mirror of a newest record."""
-    places, terms = hooks.served_now(newest.deployment.model)
-    end_mirror(
-        hooks.deployments,
-        hooks.registry,
-        places,
-        terms,
-        newest.deployment.model,
-        actor=HOUSEKEEPING,
-        reason="nobody watches it any more",
-        run=newest.run,
-    )
+    """End what a newest record tries."""
+    end_of_run(hooks, newest.deployment.model, newest.run, HOUSEKEEPING, "nobody watches it any more")
 
 
 def _is_watched(hooks: Hooks, newest: Served, now: datetime, is_running: Running) -> bool:
@@ -59,7 +50,7 @@ def _is_watched(hooks: Hooks, newest: Served, now: datetime, is_running: Running
     if now > newest.at + _longest(hooks, newest) + LATE:
         return False
     triggered = hooks.ledger.entries(model, [EntryKind.TRIGGERED], run=run) if run else []
-    # A mirror that no run of ours began belongs to a person, who ends it.
+    # What no run of ours began belongs to a person, who ends it.
     return not triggered or is_running(str(triggered[0].facts["dag_id"]), str(triggered[0].facts["run_id"]))
 
 
@@ -70,6 +61,8 @@ def _longest(hooks: Hooks, newest: Served) -> timedelta:
         spec = ModelSpec.model_validate_json((folder.path / "spec.json").read_text(encoding="utf-8"))
     except (OSError, ValidationError):  # the run's folder was deleted, or another release of ours wrote it
         return LONGEST
+    if record.canary is not None:
+        return spec.canary.longest if spec.canary else LONGEST
     if record.change is Change.MIRROR_STARTED and spec.shadow:
         return spec.shadow.deadline
     return spec.guard.probation if spec.guard else LONGEST

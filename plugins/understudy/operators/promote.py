@@ -12,9 +12,10 @@ from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 from understudy.hooks.errors import Refused
 from understudy.hooks.promotion import promote
+from understudy.operators.beside import end_of_run
 from understudy.operators.decisions import REFUSAL_KEY, actor_of, reason_of
 from understudy.operators.errors import PromotionRefused
-from understudy.operators.handover import Deployed, Evaluated, Rehearsed
+from understudy.operators.handover import Canaried, Deployed, Evaluated, Rehearsed
 from understudy.operators.problem import telling
 from understudy.operators.run_context import run_folder
 from understudy.operators.served import served_by
@@ -32,9 +33,10 @@ class PromoteOperator(BaseOperator):
     :param model: the declared model.
     :param evaluated: what :class:`EvaluateVsChampionOperator` returned. (templated)
     :param rehearsed: what :class:`ShadowDeployOperator` returned; needed where ``shadow`` is declared. (templated)
+    :param canaried: what :class:`CanaryOperator` returned; needed where ``canary`` is declared. (templated)
     """
 
-    template_fields = ("evaluated", "rehearsed")
+    template_fields = ("evaluated", "rehearsed", "canaried")
     ui_color = "#e3f4e1"
 
     def __init__(
@@ -43,12 +45,14 @@ class PromoteOperator(BaseOperator):
         model: str,
         evaluated: "XComArg | dict[str, Any]",
         rehearsed: "XComArg | dict[str, Any] | None" = None,
+        canaried: "XComArg | dict[str, Any] | None" = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.model = model
         self.evaluated = evaluated
         self.rehearsed = rehearsed
+        self.canaried = canaried
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Promote once, however often it is run."""
@@ -64,7 +68,7 @@ class PromoteOperator(BaseOperator):
         folder = run_folder(context, self.model)
         run, spec = folder.run, folder.freeze_spec(load_model(settings().models_dir, self.model))
         hooks = connect()
-        self._refuse_unless_rehearsed(context, evaluated, spec)
+        self._refuse_unless_tried(context, evaluated, spec)
         served = served_by(hooks, spec)
         blessing = Blessing(
             challenger=evaluated.bundle,
@@ -91,18 +95,23 @@ class PromoteOperator(BaseOperator):
         self.log.info("%s", sentence)
         return Deployed.by(record, sentence).model_dump(mode="json")
 
-    def _refuse_unless_rehearsed(self, context: "Context", evaluated: Evaluated, spec: ModelSpec) -> None:
-        """Refuse what did not pass the rehearsal that its declaration asks for, however this task came to run."""
-        if spec.shadow is None:
-            return
-        rehearsed = Rehearsed.model_validate(self.rehearsed) if self.rehearsed else None
-        if rehearsed is None or not rehearsed.is_passed or rehearsed.version != evaluated.bundle.version:
-            told = rehearsed.sentence if rehearsed else "there is no rehearsal of it in this run"
-            raise self._refusal(context, evaluated.bundle.version, f"model.yaml asks for a rehearsal, and {told}.")
+    def _refuse_unless_tried(self, context: "Context", evaluated: Evaluated, spec: ModelSpec) -> None:
+        """Refuse what did not pass the trials that its declaration asks for, however this task came to run."""
+        asked = (
+            ("rehearsal", spec.shadow is not None, Rehearsed, self.rehearsed),
+            ("canary", spec.canary is not None, Canaried, self.canaried),
+        )
+        for what, is_asked, kind, told in asked:
+            tried = kind.model_validate(told) if told else None
+            if is_asked and (tried is None or not tried.is_passed or tried.version != evaluated.bundle.version):
+                why = tried.sentence if tried else f"there is no {what} of it in this run"
+                raise self._refusal(context, evaluated.bundle.version, f"model.yaml asks for a {what}, and {why}.")
 
     def _refusal(self, context: "Context", version: int, why: str) -> PromotionRefused:
-        run = run_folder(context, self.model).run
-        connect().ledger.append_once(
+        run, hooks = run_folder(context, self.model).run, connect()
+        # A canary that passed still answers callers.
+        end_of_run(hooks, self.model, run, actor_of(context), "its promotion was refused")
+        hooks.ledger.append_once(
             f"{self.model}/{run}/promotion_refused/{version}",
             self.model,
             EntryKind.REFUSED,

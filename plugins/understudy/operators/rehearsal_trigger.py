@@ -1,17 +1,13 @@
 """Wait, without a worker, until live traffic has decided between two versions."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from typing import TYPE_CHECKING
 
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import Lagging, RehearsalReport
 from understudy.contract.words import Verdict
 from understudy.hooks.connect import connect
 from understudy.operators.errors import GatewaysMissing
+from understudy.operators.live_trigger import LiveTrigger, Look
 from understudy.operators.watch import Ending, Seen, Watch
 
 if TYPE_CHECKING:
@@ -19,61 +15,33 @@ if TYPE_CHECKING:
 
 CRASHES = 3
 """After how many deaths of its process a champion cannot be trusted to go on living."""
-KILLED = "a person ended the task that watched"
 
 
-class Look(NamedTuple):
-    """Hold what one look found."""
-
-    report: RehearsalReport | None
-    problem: str | None = None
-    is_overtaken: bool = False
-    is_blind: bool = False
-    """The gateways could not be asked, or a champion in probation cannot answer them."""
-
-
-class RehearsalTrigger(BaseTrigger):
-    """Look at the gateways' reports until they decide, the time is up, or the comparison is over; then say so.
+class RehearsalTrigger(LiveTrigger[Watch]):
+    """Watch a rehearsal or a probation.
 
     Gateways that cannot be asked, or a champion that cannot answer, end a probation after its grace; a rehearsal goes
-    on until its deadline. A user's kill ends the mirror; a triggerer that stops does not, because another one goes on.
+    on until its deadline.
 
     :param watch: a :class:`Watch` as JSON; it holds no secret.
     """
 
-    def __init__(self, watch: dict[str, Any]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.watch = watch
+    def read(self) -> Watch:
+        """Read the watch."""
+        return Watch.model_validate(self.watch)
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Say how another triggerer makes the same trigger."""
-        return f"{type(self).__module__}.{type(self).__qualname__}", {"watch": self.watch}
+    def look(self, watch: Watch) -> Look:
+        """Ask how it goes; it blocks."""
+        return look_at(watch)
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield once, with what was seen."""
-        watch = Watch.model_validate(self.watch)
-        report, blind_since = None, None
-        while True:
-            began = time.monotonic()
-            look = await asyncio.to_thread(look_at, watch)
-            report = look.report or report
-            blind_since = (blind_since or began) if look.is_blind else None
-            ending = _ending(watch, look, blind_since)
-            if ending is not None:
-                seen = Seen(watch=watch, ending=ending, report=report, problem=look.problem)
-                yield TriggerEvent(seen.model_dump(mode="json"))
-                return
-            if look.problem:
-                self.log.warning("%s; looking again", look.problem)
-            await asyncio.sleep(min(watch.poll_s, watch.left().total_seconds()))
+    def seen(self, watch: Watch, look: Look, report: RehearsalReport | None, blind_s: float | None) -> Seen | None:
+        """Say how the watch ended, if it did."""
+        ending = _ending(watch, look, blind_s)
+        return None if ending is None else Seen(watch=watch, ending=ending, report=report, problem=look.problem)
 
-    async def on_kill(self) -> None:
-        """End the mirror that nobody watches any more."""
-        watch = Watch.model_validate(self.watch)
-        try:
-            await asyncio.to_thread(end_watched_mirror, watch, "airflow", KILLED)
-        except UnderstudyError as problem:
-            self.log.warning("the mirror is left to housekeeping: %s", problem)
+    def end(self, watch: Watch, actor: str, reason: str) -> None:
+        """End the mirror; it blocks."""
+        end_watched_mirror(watch, actor, reason)
 
 
 def look_at(watch: Watch) -> Look:
@@ -129,12 +97,12 @@ def end_watched_mirror(watch: Watch, actor: str, reason: str) -> None:
         )
 
 
-def _ending(watch: Watch, look: Look, blind_since: float | None) -> Ending | None:
+def _ending(watch: Watch, look: Look, blind_s: float | None) -> Ending | None:
     if look.is_overtaken:
         return Ending.OVERTAKEN
-    verdict = watch.judge(look.report).verdict
+    verdict = watch.judge(look.report if isinstance(look.report, RehearsalReport) else None).verdict
     if verdict is Verdict.FAILED or (verdict is Verdict.PASSED and not watch.is_probation):
         return Ending.DECIDED
-    if watch.is_probation and blind_since is not None and time.monotonic() - blind_since >= watch.grace_s:
+    if watch.is_probation and blind_s is not None and blind_s >= watch.grace_s:
         return Ending.OUT_OF_SIGHT
     return None if watch.left() else Ending.TIME_IS_UP

@@ -1,4 +1,4 @@
-"""Remove what runs leave behind: stages and mirrors that nobody waits for, and old run folders."""
+"""Remove what runs leave behind: stages, mirrors and canaries that nobody waits for, and old run folders."""
 
 import shutil
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ OVER = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
 
 class TidyOperator(BaseOperator):
-    """Reap orphaned stages, end orphaned mirrors, and delete run folders older than ``[understudy] keep_runs``.
+    """Reap orphaned stages, end orphaned mirrors and canaries, delete run folders older than ``keep_runs``.
 
     Models, reports, data versions and the ledger live elsewhere and are never touched.
     """
@@ -56,7 +56,7 @@ class TidyOperator(BaseOperator):
         removed = remove_old_runs(chosen.workspace_dir, as_of(context), chosen.keep_runs)
         ended, left = end_orphaned_mirrors(connect(), as_of(context), is_running)
         self.log.info("removed %s orphaned stages and %s old run folders", len(reaped), len(removed))
-        self.log.info("ended %s mirrors that nobody watched", len(ended))
+        self.log.info("ended %s mirrors or canaries that nobody watched", len(ended))
         for problem in left:
             self.log.warning("%s", problem)
         return {"stages": reaped, "runs": removed, "mirrors": ended}

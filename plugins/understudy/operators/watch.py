@@ -38,6 +38,11 @@ class Watch(Fact):
     """How long a new champion's answers may be out of sight before that counts as a breach."""
 
     @property
+    def told(self) -> str:
+        """Name what is watched."""
+        return f"versions {self.champion} and {self.mirror}"
+
+    @property
     def is_probation(self) -> bool:
         """Tell a new champion's probation from a challenger's rehearsal."""
         return isinstance(self.gates, GuardSpec)
@@ -106,18 +111,25 @@ class Seen(Fact):
         return Judgement(verdict=combine(results), results=results)
 
     def _asked_of_the_watch(self) -> GateResult | None:
-        if self.ending is Ending.OVERTAKEN:
-            sentence = f"version {self.watch.champion} is compared with version {self.watch.mirror} no more: another "
-            sentence += "decision replaced the one that was to be watched"
-            return _answer("unchallenged", Verdict.INCONCLUSIVE, "both versions stay", sentence)
-        if self.ending is Ending.OUT_OF_SIGHT:
-            sentence = f"for more than {self.watch.grace_s:g} s nobody could see it answer: {self.problem}"
-            return _answer("reachable", Verdict.FAILED, f"a look every {self.watch.grace_s:g} s", sentence)
-        if self.problem is not None:
-            return _answer(
-                "reachable", Verdict.INCONCLUSIVE, "a look at the end", f"the last look failed: {self.problem}"
-            )
-        return None
+        watch = self.watch
+        gone = f"version {watch.champion} is compared with version {watch.mirror} no more: another decision replaced "
+        return asked_of_ending(self.ending, self.problem, f"{gone}the one that was to be watched", watch.grace_s)
+
+
+def asked_of_ending(ending: Ending, problem: str | None, overtaken: str, grace_s: float) -> GateResult | None:
+    """Judge how a watch ended, where that says something of its own.
+
+    :param overtaken: what to say of a watch whose record is over.
+    :param problem: why the last look saw nothing.
+    """
+    if ending is Ending.OVERTAKEN:
+        return _answer("unchallenged", Verdict.INCONCLUSIVE, "both versions stay", overtaken)
+    if ending is Ending.OUT_OF_SIGHT:
+        sentence = f"for more than {grace_s:g} s nobody could see it answer: {problem}"
+        return _answer("reachable", Verdict.FAILED, f"a look every {grace_s:g} s", sentence)
+    if problem is not None:
+        return _answer("reachable", Verdict.INCONCLUSIVE, "a look at the end", f"the last look failed: {problem}")
+    return None
 
 
 def _answer(gate: str, verdict: Verdict, bound: str, sentence: str) -> GateResult:

@@ -9,6 +9,8 @@ from airflow.sdk import BaseOperator
 from understudy.contract.release import Deployment
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import Hooks, connect
+from understudy.operators.canary_trigger import CanaryTrigger
+from understudy.operators.canary_watch import CanaryWatch
 from understudy.operators.decisions import actor_of
 from understudy.operators.handover import Guarded, Rehearsed
 from understudy.operators.problem import telling
@@ -24,7 +26,7 @@ SLACK = timedelta(minutes=10)
 
 
 class WatchingOperator(BaseOperator):
-    """Wait for a :class:`RehearsalTrigger` and judge what it saw.
+    """Wait for a trigger and judge what it saw.
 
     :param model: the declared model.
     """
@@ -36,28 +38,32 @@ class WatchingOperator(BaseOperator):
     def execute(self, context: "Context") -> dict[str, Any]:
         """Begin to watch."""
         with telling(context):
-            begun = self.begin(context)
-            if isinstance(begun, Watch):
-                self._wait(begun)
-            return begun.model_dump(mode="json")
+            return self.handed_on(self.begin(context))
 
     def execute_complete(self, context: "Context", event: dict[str, Any]) -> dict[str, Any]:
         """Judge what was seen."""
         with telling(context):
-            return self.end(context, Seen.model_validate(event)).model_dump(mode="json")
+            return self.handed_on(self.end(context, event))
 
     @abstractmethod
-    def begin(self, context: "Context") -> Watch | Rehearsed | Guarded:
+    def begin(self, context: "Context") -> Watch | CanaryWatch | Rehearsed | Guarded:
         """Say what to watch, or give the result where there is nothing to watch."""
 
     @abstractmethod
-    def end(self, context: "Context", seen: Seen) -> Rehearsed | Guarded:
-        """Record, act, and return the result."""
+    def end(self, context: "Context", event: dict[str, Any]) -> CanaryWatch | Rehearsed | Guarded:
+        """Record what was seen, act, and return the result, or what to watch next."""
 
-    def _wait(self, watch: Watch) -> NoReturn:
-        self.log.info("watching versions %s and %s until %s", watch.champion, watch.mirror, watch.until.isoformat())
+    def handed_on(self, reached: Watch | CanaryWatch | Rehearsed | Guarded) -> dict[str, Any]:
+        """Wait for what is to be watched, or give the result."""
+        if isinstance(reached, (Watch, CanaryWatch)):
+            self._wait(reached)
+        return reached.model_dump(mode="json")
+
+    def _wait(self, watch: Watch | CanaryWatch) -> NoReturn:
+        self.log.info("watching %s until %s", watch.told, watch.until.isoformat())
+        kind = RehearsalTrigger if isinstance(watch, Watch) else CanaryTrigger
         self.defer(
-            trigger=RehearsalTrigger(watch.model_dump(mode="json")),
+            trigger=kind(watch.model_dump(mode="json")),
             method_name="execute_complete",
             timeout=watch.left() + SLACK,
         )
@@ -67,14 +73,14 @@ class WatchingOperator(BaseOperator):
         context: "Context",
         kind: EntryKind,
         about: Rehearsed | Guarded,
-        champion_since: int,
+        epoch: int,
         facts: "dict[str, Any] | None" = None,
     ) -> None:
         """Keep the evidence before anything is done about it."""
         judgement, run = about.judgement, run_folder(context, self.model).run
         digest = judgement.digest()
         connect().ledger.append_once(
-            f"{self.model}/{run}/{kind}/{champion_since}/{digest}",
+            f"{self.model}/{run}/{kind}/{epoch}/{digest}",
             self.model,
             kind,
             actor_of(context),

@@ -45,6 +45,7 @@ def order(
     *,
     previous: int | None = None,
     mirror: int | None = None,
+    canary: int | None = None,
     change: Change = Change.PROMOTION,
     share: float = 1.0,
     **serving: Any,
@@ -58,6 +59,8 @@ def order(
         previous=None if previous is None else bundle(previous),
         mirror=None if mirror is None else bundle(mirror),
         mirror_share=0.0 if mirror is None else share,
+        canary=None if canary is None else bundle(canary),
+        canary_share=0.0 if canary is None else share,
     )
     return ServingOrder(record=record, terms=terms(**serving))
 
@@ -100,6 +103,7 @@ class FakeWorker:
         self.frames: list[list[bytes]] = []
         self.is_alive = True
         self.is_held = False
+        self.is_copy = start.is_copy
         self.error: str | None = None
         self._held: asyncio.Future[None] | None = None
 
@@ -169,7 +173,11 @@ class FakeNursery:
 
     def of(self, version: int) -> FakeWorker:
         """Find the newest process of a version."""
-        return [worker for worker in self.workers if worker.bundle.version == version][-1]
+        return [worker for worker in self.workers if worker.bundle.version == version and not worker.is_copy][-1]
+
+    def copy(self) -> FakeWorker:
+        """Find the newest second process of the champion's version."""
+        return [worker for worker in self.workers if worker.is_copy][-1]
 
     def count(self, version: int) -> int:
         """Count the processes that a version had."""
@@ -205,9 +213,9 @@ class Scene:
             MODEL, self.config, self.nursery.spawn, self.stores, lambda *_: cast("PredictionLog", self.log)
         )
 
-    async def ask(self, body: bytes = b"x") -> Answered | None:
+    async def ask(self, body: bytes = b"x", key: str | None = None) -> Answered | None:
         """Ask and wait for the answer."""
-        waiting = self.model.ask(Item(Wire.MLFLOW_JSON, body), 0)
+        waiting = self.model.ask(Item(Wire.MLFLOW_JSON, body), 0, key)
         answered = await waiting.future
         if answered is not None:
             answered.stamp.leaving -= 1

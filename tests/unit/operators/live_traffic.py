@@ -1,6 +1,7 @@
 """What the tests of shadow and guard stand on: a ledger of their own, a fake gateway, and a registry that nods."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from understudy.contract.release import Blessing, Bundle, Deployment, LedgerEntr
 from understudy.contract.serving import LATENCY_EDGES_MS, RehearsalReport, Tally
 from understudy.contract.words import Change, EntryKind, MirrorLoss, Verdict
 from understudy.hooks.connect import connect
+from understudy.operators.canary_trigger import CanaryTrigger
 from understudy.operators.handover import Deployed, Evaluated
 from understudy.operators.rehearsal_trigger import RehearsalTrigger
 from understudy.operators.watching import WatchingOperator
@@ -143,18 +145,24 @@ def current() -> Deployment:
     return record
 
 
-def begin(operator: WatchingOperator, run: Any) -> RehearsalTrigger:
+def begin(operator: WatchingOperator, run: Any) -> RehearsalTrigger | CanaryTrigger:
     """Run a task up to its deferral and give its trigger, made anew as a triggerer does."""
+    return deferred_by(lambda: operator.execute(run))
+
+
+def deferred_by(act: Callable[[], object]) -> RehearsalTrigger | CanaryTrigger:
+    """Give the trigger that a task waits for, made anew as a triggerer does."""
     with pytest.raises(TaskDeferred) as told:
-        operator.execute(run)
+        act()
     deferred: Any = told.value
     assert deferred.method_name == "execute_complete"
     path, kwargs = deferred.trigger.serialize()
-    assert path == "understudy.operators.rehearsal_trigger.RehearsalTrigger"
-    return RehearsalTrigger(**kwargs)
+    kind = RehearsalTrigger if path.endswith("RehearsalTrigger") else CanaryTrigger
+    assert path == f"{kind.__module__}.{kind.__qualname__}"
+    return kind(**kwargs)
 
 
-def seen_by(trigger: RehearsalTrigger) -> dict[str, Any]:
+def seen_by(trigger: RehearsalTrigger | CanaryTrigger) -> dict[str, Any]:
     """Wait for the trigger's one event."""
 
     async def wait() -> dict[str, Any]:

@@ -34,7 +34,8 @@ class Encoder:
             score_us, batch = answer.score_us, answer.batch
         return seal(
             b'{"schema":%d,"kind":"row","request_id":%b,"client_id":%b,"ts_ns":%d,%b,"wire":%b,"input":%b,"redacted":%b,'
-            b'"output":%b,"rows":%d,"status":%b,"error":%b,"loss":%b,"queue_us":%d,"score_us":%d,"total_us":%d,"batch":%d}'
+            b'"output":%b,"rows":%d,"status":%b,"error":%b,"loss":%b,"queue_us":%d,"score_us":%d,"total_us":%d,"batch":%d,'
+            b'"unit":%b}'
             % (
                 SCHEMA,
                 orjson.dumps(row.request_id),
@@ -53,6 +54,7 @@ class Encoder:
                 score_us,
                 row.total_us,
                 batch,
+                NULL if row.unit is None else orjson.dumps(row.unit),
             )
         )
 

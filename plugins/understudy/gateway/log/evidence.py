@@ -124,7 +124,7 @@ def _tally(requests: "pl.DataFrame", name: str, rss_bytes: int | None) -> Tally:
     return Tally(
         requests=asked.height,
         errors=int(asked[f"{name}_failed"].sum()),
-        score_ms=_histogram(took, LATENCY_EDGES_MS),
+        score_ms=histogram(took, LATENCY_EDGES_MS),
         rss_bytes=rss_bytes,
     )
 
@@ -165,20 +165,27 @@ def _agreeing(pairs: "pl.DataFrame", task: MlTask) -> int:
 
 
 def _scores(pairs: "pl.DataFrame", task: MlTask) -> tuple[tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
-    import polars as pl
-
-    if task.is_classification:
-        edges = PROBABILITY_EDGES
-        found = [pairs[f"probabilities{suffix}"].list.last() for suffix in ("", "_mirror")]
-    else:
-        edges = NUMBER_EDGES
-        found = [pairs[f"prediction{suffix}"].cast(pl.Float64, strict=False) for suffix in ("", "_mirror")]
+    edges, found = edges_of(task), [scores_of(pairs, task, suffix) for suffix in ("", "_mirror")]
     if not pairs.height or any(scores.null_count() for scores in found):
         return (), (), ()
-    return edges, _histogram(found[0], edges), _histogram(found[1], edges)
+    return edges, histogram(found[0], edges), histogram(found[1], edges)
 
 
-def _histogram(values: "pl.Series", edges: tuple[float, ...]) -> tuple[int, ...]:
+def edges_of(task: MlTask) -> tuple[float, ...]:
+    """Give the edges over which a task's scores are counted."""
+    return PROBABILITY_EDGES if task.is_classification else NUMBER_EDGES
+
+
+def scores_of(rows: "pl.DataFrame", task: MlTask, suffix: str = "") -> "pl.Series":
+    """Give the probability of the last class, or the number itself; null where there is none."""
+    import polars as pl
+
+    last = pl.col(f"probabilities{suffix}").list.last()
+    number = pl.col(f"prediction{suffix}").cast(pl.Float64, strict=False)
+    return rows.select(score=last if task.is_classification else number)["score"]
+
+
+def histogram(values: "pl.Series", edges: tuple[float, ...]) -> tuple[int, ...]:
     """Count values by their upper edges."""
     import numpy as np
 
@@ -190,9 +197,17 @@ def _blocks(pairs: "pl.DataFrame", task: MlTask, block_s: int) -> tuple[LossBloc
     import polars as pl
 
     lost = with_losses(pairs.filter(pl.col("label").is_not_null()), task)
-    start = (pl.col("at").dt.epoch("s") // block_s * block_s).alias("start")
-    grouped = lost.group_by(start).agg(pl.len().alias("rows"), pl.col("loss").sum(), pl.col("loss_mirror").sum())
+    grouped = lost.group_by(block_start(block_s)).agg(
+        pl.len().alias("rows"), pl.col("loss").sum(), pl.col("loss_mirror").sum()
+    )
     return tuple(
         LossBlock(start=EPOCH + timedelta(seconds=at), rows=rows, champion_loss=mine, mirror_loss=theirs)
         for at, rows, mine, theirs in grouped.sort("start").iter_rows()
     )
+
+
+def block_start(block_s: int) -> "pl.Expr":
+    """Give when the time block of a row starts, in seconds since 1970."""
+    import polars as pl
+
+    return (pl.col("at").dt.epoch("s") // block_s * block_s).alias("start")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 EXACT = 2**53
 TEXTS = (
     "request_id", "client_id", "role", "model", "artefact_sha256", "code_commit", "image_digest", "data_version",
-    "wire", "error", "loss",
+    "wire", "error", "loss", "unit",
 )  # fmt: skip
 NUMBERS = ("epoch", "version", "rows", "status", "queue_us", "score_us", "total_us", "batch")
 FEATURE = "x_"
@@ -87,7 +87,7 @@ class Requests:
 
         requests = pl.DataFrame(
             {
-                **{name: pl.Series([facts[name] for facts in self._requests], dtype=pl.String) for name in TEXTS},
+                **{name: pl.Series([facts.get(name) for facts in self._requests], dtype=pl.String) for name in TEXTS},
                 **{name: pl.Series([facts[name] for facts in self._requests], dtype=pl.Int64) for name in NUMBERS},
                 "redacted": pl.Series([facts["redacted"] for facts in self._requests], dtype=pl.Boolean),
                 "at": pl.Series([facts["ts_ns"] for facts in self._requests], dtype=pl.Int64)

@@ -1,0 +1,304 @@
+"""What lets a canary rise, what ends it, and that nothing that is missing ever passes."""
+
+import math
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tests.unit.contract.canary_reports import DAY, START, arm, blocks_of, report_of
+from understudy.contract.canary_report import Arm, ArmLosses, CanaryBlock, CanaryReport, merged_canary
+from understudy.contract.canary_spec import CanarySpec
+from understudy.contract.judge_canary import judge_ab, judge_step
+from understudy.contract.judgement import GateResult, Judgement
+from understudy.contract.rehearsal import RehearsalsDiffer
+from understudy.contract.serving import Tally
+from understudy.contract.words import MirrorLoss, Verdict
+
+STEPS = CanarySpec(min_requests=100)
+LABELS = CanarySpec(min_requests=100, min_labels=100, step_deadline=timedelta(days=30), max_score_shift=0.2)
+AB = CanarySpec.model_validate({"mode": "ab", "min_requests": 100})
+EDGES = (0.5,)
+
+
+def answer(judgement: Judgement, gate: str) -> GateResult:
+    return next(result for result in judgement.results if result.gate == gate)
+
+
+def whole(**more: Any) -> CanaryReport:
+    """Give a report with everything that can be asked for."""
+    sides = {"canary": arm(scores=(250, 250)), "baseline": arm(scores=(250, 250))}
+    return report_of(**{"blocks": 30, "score_edges": EDGES, "is_valued": True, **sides, **more})
+
+
+def test_one_that_does_as_well_passes_each_step() -> None:
+    for share in STEPS.steps:
+        assert judge_step(report_of(), STEPS, share).verdict is Verdict.PASSED
+    assert judge_step(whole(), LABELS, 0.5).verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("worse", "gate", "told"),
+    [
+        ({"lost": 50}, "errors", "lost 50 of 500 requests (10.00%; down 50)"),
+        ({"canary": arm(place=30)}, "latency", "times version 3's"),
+        ({"canary": arm(rss=10**9)}, "memory", "uses 10 times version 3's memory"),
+    ],
+)
+def test_one_that_does_worse_fails_at_once(worse: dict[str, Any], gate: str, told: str) -> None:
+    judgement = judge_step(report_of(**worse), STEPS, 0.05)
+    assert (judgement.verdict, answer(judgement, gate).verdict) == (Verdict.FAILED, Verdict.FAILED)
+    assert told in answer(judgement, gate).sentence
+
+
+def test_one_that_loses_more_on_labels_of_other_callers_fails_at_once() -> None:
+    judgement = judge_step(whole(blocks=12, **{}).model_copy(update={"blocks": blocks_of(12, -0.5)}), LABELS, 0.05)
+    assert answer(judgement, "quality").verdict is Verdict.FAILED
+    assert judgement.verdict is Verdict.FAILED
+
+
+def test_scores_that_shifted_fail() -> None:
+    judgement = judge_step(whole(canary=arm(scores=(450, 50))), LABELS, 0.05)
+    assert answer(judgement, "score_shift").verdict is Verdict.FAILED
+
+
+def test_what_both_sides_fail_at_alike_lets_nothing_rise_and_ends_nothing() -> None:
+    judgement = judge_step(report_of(canary=arm(lost=50), baseline=arm(lost=50)), STEPS, 0.05)
+    assert (judgement.verdict, answer(judgement, "errors").verdict) == (Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE)
+
+
+def test_with_everybody_at_the_canary_errors_and_the_labels_so_far_decide() -> None:
+    alone = whole(baseline=Arm())
+    assert judge_step(alone, LABELS, 1.0).verdict is Verdict.PASSED
+    assert {result.gate for result in judge_step(alone, LABELS, 1.0).results} == {"requests", "errors", "quality"}
+    assert judge_step(alone, LABELS, 0.9).verdict is Verdict.INCONCLUSIVE
+    assert judge_step(alone.model_copy(update={"canary": arm(lost=50)}), LABELS, 1.0).verdict is Verdict.FAILED
+
+
+# A mismatch of the sides' sizes.
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "share", "verdict"),
+    [
+        (520, 480, 0.1, Verdict.PASSED),
+        (600, 400, 0.1, Verdict.INCONCLUSIVE),
+        (400, 600, 0.5, Verdict.INCONCLUSIVE),
+        (900, 100, 0.9, Verdict.PASSED),
+        (500, 500, 0.9, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_split_that_chance_does_not_explain_is_not_believed(
+    mine: int, theirs: int, share: float, verdict: Verdict
+) -> None:
+    judgement = judge_step(report_of(canary=arm(mine), baseline=arm(theirs)), STEPS, share)
+    assert answer(judgement, "assignment").verdict is verdict
+    assert (judgement.verdict is Verdict.PASSED) == (verdict is Verdict.PASSED)
+
+
+def test_of_few_callers_who_ask_often_a_larger_mismatch_is_chance() -> None:
+    """All of a caller's requests are on one side: 30 callers with 20 requests against 20 such callers is nothing."""
+    sides = [arm(count * 20, loose=0, squares=count * 400.0) for count in (30, 20)]
+    judgement = judge_step(report_of(canary=sides[0], baseline=sides[1]), STEPS, 0.1)
+    assert answer(judgement, "assignment").verdict is Verdict.PASSED
+    alone = [arm(count * 20) for count in (30, 20)]
+    judgement = judge_step(report_of(canary=alone[0], baseline=alone[1]), STEPS, 0.1)
+    assert answer(judgement, "assignment").verdict is Verdict.INCONCLUSIVE
+
+
+# A/B.
+
+
+def test_an_ab_test_decides_nothing_before_its_horizon() -> None:
+    assert judge_ab(whole(), AB, is_over=False).verdict is Verdict.INCONCLUSIVE
+    assert judge_ab(whole(), AB, is_over=True).verdict is Verdict.PASSED
+
+
+def test_before_its_horizon_harm_ends_it() -> None:
+    harmed = whole().model_copy(update={"blocks": blocks_of(30, -0.5)})
+    judgement = judge_ab(harmed, AB, is_over=False)
+    assert answer(judgement, "harm").verdict is Verdict.FAILED
+    assert judge_ab(report_of(lost=50), AB, is_over=False).verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize(
+    ("gain", "min_gain", "verdict"),
+    [
+        (0.2, 0.1, Verdict.PASSED),
+        (0.05, 0.1, Verdict.FAILED),
+        (0.1, 0.1, Verdict.INCONCLUSIVE),
+        (0.0, None, Verdict.PASSED),
+        (-0.04, None, Verdict.PASSED),
+        (-0.05, None, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_at_its_horizon_the_declared_rule_decides_by_the_interval(
+    gain: float, min_gain: float | None, verdict: Verdict
+) -> None:
+    gates = AB.model_copy(update={"min_gain": min_gain})
+    result = answer(judge_ab(whole().model_copy(update={"blocks": blocks_of(30, gain)}), gates, is_over=True), "value")
+    assert result.verdict is verdict
+    assert result.low is not None
+    assert result.high is not None
+    assert result.low < (result.measured or 0.0) < result.high
+
+
+def test_a_declared_value_that_is_not_known_of_all_rows_is_not_replaced_by_the_loss() -> None:
+    first, *rest = blocks_of(30, 0.2)
+    unknown = first.model_copy(update={"canary": first.canary.model_copy(update={"value": None})})
+    report = whole().model_copy(update={"blocks": (unknown, *rest)})
+    assert answer(judge_ab(report, AB, is_over=True), "value").verdict is Verdict.INCONCLUSIVE
+    by_loss = report.model_copy(update={"is_valued": False})
+    assert "less loss per row" in answer(judge_ab(by_loss, AB, is_over=True), "value").sentence
+
+
+# Nothing that is missing passes.
+
+SPOILED: list[dict[str, Any]] = [
+    {"canary": Arm()},
+    {"baseline": Arm()},
+    {"canary": arm(0, scores=(250, 250))},
+    {"canary": arm(50, scores=(250, 250))},
+    {"canary": arm(rss=None, scores=(250, 250))},
+    {"baseline": arm(rss=None, scores=(250, 250))},
+    {"baseline": arm(rss=0, scores=(250, 250))},
+    {"canary": arm(loose=0, scores=(250, 250)), "baseline": arm(loose=0, scores=(250, 250))},
+    {"canary": arm(loose=0, squares=math.nan, scores=(250, 250))},
+    {"canary": arm(loose=0, squares=math.inf, scores=(250, 250))},
+    {"canary": arm(), "baseline": arm()},
+    {"score_edges": ()},
+    {"blocks": ()},
+    {"blocks": blocks_of(4)},
+    {"until": START},
+    {"canary": arm(scores=(250, 250)).model_copy(update={"tally": Tally(requests=500, rss_bytes=10**8)})},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spoiled", SPOILED, ids=str)
+def test_what_is_missing_never_passes(spoiled: dict[str, Any]) -> None:
+    report = whole().model_copy(update=spoiled)
+    assert judge_step(report, LABELS, 0.5).verdict is not Verdict.PASSED
+    gates = AB.model_copy(update={"max_score_shift": 0.2})
+    assert judge_ab(report, gates, is_over=True).verdict is not Verdict.PASSED
+
+
+def test_no_report_never_passes() -> None:
+    assert judge_step(None, STEPS, 1.0).verdict is Verdict.INCONCLUSIVE
+    assert judge_ab(None, AB, is_over=True).verdict is Verdict.INCONCLUSIVE
+
+
+numbers = st.floats(allow_nan=True, allow_infinity=True)
+losses = st.builds(ArmLosses, rows=st.integers(-5, 200), loss=numbers, value=st.none() | numbers)
+arms = st.builds(
+    Arm,
+    tally=st.builds(
+        Tally,
+        requests=st.integers(-10, 2000),
+        errors=st.integers(-10, 2000),
+        score_ms=st.lists(st.integers(-5, 500), max_size=50).map(tuple),
+        rss_bytes=st.none() | st.integers(-10, 10**10),
+    ),
+    lost=st.dictionaries(st.sampled_from(MirrorLoss), st.integers(0, 10)),
+    loose=st.integers(-10, 2000),
+    squares=numbers,
+    scores=st.lists(st.integers(-5, 500), max_size=4).map(tuple),
+)
+reports = st.builds(
+    lambda canary, baseline, sides: report_of(
+        canary=canary,
+        baseline=baseline,
+        blocks=30,
+        is_valued=True,
+    ).model_copy(
+        update={
+            "blocks": tuple(
+                CanaryBlock(start=START + day * DAY, canary=mine, baseline=theirs)
+                for day, (mine, theirs) in enumerate(sides)
+            )
+        }
+    ),
+    arms,
+    arms,
+    st.lists(st.tuples(losses, losses), max_size=12),
+)
+
+
+@given(reports, st.sampled_from([0.01, 0.5, 0.75, 1.0]))
+def test_whatever_a_gateway_says_the_answer_is_no_crash_and_a_pass_has_its_evidence(
+    report: CanaryReport, share: float
+) -> None:
+    for judgement in (judge_step(report, LABELS, share), judge_ab(report, AB, is_over=True)):
+        if judgement.verdict is Verdict.PASSED:
+            assert report.canary.tally.requests >= 100
+            assert 0 <= report.canary.tally.errors <= 0.01 * report.canary.tally.requests
+            finished = [block for block in report.blocks if min(block.canary.rows, block.baseline.rows) > 0]
+            assert len(finished) >= 5
+            assert all(math.isfinite(side.loss) for block in finished for side in (block.canary, block.baseline))
+
+
+# Several gateways.
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_reports_of_several_gateways_add_up(here: int, there: int) -> None:
+    east = report_of(requests=here, blocks=6).model_copy(update={"gateways": ("east",)})
+    west = report_of(requests=there, blocks=8).model_copy(update={"gateways": ("west",)})
+    summed = merged_canary([east, west])
+    assert summed == merged_canary([west, east]).model_copy(update={"gateways": ("east", "west")})
+    assert summed.canary.tally.requests == summed.canary.loose == here + there
+    assert [block.canary.rows for block in summed.blocks] == [100] * 6 + [50] * 2
+    assert summed.until == east.until
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=20))
+def test_a_key_that_is_known_at_two_gateways_never_counts_as_less_than_it_is(counts: list[tuple[int, int]]) -> None:
+    here, there = (arm(squares=float(sum(pair[side] ** 2 for pair in counts))) for side in (0, 1))
+    true = sum((mine + theirs) ** 2 for mine, theirs in counts)
+    assert here.plus(there).squares >= true - 1e-6
+
+
+def test_reports_about_different_things_are_not_added() -> None:
+    east = report_of()
+    for other in ({"epoch": 3}, {"canary_version": 8}, {"gateways": ("east",)}):
+        with pytest.raises(RehearsalsDiffer):
+            merged_canary([east, east.model_copy(update={"gateways": ("west",), **other})])
+    twins = [
+        report_of(score_edges=edges, canary=arm(scores=(1, 2)), baseline=arm(scores=(1, 2))).model_copy(
+            update={"gateways": (name,)}
+        )
+        for name, edges in (("east", (0.5,)), ("west", (0.6,)))
+    ]
+    assert merged_canary(twins).canary.scores == ()
+
+
+# The declaration.
+
+
+@pytest.mark.parametrize(
+    ("given_", "told"),
+    [
+        ({"steps": [0.1, 0.1]}, "must rise"),
+        ({"steps": []}, "at least 1"),
+        ({"steps": [0.0, 1.0]}, "greater than 0"),
+        ({"steps": [0.7, 1.0]}, "at most 0.5"),
+        ({"steps": [0.1, 1.1]}, "less than or equal to 1"),
+        ({"horizon": "7d"}, "horizon does not apply to mode canary"),
+        ({"mode": "ab", "steps": [0.1]}, "steps does not apply to mode ab"),
+        ({"mode": "ab", "share": 0.6}, "less than or equal to 0.5"),
+        ({"mode": "ab", "horizon": "3d"}, "fewer than 5 blocks"),
+        ({"min_labels": 100}, "fewer than 5 blocks"),
+        ({"hold": "3d"}, "hold is longer"),
+    ],
+)
+def test_a_declaration_that_could_never_pass_is_refused(given_: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        CanarySpec.model_validate(given_)
+
+
+@pytest.mark.parametrize("given_", [{}, {"mode": "ab"}, {"steps": [0.2]}, {"mode": "ab", "min_gain": 0.1}])
+def test_a_declaration_survives_being_written_out(given_: dict[str, Any]) -> None:
+    spec = CanarySpec.model_validate(given_)
+    assert CanarySpec.model_validate_json(spec.model_dump_json()) == spec
