@@ -54,6 +54,8 @@ class StageName(Word):
     TRIAL = "trial"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    DRIFT = "drift"
+    QUALITY = "quality"
 
 
 class ExitCode(IntEnum):
@@ -91,6 +93,7 @@ class EntryKind(Word):
     REHEARSED = "rehearsed"  # what a challenger showed on live traffic
     GUARDED = "guarded"  # what a new champion showed in its probation
     DRILLED = "drilled"  # how soon a bad model was found out and taken back in the sandbox
+    MONITORED = "monitored"  # what a look at the champion's live data saw, and whether a retraining is due
     LOCKED = "locked"
     UNLOCKED = "unlocked"
     REFUSED = "refused"
@@ -139,3 +142,24 @@ class Outcome(Word):
     PROMOTION_REFUSED = "promotion_refused"
     ROLLED_BACK = "rolled_back"  # promoted, and taken back by the guard
     BROKEN = "broken"
+
+
+class Watched(Word):
+    """Say where a monitor finds what a champion was asked and what it answered."""
+
+    GATEWAY = "gateway"  # the prediction log, with the labels that came later
+    SCORED = "scored"  # rows that a batch job has scored
+    DATA = "data"  # new rows of the source alone; the champion is asked by the monitor
+
+
+class Trigger(Word):
+    """Say why a model is retrained."""
+
+    SCHEDULE = "schedule"
+    MANUAL = "manual"
+    EXTERNAL = "external"  # somebody else's event on the model's asset
+    DRIFT = "drift"
+    QUALITY = "quality"
+    NEW_LABELS = "new_labels"
+    STALENESS = "staleness"
+    BACKFILL = "backfill"
