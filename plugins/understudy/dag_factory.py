@@ -9,8 +9,19 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, CronTriggerTimetable, ExceptionRetryPolicy, Param, RetryAction, RetryRule, TriggerRule
+from airflow.sdk import (
+    DAG,
+    Asset,
+    AssetOrTimeSchedule,
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    TriggerRule,
+)
 
+from understudy.contract.cause import RETRAIN_PREFIX, retrain_uri
 from understudy.contract.errors import SpecProblem
 from understudy.contract.spec import ModelSpec
 from understudy.dag_pages import broken_page, housekeeping_page, retraining_page, rollback_page
@@ -29,7 +40,6 @@ from understudy.operators.train import TrainOperator
 from understudy.operators.trial import AskTrialsOperator, TrialOperator
 from understudy.operators.watching import SLACK
 
-RETRAIN_PREFIX = "retrain__"
 TAG = "understudy"
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 REASON_LIMIT = 2000
@@ -83,17 +93,20 @@ def retraining_params() -> dict[str, Param]:
             description="Spend the whole search budget instead of starting from the champion's hyperparameters.",
         ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Do everything but promote."),
+        "promote_past": Param(
+            False,
+            type="boolean",
+            title="Promote past models",
+            description="Let a backfill promote what it trains; without it, backfills are judged and recorded only.",
+        ),
     }
 
 
 def build_retraining_dag(spec: ModelSpec) -> DAG:
     """Wire snapshot → check → search → train → evaluate → [shadow] → promote → [guard] → outcome for one model."""
-    schedule = (
-        CronTriggerTimetable(spec.retrain.schedule, timezone=spec.retrain.timezone) if spec.retrain.schedule else None
-    )
     with DAG(
         dag_id=f"{RETRAIN_PREFIX}{spec.model}",
-        schedule=schedule,
+        schedule=_retraining_schedule(spec),
         # No start date: a model that is declared on a Tuesday waits for Monday instead of running at once.
         catchup=False,
         max_active_runs=1,
@@ -139,6 +152,15 @@ def build_retraining_dag(spec: ModelSpec) -> DAG:
             guarded=guard.output if guard else None,
         )
     return dag
+
+
+def _retraining_schedule(spec: ModelSpec) -> Any:
+    """Start a retraining by the clock, where the model declares when, and by events on its asset in any case."""
+    asked = Asset(retrain_uri(spec.model))
+    if spec.retrain.schedule is None:
+        return [asked]
+    timetable = CronTriggerTimetable(spec.retrain.schedule, timezone=spec.retrain.timezone)
+    return AssetOrTimeSchedule(timetable=timetable, assets=[asked])
 
 
 def _waiting(spec: ModelSpec) -> timedelta:

@@ -141,6 +141,7 @@ class Outcome(Word):
     DRY_RUN = "dry_run"
     PROMOTION_REFUSED = "promotion_refused"
     ROLLED_BACK = "rolled_back"  # promoted, and taken back by the guard
+    HELD_BACK = "held_back"  # an event asked for what an earlier run had done already
     BROKEN = "broken"
 
 

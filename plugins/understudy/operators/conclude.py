@@ -9,7 +9,7 @@ from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.mirroring import end_mirror
 from understudy.operators.data_check import DataSanityCheckOperator
-from understudy.operators.decisions import PROBLEM_KEY, REFUSAL_KEY, actor_of, param
+from understudy.operators.decisions import HELD_BACK_KEY, PROBLEM_KEY, REFUSAL_KEY, actor_of, may_promote, param
 from understudy.operators.errors import RunEndedBadly
 from understudy.operators.guard import GuardOperator
 from understudy.operators.handover import Concluded, Deployed, Evaluated, Guarded, Rehearsed
@@ -115,6 +115,9 @@ class ConcludeOperator(BaseOperator):
             return self._end_of(Evaluated.model_validate(self.evaluated), context)
         for task in self._upstream():
             refusal, problem = self._told(context, task)
+            held_back = context["ti"].xcom_pull(task_ids=task.task_id, key=HELD_BACK_KEY)
+            if held_back:
+                return Outcome.HELD_BACK, held_back
             if refusal:
                 is_about_data = isinstance(task, ABOUT_DATA)
                 sentence = f"{task.task_id} was refused: {refusal}"
@@ -139,8 +142,9 @@ class ConcludeOperator(BaseOperator):
         version, judgement = f"version {evaluated.bundle.version}", evaluated.judgement
         if evaluated.is_blessed:
             return self._end_of_blessed(version, context)
-        if param(context, "dry_run"):
-            return Outcome.DRY_RUN, f"dry run: {version} was judged {judgement.verdict}: {judgement.sentence}"
+        if not may_promote(context):
+            kind = "dry run" if param(context, "dry_run") else "backfill without promote_past"
+            return Outcome.DRY_RUN, f"{kind}: {version} was judged {judgement.verdict}: {judgement.sentence}"
         return Outcome.DECLINED, f"{version} was declined ({judgement.verdict}): {judgement.sentence}"
 
     def _end_of_blessed(self, version: str, context: "Context") -> tuple[Outcome, str]:

@@ -19,6 +19,13 @@ class WindowSetAside(UnderstudyError, AirflowSkipException):
         super().__init__(f"The window of {model!r} was refused: {sentence}. The champion stays; evidence: {evidence}")
 
 
+class RetrainingHeldBack(UnderstudyError, AirflowSkipException):
+    """Events ask for a retraining that an earlier run has done."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"Nothing to do: {why}.")
+
+
 class PromotionRefused(UnderstudyError, AirflowFailException):
     """A blessed challenger may not be promoted now."""
 

@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from understudy.contract.cause import Cause
 from understudy.contract.declared import format_moment
 from understudy.contract.reports import SnapshotReport
+from understudy.contract.retrainings import why_held_back
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName
 from understudy.hooks.connect import connect
 from understudy.hooks.database_url import database_url
+from understudy.hooks.looks import retrainings
 from understudy.hooks.sources import SourceUnusable, find_sources, is_url
-from understudy.operators.decisions import REFUSAL_KEY, actor_of, last_accepted_window, param, reason_of
+from understudy.operators.cause import cause_of
+from understudy.operators.decisions import HELD_BACK_KEY, REFUSAL_KEY, actor_of, last_accepted_window, may_promote
+from understudy.operators.errors import RetrainingHeldBack
 from understudy.operators.handover import Snapshot
 from understudy.operators.run_context import as_of
 from understudy.operators.served import served_by
@@ -43,14 +48,18 @@ class SnapshotDataOperator(StageOperator):
         end = moment - spec.data.label_delay if spec.data.time else None
         start = end - spec.data.window if end and spec.data.window else None
         source = spec.data.source
+        cause = cause_of(context)
+        self._hold_back(context, spec, folder, cause)
         connect().ledger.append_once(
             f"{self.model}/{folder.run}/triggered",
             self.model,
             EntryKind.TRIGGERED,
             actor_of(context),
-            reason_of(context),
+            cause.sentence,
             folder.run,
             {
+                "cause": cause.model_dump(mode="json"),
+                "may_promote": may_promote(context),
                 "as_of": moment.isoformat(),
                 "window_start": format_moment(start),
                 "window_end": format_moment(end),
@@ -59,7 +68,7 @@ class SnapshotDataOperator(StageOperator):
                 "spec_sha256": spec.digest(),
             },
         )
-        if not param(context, "dry_run"):
+        if may_promote(context):
             served_by(connect(), spec)  # hours of training would end in the same sentence
         files = self._find(context, source)
         request = self.request(
@@ -74,6 +83,14 @@ class SnapshotDataOperator(StageOperator):
         )
         previous = self._previous(spec, folder) if spec.data.incremental else {}
         return request, {**files, **previous}
+
+    def _hold_back(self, context: "Context", spec: ModelSpec, folder: RunFolder, cause: Cause) -> None:
+        """Skip a run whose events ask for what is done already: they come late, twice, or by the thousand."""
+        past = retrainings(connect().ledger, self.model)
+        why = why_held_back(cause, past, folder.run, context["dag_run"].run_after, spec.retrain.cooldown)
+        if why is not None:
+            context["ti"].xcom_push(key=HELD_BACK_KEY, value=why)
+            raise RetrainingHeldBack(why)
 
     def _find(self, context: "Context", source: str | None) -> dict[str, Path]:
         if source is None or is_url(source):
