@@ -116,7 +116,7 @@ def build_retraining_dag(spec: ModelSpec) -> DAG:
         doc_md=retraining_page(spec),
         description=spec.description or f"Retrain {spec.model} and promote it only if it is better.",
         params=retraining_params(),
-        default_args=_default_args(spec),
+        default_args=default_args(spec),
         dag_display_name=f"Retrain {spec.model}",
     ) as dag:
         snapshot = SnapshotDataOperator(task_id="snapshot", model=spec.model)
@@ -190,7 +190,8 @@ def _search(spec: ModelSpec, check: DataSanityCheckOperator) -> list[Any]:
     return outputs
 
 
-def _default_args(spec: ModelSpec) -> dict[str, Any]:
+def default_args(spec: ModelSpec) -> dict[str, Any]:
+    """Give what all tasks of a model have in common."""
     return {
         "owner": spec.owner,
         "retries": spec.retrain.retries,
@@ -201,18 +202,18 @@ def _default_args(spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-def build_broken_dag(model: str, problem: SpecProblem) -> DAG:
+def build_broken_dag(model: str, problem: SpecProblem, prefix: str = RETRAIN_PREFIX) -> DAG:
     """Stand in for a model whose declaration cannot be used: red once a day until it is repaired."""
     with DAG(
         # A folder may be called what no DAG may.
-        dag_id=f"{RETRAIN_PREFIX}{UNFIT.sub('_', model)[:DAG_ID_LIMIT]}",
+        dag_id=f"{prefix}{UNFIT.sub('_', model)[:DAG_ID_LIMIT]}",
         schedule="@daily",
         start_date=START,
         catchup=False,
         max_active_runs=1,
-        tags=[TAG, "retrain", "broken-spec"],
+        tags=[TAG, prefix.rstrip("_"), "broken-spec"],
         doc_md=broken_page(model, problem),
-        dag_display_name=f"Retrain {model} (broken declaration)",
+        dag_display_name=f"{prefix.rstrip('_').capitalize()} {model} (broken declaration)",
         description=str(problem),
     ) as dag:
         BrokenSpecOperator(task_id="broken_spec", problem=str(problem), retries=0)
@@ -280,9 +281,9 @@ def build_housekeeping_dag() -> DAG:
     return dag
 
 
-def model_of(dag_id: str | None) -> str | None:
-    """Name the model that a retraining DAG belongs to; None for any other DAG."""
-    return dag_id.removeprefix(RETRAIN_PREFIX) if dag_id and dag_id.startswith(RETRAIN_PREFIX) else None
+def model_of(dag_id: str | None, prefix: str = RETRAIN_PREFIX) -> str | None:
+    """Name the model that a DAG with this prefix belongs to; None for any other DAG."""
+    return dag_id.removeprefix(prefix) if dag_id and dag_id.startswith(prefix) else None
 
 
 def declaration_of(path: Path) -> str:

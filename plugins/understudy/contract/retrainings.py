@@ -10,6 +10,8 @@ from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind, Outcome, Trigger, Verdict
 
 KINDS = (EntryKind.MONITORED, EntryKind.TRIGGERED, EntryKind.CONCLUDED)
+DRIFT_GATE = "drift"
+KEPT_COLUMNS = 20
 BROKEN = {Outcome.BROKEN, Outcome.DATA_REFUSED}
 
 
@@ -27,6 +29,14 @@ class Look(Fact):
     """The epoch at which the champion began to serve."""
     pretended: datetime | None = None
     """The time that the look was told to pretend."""
+    trouble: tuple[str, ...] = ()
+    """What became of retrainings that earlier looks asked for, where they did not begin or end well."""
+
+    @property
+    def is_blind(self) -> bool:
+        """Tell whether the rows could not be compared with the reference at all."""
+        answers = {answer.gate: answer.verdict for answer in self.decision.judgement.results}
+        return answers.get(DRIFT_GATE, Verdict.INCONCLUSIVE) is Verdict.INCONCLUSIVE
 
 
 class Recorded(Fact):
@@ -112,8 +122,8 @@ class Retrainings(Fact):
         running = next((begun for begun in self.begun if begun.outcome is None), None)
         if running is not None and now - running.at > timeout:
             return (
-                f"the retraining that began at {_spoken(running.at)} has not ended within {format_duration(timeout)}; look "
-                "at its run in Airflow",
+                f"the retraining that began at {_spoken(running.at)} has not ended within {format_duration(timeout)}; "
+                "look at its run in Airflow",
             )
         waiting = self.unanswered()
         if waiting is not None and running is None and now - waiting.at > grace:
@@ -152,12 +162,17 @@ def why_held_back(cause: Cause, past: Retrainings, run: str, now: datetime, cool
     )
 
 
-def inconclusive_in_a_row(looks: Sequence[Recorded]) -> int:
-    """Count the newest looks, newest first, of which none could decide anything."""
-    for count, one in enumerate(looks):
-        if one.look.decision.judgement.verdict is not Verdict.INCONCLUSIVE:
-            return count
-    return len(looks)
+def blind_in_a_row(looks: Sequence[Recorded]) -> int:
+    """Count the newest looks, newest first, that could not compare anything."""
+    return next((count for count, one in enumerate(looks) if not one.look.is_blind), len(looks))
+
+
+def trimmed(report: MonitorReport) -> MonitorReport:
+    """Leave out the columns that did not move: the ledger keeps every look for ever, and there is one every hour."""
+    if report.drift is None:
+        return report
+    moved = tuple(column for column in report.drift.columns if column.has_moved)[:KEPT_COLUMNS]
+    return report.model_copy(update={"drift": report.drift.model_copy(update={"columns": moved, "invariants": ()})})
 
 
 def _at(past: Retrainings, cause: Cause) -> datetime:
@@ -190,7 +205,7 @@ def _past(one: Recorded) -> PastLook:
         champion_version=look.report.champion_version,
         window_end=look.report.window_end,
         is_drifting=look.decision.is_drifting,
-        is_conclusive=look.decision.judgement.verdict is not Verdict.INCONCLUSIVE,
+        is_conclusive=not look.is_blind,
     )
 
 

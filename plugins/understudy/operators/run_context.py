@@ -3,6 +3,7 @@
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from understudy.contract.cause import MONITOR_PREFIX
 from understudy.operators.cause import asked_moment
 from understudy.operators.stage_errors import BadMoment
 from understudy.settings import settings
@@ -40,5 +41,7 @@ def as_of(context: "Context") -> datetime:
 
 
 def run_folder(context: "Context", model: str) -> RunFolder:
-    """Give the folder of this run of a model."""
-    return RunFolder(workspace=settings().workspace_dir, model=model, run=run_key(str(context["run_id"])))
+    """Give the folder of this run of a model; a look and a retraining of the same minute have one each."""
+    dag_id = str(getattr(context.get("dag"), "dag_id", ""))
+    own = "look__" if dag_id.startswith(MONITOR_PREFIX) else ""
+    return RunFolder(workspace=settings().workspace_dir, model=model, run=run_key(f"{own}{context['run_id']}"))
