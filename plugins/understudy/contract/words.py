@@ -164,3 +164,10 @@ class Trigger(Word):
     NEW_LABELS = "new_labels"
     STALENESS = "staleness"
     BACKFILL = "backfill"
+
+
+class DistanceMethod(Word):
+    """Say how the distance between two samples of a column is measured, in Evidently's words."""
+
+    WASSERSTEIN = "wasserstein"  # numbers: in standard deviations of the reference
+    JENSEN_SHANNON = "jensenshannon"  # levels: the root of the divergence in nats
