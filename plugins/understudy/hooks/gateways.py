@@ -15,10 +15,12 @@ from understudy.contract.serving import (
     Acknowledgement,
     Confirmation,
     Lagging,
+    LoggedRows,
     ModelStatus,
     PrepareOrder,
     RehearsalQuery,
     RehearsalReport,
+    RowsQuery,
     ServingOrder,
     TruthReport,
 )
@@ -30,6 +32,7 @@ from understudy.hooks.gateway_probe import Probe, example_in
 PREPARE_S = 120.0
 WAIT_S = 30.0
 REHEARSAL_S = 120.0
+ROWS_S = 600.0
 PAUSE_S = 0.25
 """Between two attempts at a replica that does not answer."""
 Answered = TypeVar("Answered")
@@ -106,6 +109,18 @@ class Gateways:
         :raises GatewayUnreachable, RehearsalsDiffer: where there is no such sum.
         """
         return merged(self._all(lambda client: client.rehearsal(model, query, within_s)))
+
+    def rows(
+        self, model: str, query: RowsQuery, folder: Path, within_s: float = ROWS_S
+    ) -> tuple[list[LoggedRows], list[Path]]:
+        """Fetch what a version was asked and answered at every replica, each into a file below ``folder``.
+
+        :raises GatewayUnreachable: where one cannot be asked: fewer replicas would be another question.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        parts = [folder / f"replica-{number}.parquet" for number, _ in enumerate(self._clients)]
+        places = dict(zip(self.urls, parts, strict=True))
+        return self._all(lambda client: client.rows(model, query, places[client.url], within_s)), parts
 
     def forget(self, model: str, *, purge: bool = False, within_s: float = WAIT_S) -> tuple[Lagging, ...]:
         """Have every replica serve a model no more, also after a restart; return those that could not be told.

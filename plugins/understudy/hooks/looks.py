@@ -1,12 +1,16 @@
 """The looks and retrainings of a model, as the ledger has them; a look is decided and recorded in one transaction."""
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 
+from understudy.contract.errors import SpecProblem, UnknownModel
+from understudy.contract.load import load_model
 from understudy.contract.release import LedgerEntry
 from understudy.contract.retrainings import KINDS, Look, Recorded, Retrainings
 from understudy.contract.words import EntryKind
 from understudy.hooks.ledger import Ledger, LedgerPen
 from understudy.hooks.ledger_schema import LEDGER
+from understudy.settings import Settings
 
 REMEMBERED = 3000
 """How many entries are looked back on: a week of looks every five minutes, and what they led to."""
@@ -15,6 +19,15 @@ REMEMBERED = 3000
 def retrainings(ledger: Ledger, model: str) -> Retrainings:
     """Read the newest looks and retrainings of a model."""
     return Retrainings.told(ledger.entries(model, KINDS, limit=REMEMBERED, newest_first=True))
+
+
+def trouble_with(past: Retrainings, model: str, chosen: Settings) -> tuple[str, ...]:
+    """Say, as of now, what became of retrainings that should have begun or ended; nothing of a broken declaration."""
+    try:
+        timeout = load_model(chosen.models_dir, model).retrain.timeout
+    except (SpecProblem, UnknownModel):
+        return ()
+    return past.trouble(datetime.now(timezone.utc), chosen.retrain_within, timeout)
 
 
 def record_look(

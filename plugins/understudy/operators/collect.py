@@ -9,14 +9,17 @@ from understudy.contract.declared import format_moment
 from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.release import Deployment
 from understudy.contract.reports import SnapshotReport
+from understudy.contract.serving import RowsQuery
 from understudy.contract.spec import ModelSpec
-from understudy.contract.stage import StageRequest, StageResult
+from understudy.contract.stage import Artefact, StageRequest, StageResult
 from understudy.contract.words import StageName, Watched
 from understudy.hooks.connect import connect
-from understudy.operators.errors import NothingToMonitor
+from understudy.hooks.live_rows import join_parts
+from understudy.operators.errors import GatewaysMissing, NothingToMonitor
 from understudy.operators.handover import Collected
 from understudy.operators.looking import LookingOperator
-from understudy.operators.run_context import as_of
+from understudy.operators.problem import telling
+from understudy.operators.run_context import as_of, run_folder
 from understudy.operators.source_files import mounted_sources, reaches_out, source_secrets
 from understudy.workspace import RunFolder
 
@@ -37,6 +40,15 @@ class CollectWindowOperator(LookingOperator):
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(stage=StageName.SNAPSHOT, model=model, **kwargs)
+
+    def execute(self, context: "Context") -> Any:
+        """Ask the gateways where they are watched; else run the stage that reads the rows."""
+        with telling(context):
+            folder = run_folder(context, self.model)
+            spec = folder.freeze_spec(self.declared())
+            if monitored(spec)[1] is Watched.GATEWAY:
+                return self._asked_of_gateways(context, spec, folder)
+        return super().execute(context)
 
     def build_request(
         self,
@@ -75,20 +87,52 @@ class CollectWindowOperator(LookingOperator):
     def conclude(self, context: "Context", result: StageResult, folder: RunFolder) -> dict[str, Any]:
         """Name the rows and whom they are about."""
         report = SnapshotReport.model_validate(result.report)
-        spec = folder.freeze_spec(self.declared())
-        monitor, watched = monitored(spec)
-        end, champion = as_of(context), self.champion()
-        self.log.info("%s rows to look at, for version %s", f"{report.rows:,}", champion.champion.version)
+        spec, data = folder.freeze_spec(self.declared()), self.output_of(result, folder, "data")
+        return self._collected(context, spec, self.champion(), data, rows=report.rows, new_labels=report.new_labels)
+
+    def _asked_of_gateways(self, context: "Context", spec: ModelSpec, folder: RunFolder) -> dict[str, Any]:
+        """Fetch what the champion was asked and answered at every replica, and join it."""
+        champion, end = self.champion(), as_of(context)
+        hooks, (monitor, _) = connect(), monitored(spec)
+        if hooks.gateways is None:
+            raise GatewaysMissing(spec.model)
+        query = RowsQuery(
+            version=champion.champion.version,
+            since=end - monitor.window,
+            until=end,
+            labelled_since=_reference_end(champion),
+        )
+        own = folder.outputs(self.task_id)
+        counted, parts = hooks.gateways.rows(spec.model, query, own / "parts")
+        table = own / "data.parquet"
+        join_parts(parts, table)
+        rows, new_labels = sum(one.rows for one in counted), sum(one.new_labels for one in counted)
+        for one in counted:
+            self.log.info("%s answered %s rows, %s of them sent", one.gateway, f"{one.rows:,}", f"{one.written_rows:,}")
+        return self._collected(context, spec, champion, folder.describe(table), rows=rows, new_labels=new_labels)
+
+    def _collected(
+        self,
+        context: "Context",
+        spec: ModelSpec,
+        champion: Deployment,
+        data: Artefact,
+        *,
+        rows: int,
+        new_labels: int | None,
+    ) -> dict[str, Any]:
+        end, (monitor, watched) = as_of(context), monitored(spec)
+        self.log.info("%s rows to look at, for version %s", f"{rows:,}", champion.champion.version)
         return Collected(
-            data=self.output_of(result, folder, "data"),
+            data=data,
             watched=watched,
-            rows=report.rows,
+            rows=rows,
             window_start=end - monitor.window,
             window_end=end,
             champion=champion.champion,
             champion_since=champion.champion_since,
             trained_until=trained_until(champion),
-            new_labels=report.new_labels,
+            new_labels=new_labels,
         ).model_dump(mode="json")
 
 

@@ -90,6 +90,7 @@ class DecideRetrainingOperator(BaseOperator):
             looked = Looked(
                 sentence=recorded.look.decision.sentence,
                 verdict=recorded.look.decision.judgement.verdict,
+                is_blind=recorded.look.is_blind,
                 is_due=recorded.look.is_due,
                 reasons=recorded.look.decision.reasons,
                 held_back=recorded.look.decision.held_back,

@@ -143,6 +143,8 @@ class Looked(Fact):
 
     sentence: str
     verdict: Verdict
+    is_blind: bool = False
+    """Whether the rows could not be compared with the reference at all."""
     is_due: bool
     reasons: tuple[Trigger, ...] = ()
     held_back: str | None = None
