@@ -105,7 +105,7 @@ class CollectWindowOperator(LookingOperator):
         own = folder.outputs(self.task_id)
         counted, parts = hooks.gateways.rows(spec.model, query, own / "parts")
         table = own / "data.parquet"
-        join_parts(parts, table)
+        join_parts(parts, table, spec.data.target)
         rows, new_labels = sum(one.rows for one in counted), sum(one.new_labels for one in counted)
         for one in counted:
             self.log.info("%s answered %s rows, %s of them sent", one.gateway, f"{one.rows:,}", f"{one.written_rows:,}")

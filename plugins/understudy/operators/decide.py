@@ -32,6 +32,7 @@ from understudy.workspace import RunFolder
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
+SHOWN = "report"
 BLIND_LOOKS = 3
 """After so many looks in a row that could not compare anything, the task is red: somebody has to look."""
 
@@ -178,11 +179,10 @@ class DecideRetrainingOperator(BaseOperator):
         """Gather what is worth reading: the whole report, and what the stages wrote for people."""
         whole = folder.path / "look.json"
         whole.write_text(report.model_dump_json(indent=1), encoding="utf-8")
-        measured = [Measured.model_validate(one) for one in (self.drift, self.quality) if one]
-        return {
-            "look.json": whole,
-            **{name: folder.resolve(shown) for one in measured for name, shown in one.shown.items()},
-        }
+        given = {"drift": self.drift, "quality": self.quality}
+        shown = {name: Measured.model_validate(one).shown for name, one in given.items() if one}
+        folders = {name: folder.resolve(outputs[SHOWN]) for name, outputs in shown.items() if SHOWN in outputs}
+        return {"look.json": whole, **folders}
 
     # What is done about it.
 

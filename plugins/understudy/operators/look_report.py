@@ -23,9 +23,7 @@ def publish(hooks: Hooks, champion: Bundle, recorded: Recorded, report: MonitorR
     folders = (LATEST, f"looks/{recorded.seq}") if found else (LATEST,)
     try:
         hooks.registry.trace(champion, metrics_of(report, recorded), report.as_of, recorded.seq)
-        hooks.registry.attach(
-            champion, {f"{place}/{_file(name, path.name)}": path for place in folders for name, path in files.items()}
-        )
+        hooks.registry.attach(champion, {f"{place}/{name}": path for place in folders for name, path in files.items()})
     except UnderstudyError as unreachable:
         log.warning("the ledger has the look's numbers, MLflow has not: %s", unreachable)
 
@@ -48,9 +46,3 @@ def metrics_of(report: MonitorReport, recorded: Recorded) -> dict[str, float]:
         "monitor.due": float(recorded.look.is_due),
     }
     return {name: float(number) for name, number in numbers.items() if number is not None}
-
-
-def _file(name: str, path: str) -> str:
-    """Keep the ending that a browser needs."""
-    ending = path.rpartition(".")[2]
-    return name if "." in name or ending == path else f"{name}.{ending}"

@@ -52,24 +52,28 @@ def test_a_sample_is_the_same_each_time_and_the_count_is_of_all(tmp_path: Path) 
     assert len(found[0]) == 20
 
 
-def test_replicas_are_joined_under_the_names_of_training(tmp_path: Path) -> None:
+def part(path: Path, label: object, **features: object) -> Path:
     at = pl.Series("at", [NOON], dtype=pl.Datetime("ns", "UTC"))
-    ours = {"request_id": ["r"], "row": [0], "version": [1], "prediction": [1], "label": [None]}
-    pl.DataFrame({**ours, "x_wind": [1.5], "x_at": ["monday"]}).with_columns(at).write_parquet(tmp_path / "a.parquet")
-    other = {**ours, "label": [1], "x_wind": ["strong"]}
-    pl.DataFrame(other).with_columns(at).write_parquet(tmp_path / "b.parquet")
-    pl.DataFrame(schema={"at": pl.Datetime("ns", "UTC"), "request_id": pl.String, "row": pl.Int64}).write_parquet(
-        tmp_path / "empty.parquet"
-    )
-    parts = [tmp_path / f"{name}.parquet" for name in ("a", "b", "empty")]
-    assert join_parts(parts, tmp_path / "joined.parquet") == 2
+    known = {"request_id": ["r"], "client_id": ["c"], "row": [0], "version": [1], "prediction": [1], "label": [label]}
+    sure = pl.Series("probabilities", [[0.2, 0.8]])
+    table = pl.DataFrame({**known, **{f"x_{name}": [value] for name, value in features.items()}})
+    table.with_columns(at, sure, at.alias("label_at")).write_parquet(path)
+    return path
+
+
+def test_replicas_are_joined_under_the_names_of_training(tmp_path: Path) -> None:
+    one = part(tmp_path / "a.parquet", None, wind=1.5, at="monday", up="what the caller thinks")
+    other = part(tmp_path / "b.parquet", 1, wind="strong")
+    written(tmp_path / "no-log", "left", query(), tmp_path / "empty.parquet")
+    assert join_parts([one, other, tmp_path / "empty.parquet"], tmp_path / "joined.parquet", "up") == 2
     joined = pl.read_parquet(tmp_path / "joined.parquet")
     assert joined["wind"].to_list() == ["1.5", "strong"]
     assert joined["at"].to_list() == ["monday", None], "a feature may be called as the log's own column"
-    assert joined["__label"].to_list() == [None, 1]
+    assert joined["up"].to_list() == [None, 1], "the label, whatever the caller sent under its name"
+    assert joined["__probability"].to_list() == [0.8, 0.8]
 
 
 def test_nothing_was_asked_anywhere(tmp_path: Path) -> None:
     counted = written(tmp_path / "no-log", "left", query(), tmp_path / "rows.parquet")
     assert counted.rows == 0
-    assert join_parts([tmp_path / "rows.parquet"], tmp_path / "joined.parquet") == 0
+    assert join_parts([tmp_path / "rows.parquet"], tmp_path / "joined.parquet", "up") == 0
