@@ -88,7 +88,7 @@ def test_what_a_look_measured_is_in_mlflow(watched: Site) -> None:
     current = hooks.deployments.current(MODEL)
     assert current is not None
     report = hooks.registry.fetch_file(current.champion, "looks/latest/look.json", watched.home / "look.json")
-    assert '"new_labels": 19' in report.read_text(encoding="utf-8"), "eight days of hourly labels"
+    assert '"new_labels": 192' in report.read_text(encoding="utf-8"), "eight days of hourly labels"
     assert run.tasks == {"window": "success", "drift": "success", "quality": "success", "decide": "success"}
 
 
