@@ -21,7 +21,7 @@ def judge_data_quality(report: DriftReport) -> GateResult:
     FAILED is an incident of the data, to be mended where they come from; a retraining would learn from it.
     """
     bound = "rows as declared, and no more missing values than usual"
-    broken = [finding.sentence for finding in report.invariants if finding.failed]
+    broken = [finding.sentence for finding in report.invariants if finding.failed and finding.batch_level]
     broken += [_gap(column) for column in (*report.columns, *_present(report.prediction)) if column.has_gaps]
     if broken:
         return GateResult(gate="data", verdict=Verdict.FAILED, bound=bound, sentence=_listed(broken))
