@@ -8,6 +8,7 @@ from understudy.contract.errors import UnderstudyError
 from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.mirroring import end_mirror
+from understudy.operators.cause import cause_of
 from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.decisions import HELD_BACK_KEY, PROBLEM_KEY, REFUSAL_KEY, actor_of, may_promote, param
 from understudy.operators.errors import RunEndedBadly
@@ -61,6 +62,10 @@ class ConcludeOperator(BaseOperator):
     def execute(self, context: "Context") -> dict[str, Any]:
         """Tell the ends apart and record which one it was."""
         outcome, sentence = self._outcome(context)
+        cause = cause_of(context)
+        if cause.events:
+            # Nobody can write a run's note from within it; this is what the person on call opens first.
+            sentence = f"{sentence}; started by {cause.sentence}"
         evaluated = Evaluated.model_validate(self.evaluated) if self.evaluated else None
         hooks = connect()
         self._end_mirror(hooks, context)
