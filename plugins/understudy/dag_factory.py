@@ -9,8 +9,19 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, CronTriggerTimetable, ExceptionRetryPolicy, Param, RetryAction, RetryRule, TriggerRule
+from airflow.sdk import (
+    DAG,
+    Asset,
+    AssetOrTimeSchedule,
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    TriggerRule,
+)
 
+from understudy.contract.cause import RETRAIN_PREFIX, retrain_uri
 from understudy.contract.errors import SpecProblem
 from understudy.contract.spec import ModelSpec
 from understudy.dag_pages import broken_page, housekeeping_page, retraining_page, rollback_page
@@ -30,7 +41,6 @@ from understudy.operators.train import TrainOperator
 from understudy.operators.trial import AskTrialsOperator, TrialOperator
 from understudy.operators.watching import SLACK
 
-RETRAIN_PREFIX = "retrain__"
 TAG = "understudy"
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 REASON_LIMIT = 2000
@@ -84,17 +94,20 @@ def retraining_params() -> dict[str, Param]:
             description="Spend the whole search budget instead of starting from the champion's hyperparameters.",
         ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Do everything but promote."),
+        "promote_past": Param(
+            False,
+            type="boolean",
+            title="Promote past models",
+            description="Let a backfill promote what it trains; without it, backfills are judged and recorded only.",
+        ),
     }
 
 
 def build_retraining_dag(spec: ModelSpec) -> DAG:
     """Wire snapshot → check → search → train → evaluate → [shadow] → [canary] → promote → [guard] → outcome."""
-    schedule = (
-        CronTriggerTimetable(spec.retrain.schedule, timezone=spec.retrain.timezone) if spec.retrain.schedule else None
-    )
     with DAG(
         dag_id=f"{RETRAIN_PREFIX}{spec.model}",
-        schedule=schedule,
+        schedule=_retraining_schedule(spec),
         # No start date: a model that is declared on a Tuesday waits for Monday instead of running at once.
         catchup=False,
         max_active_runs=1,
@@ -104,7 +117,7 @@ def build_retraining_dag(spec: ModelSpec) -> DAG:
         doc_md=retraining_page(spec),
         description=spec.description or f"Retrain {spec.model} and promote it only if it is better.",
         params=retraining_params(),
-        default_args=_default_args(spec),
+        default_args=default_args(spec),
         dag_display_name=f"Retrain {spec.model}",
     ) as dag:
         snapshot = SnapshotDataOperator(task_id="snapshot", model=spec.model)
@@ -147,6 +160,15 @@ def build_retraining_dag(spec: ModelSpec) -> DAG:
     return dag
 
 
+def _retraining_schedule(spec: ModelSpec) -> Any:
+    """Start a retraining by the clock, where the model declares when, and by events on its asset in any case."""
+    asked = Asset(retrain_uri(spec.model))
+    if spec.retrain.schedule is None:
+        return [asked]
+    timetable = CronTriggerTimetable(spec.retrain.schedule, timezone=spec.retrain.timezone)
+    return AssetOrTimeSchedule(timetable=timetable, assets=[asked])
+
+
 def _waiting(spec: ModelSpec) -> timedelta:
     """Give how long a run may wait for live traffic at most."""
     rehearsal = spec.shadow.deadline + SLACK if spec.shadow else timedelta()
@@ -175,7 +197,8 @@ def _search(spec: ModelSpec, check: DataSanityCheckOperator) -> list[Any]:
     return outputs
 
 
-def _default_args(spec: ModelSpec) -> dict[str, Any]:
+def default_args(spec: ModelSpec) -> dict[str, Any]:
+    """Give what all tasks of a model have in common."""
     return {
         "owner": spec.owner,
         "retries": spec.retrain.retries,
@@ -186,18 +209,18 @@ def _default_args(spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-def build_broken_dag(model: str, problem: SpecProblem) -> DAG:
+def build_broken_dag(model: str, problem: SpecProblem, prefix: str = RETRAIN_PREFIX) -> DAG:
     """Stand in for a model whose declaration cannot be used: red once a day until it is repaired."""
     with DAG(
         # A folder may be called what no DAG may.
-        dag_id=f"{RETRAIN_PREFIX}{UNFIT.sub('_', model)[:DAG_ID_LIMIT]}",
+        dag_id=f"{prefix}{UNFIT.sub('_', model)[:DAG_ID_LIMIT]}",
         schedule="@daily",
         start_date=START,
         catchup=False,
         max_active_runs=1,
-        tags=[TAG, "retrain", "broken-spec"],
+        tags=[TAG, prefix.rstrip("_"), "broken-spec"],
         doc_md=broken_page(model, problem),
-        dag_display_name=f"Retrain {model} (broken declaration)",
+        dag_display_name=f"{prefix.rstrip('_').capitalize()} {model} (broken declaration)",
         description=str(problem),
     ) as dag:
         BrokenSpecOperator(task_id="broken_spec", problem=str(problem), retries=0)
@@ -265,9 +288,9 @@ def build_housekeeping_dag() -> DAG:
     return dag
 
 
-def model_of(dag_id: str | None) -> str | None:
-    """Name the model that a retraining DAG belongs to; None for any other DAG."""
-    return dag_id.removeprefix(RETRAIN_PREFIX) if dag_id and dag_id.startswith(RETRAIN_PREFIX) else None
+def model_of(dag_id: str | None, prefix: str = RETRAIN_PREFIX) -> str | None:
+    """Name the model that a DAG with this prefix belongs to; None for any other DAG."""
+    return dag_id.removeprefix(prefix) if dag_id and dag_id.startswith(prefix) else None
 
 
 def declaration_of(path: Path) -> str:

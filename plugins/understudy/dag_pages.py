@@ -6,9 +6,16 @@ from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.declared import format_duration
 from understudy.contract.errors import SpecProblem
 from understudy.contract.gates import Gate
+from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.serving_spec import LiveGates, RehearsalGates
 from understudy.contract.spec import ModelSpec
-from understudy.contract.words import CanaryMode
+from understudy.contract.words import CanaryMode, Watched
+
+WATCHED_IN_WORDS = {
+    Watched.GATEWAY: "the requests that gateways answered",
+    Watched.SCORED: "the rows that a batch job scored",
+    Watched.DATA: "the new rows of the source",
+}
 
 
 def retraining_page(spec: ModelSpec) -> str:
@@ -37,6 +44,47 @@ def retraining_page(spec: ModelSpec) -> str:
 **When it is red**: open *outcome*; it says in one sentence whether data or a promotion were refused or a task broke.
 Pink tasks with a red outcome are a refusal, not a crash.{_taken_back(spec)}
 To take the champion back, run the DAG `rollback`.{runbook}
+"""
+
+
+def monitoring_page(spec: ModelSpec, monitor: MonitorSpec, watched: Watched) -> str:
+    """Explain how one model is watched, what makes a retraining due, and what to do when it is red."""
+    retrain = spec.retrain
+    reasons = [
+        f"drift in {monitor.looks} looks in a row: columns with {monitor.drift_share:.0%} of the importance moved"
+        if retrain.drift
+        else "",
+        f"a loss that provably rose by more than {monitor.min_loss:g}" if retrain.quality else "",
+        f"{retrain.new_labels:,} new labelled rows" if retrain.new_labels else "",
+        f"a champion that is older than {format_duration(retrain.max_age)}" if retrain.max_age else "",
+    ]
+    due = "\n".join(f"- {reason}" for reason in reasons if reason) or "- nothing: every reason is switched off"
+    taken_back = (
+        f" Quality that is lost within the probation, {format_duration(spec.guard.probation)}, takes the champion back."
+        if spec.guard
+        else ""
+    )
+    return f"""
+### Watch `{spec.model}`
+
+Owner: **{spec.owner}**. Looks at {WATCHED_IN_WORDS[watched]} of the last {format_duration(monitor.window)} and compares
+it with the window that the current champion was trained on.
+
+1. **window** collects the rows. Labels may be missing.
+2. **drift** measures how far they lie from the champion's reference.
+3. **quality** measures how well the champion answers the rows whose labels have come.
+4. **decide** judges, keeps the decision in the ledger, and asks for a retraining where one is due.
+
+**A retraining is due by**
+
+{due}
+
+It is not asked for within {format_duration(retrain.cooldown)} of the last one, nor more than {retrain.max_per_week}
+times in seven days.{taken_back}
+
+**When it is red**: *decide* says why nothing could be compared, look after look. Pink tasks are what could not be
+measured this time. A retraining that was asked for and has not begun is a warning in the log of *decide*, and
+`understudy doctor` fails; look whether `retrain__{spec.model}` is paused.
 """
 
 

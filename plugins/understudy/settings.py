@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     """Where runs keep their files; <home>/workspace when empty."""
     keep_runs: Duration = Field(default_factory=lambda: parse_duration("30d"))
     """How long a run's files stay in the workspace; housekeeping deletes them after that."""
+    retrain_within: Duration = Field(default_factory=lambda: parse_duration("1h"))
+    """How soon a retraining has to begin after a look asked for it, before that is reported and asked for again."""
     workspace_on_daemon: str = ""
     """The same folder as the Docker daemon sees it; when empty, files are copied through the Docker API instead."""
     network: str = "bridge"

@@ -1,4 +1,4 @@
-"""What only a real scheduler shows: two retrainings at once, a worker that is killed, a task that a person fails."""
+"""What only a real scheduler shows: retrainings at once, a killed worker, a failed task, events, a backfill."""
 
 import json
 import os
@@ -6,22 +6,27 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from tests.conftest import what_docker_lacks
+from understudy.contract.release import LedgerEntry
+from understudy.contract.words import EntryKind
 from understudy.embedded import stack
 from understudy.embedded.airflow_api import AirflowApi
 from understudy.embedded.layout import Layout
 from understudy.embedded.ports import Ports
+from understudy.hooks.connect import Hooks
 from understudy.runners.choose import choose_runner
 from understudy.settings import settings
 
@@ -68,6 +73,39 @@ class Site:
         self.api.follow(f"retrain__{model}", run, look)
         return seen
 
+    def runs(self, model: str, run_type: str) -> list[dict[str, Any]]:
+        """List a model's retrainings of a kind, oldest first."""
+        path = f"/api/v2/dags/retrain__{model}/dagRuns?run_type={run_type}&order_by=run_after&limit=1000"
+        return list(self.api._call("GET", path, "list the runs")["dag_runs"])
+
+    def entries(self, model: str, kind: EntryKind) -> list[LedgerEntry]:
+        return Hooks(settings()).ledger.entries(model, [kind])
+
+    def look(self, model: str, as_of: str) -> dict[str, Any]:
+        """Look at a model as of a day; return what was decided."""
+        run = self.api.trigger(f"monitor__{model}", {"as_of": as_of})
+        self.api.follow(f"monitor__{model}", run, lambda _: None)
+        decided: dict[str, Any] = self.api.xcom(f"monitor__{model}", run, "decide")
+        return decided
+
+    def ask_from_outside(self, model: str, events: int) -> None:
+        """Send events as docs/monitoring.md says: a token, the asset's id, one call for each."""
+        token = httpx.post(
+            f"{self.api.url}/auth/token",
+            json={"username": self.api._user, "password": self.api._password},
+            trust_env=False,
+        )
+        headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
+        with httpx.Client(base_url=self.api.url, headers=headers, timeout=300, trust_env=False) as client:
+            found = client.get("/api/v2/assets", params={"name_pattern": f"understudy://{model}/retrain"}).json()
+            body = {"asset_id": found["assets"][0]["id"], "extra": {"reason": "the meters were replaced"}}
+
+            def ask(_: int) -> int:
+                return client.post("/api/v2/assets/events", json=body).status_code
+
+            with ThreadPoolExecutor(16) as pool:
+                assert set(pool.map(ask, range(events))) == {200}
+
     def _tasks(self, model: str, run: str) -> str:
         return f"/api/v2/dags/retrain__{model}/dagRuns/{run}/taskInstances"
 
@@ -102,14 +140,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         settings.cache_clear()
         for model in ("alpha", "beta"):
             declare(home, model)
+        declare_watched(home, "gale")
+        declare_watched(home, "storm", monitor=None, retrain={})
         layout = Layout(home=home)
         # Not the usual ports: another stack on this machine may be starting at the same moment.
         layout.running.write_text(json.dumps({"ports": free_ports().model_dump()}), encoding="utf-8")
         try:
             running = stack.up(settings(), layout, print)
             api = AirflowApi(running.airflow, running.user, running.password)
-            for model in ("alpha", "beta"):
-                api.wait_for_dag(f"retrain__{model}", 180)
+            for dag_id in (*(f"retrain__{model}" for model in ("alpha", "beta", "gale", "storm")), "monitor__gale"):
+                api.wait_for_dag(dag_id, 180)
             yield Site(home, api, isolation)
         finally:
             stack.down(layout)
@@ -144,6 +184,33 @@ def declare(home: Path, model: str) -> None:
     (folder / "model.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
 
 
+TRAINED, QUIET, WINDY = "2024-04-10T00:00:00Z", "2024-04-18T00:00:00Z", "2024-04-28T00:00:00Z"
+
+
+def declare_watched(home: Path, model: str, **sections: Any) -> None:
+    """Declare a quick model of hourly weather whose wind, on which the answer depends, turns on the 20th of April."""
+    rng, rows = np.random.default_rng(1), 3000
+    at = pd.date_range("2024-01-01", periods=rows, freq="h")
+    wind, sun = rng.normal(size=rows) + 3 * (at >= "2024-04-20"), rng.normal(size=rows)
+    up = (np.sin(2 * wind) + sun + 0.4 * rng.normal(size=rows) > 0).astype(int)
+    folder = home / "models" / model
+    folder.mkdir(parents=True)
+    pd.DataFrame({"at": at, "wind": wind, "sun": sun, "up": up}).to_csv(home / f"{model}.csv", index=False)
+    spec = {
+        "model": model, "owner": "market-ml", "task": "binary_classification",
+        "data": {"source": str(home / f"{model}.csv"), "time": "at", "target": "up"},
+        "train": {"estimator": "decision_tree", "params": {"max_depth": 6}},
+        "evaluate": {"must_beat": ["dummy"]}, "gates": [{"metric": "roc_auc", "floor": 0.6, "margin": 0.1}],
+        "retrain": {"schedule": "0 0 * * 1"},
+        # Its own schedule keeps out of the way.
+        "monitor": {"schedule": "0 0 1 1 *", "of": "data", "window": "7d", "looks": 1, "min_rows": 100},
+        **sections,
+    }  # fmt: skip
+    (folder / "model.yaml").write_text(
+        yaml.safe_dump({k: v for k, v in spec.items() if v is not None}), encoding="utf-8"
+    )
+
+
 def test_a_killed_worker_loses_no_work_and_disturbs_no_other_model(site: Site) -> None:
     runs = {model: site.api.trigger(f"retrain__{model}", {"reason": "both at once"}) for model in ("alpha", "beta")}
     task, job = site.training("alpha", runs["alpha"])
@@ -167,3 +234,61 @@ def test_a_task_that_a_person_fails_takes_its_stage_along(site: Site) -> None:
     site.follow("alpha", run)
     ended = site.api.xcom("retrain__alpha", run, "outcome")
     assert (ended["outcome"], ended["champion"]) == ("broken", 1)
+
+
+def test_drift_starts_exactly_one_retraining_which_knows_why(site: Site) -> None:
+    first = site.api.trigger("retrain__gale", {"reason": "the first one", "as_of": TRAINED})
+    site.follow("gale", first)
+    quiet = site.look("gale", QUIET)
+    assert (quiet["is_due"], quiet["is_blind"]) == (False, False)
+    assert site.runs("gale", "asset_triggered") == []
+
+    windy = site.look("gale", WINDY)
+    assert (windy["is_due"], windy["reasons"]) == (True, ["drift"])
+    wait(lambda: len(site.runs("gale", "asset_triggered")) == 1, 120)
+    (run,) = site.runs("gale", "asset_triggered")
+    site.follow("gale", run["dag_run_id"])
+    ended = site.api.xcom("retrain__gale", run["dag_run_id"], "outcome")
+    assert (ended["outcome"], ended["champion"]) == ("promoted", 2)
+
+    triggered = site.entries("gale", EntryKind.TRIGGERED)[-1]
+    assert triggered.reason.startswith("drift: ")
+    assert "wind by" in triggered.reason
+    assert triggered.facts["cause"]["asks"][0]["ledger_seq"] == windy["ledger_seq"]
+    assert datetime.fromisoformat(triggered.facts["as_of"]) == datetime(2024, 4, 28, tzinfo=timezone.utc)
+    promoted = site.entries("gale", EntryKind.DEPLOYED)[-1]
+    assert (promoted.reason, promoted.run) == (triggered.reason, triggered.run)
+    again = site.look("gale", "2024-04-29T00:00:00Z")
+    assert again["is_due"] is False
+    assert len(site.runs("gale", "asset_triggered")) == 1
+
+
+def test_a_thousand_events_are_one_retraining(site: Site) -> None:
+    site.ask_from_outside("storm", 1000)
+    wait(lambda: bool(site.runs("storm", "asset_triggered")), 120)
+    wait(
+        lambda: {run["state"] for run in site.runs("storm", "asset_triggered")} <= {"success", "failed"}, ENDS_WITHIN_S
+    )
+    runs = site.runs("storm", "asset_triggered")
+    ends = [site.api.xcom("retrain__storm", run["dag_run_id"], "outcome")["outcome"] for run in runs]
+    assert (ends[0], set(ends[1:]) <= {"held_back"}) == ("promoted", True)
+    (triggered,) = site.entries("storm", EntryKind.TRIGGERED)
+    assert triggered.facts["cause"]["reasons"] == ["external"]
+    assert "the meters were replaced" in triggered.reason
+
+
+def test_a_backfill_trains_and_judges_the_past_and_promotes_nothing(site: Site) -> None:
+    before = site.entries("gale", EntryKind.DEPLOYED)
+    span = {"from_date": "2024-03-10T00:00:00Z", "to_date": "2024-03-12T00:00:00Z"}
+    site.api._call("POST", "/api/v2/backfills", "start a backfill", {"dag_id": "retrain__gale", **span})
+    wait(lambda: len(site.runs("gale", "backfill")) == 1, 120)
+    (run,) = site.runs("gale", "backfill")
+    site.follow("gale", run["dag_run_id"])
+    ended = site.api.xcom("retrain__gale", run["dag_run_id"], "outcome")
+    assert ended["outcome"] == "dry_run"
+    assert "backfill without promote_past" in ended["sentence"]
+    facts = site.entries("gale", EntryKind.TRIGGERED)[-1].facts
+    assert datetime.fromisoformat(facts["as_of"]) == datetime(2024, 3, 11, tzinfo=timezone.utc)
+    assert facts["cause"]["reasons"] == ["backfill"]
+    assert site.entries("gale", EntryKind.JUDGED)[-1].run == site.entries("gale", EntryKind.TRIGGERED)[-1].run
+    assert site.entries("gale", EntryKind.DEPLOYED) == before

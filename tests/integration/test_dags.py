@@ -112,6 +112,17 @@ def test_a_new_model_waits_for_its_schedule(models: Path) -> None:
     assert '"run_immediately": false' in json.dumps(DagSerialization.to_dict(price), default=str)
 
 
+@pytest.mark.parametrize("retrain", ['{schedule: "0 3 * * 1", timezone: Europe/Berlin}', "{}"], ids=["cron", "no cron"])
+def test_events_on_its_asset_start_a_model_with_and_without_a_schedule(models: Path, retrain: str) -> None:
+    text = SPEC.replace(
+        '{{schedule: "0 3 * * 1", timezone: Europe/Berlin}}', retrain.replace("{", "{{").replace("}", "}}")
+    )
+    declare(models, "heat", text.format(name="heat"))
+    stored = json.dumps(DagSerialization.to_dict(parsed("dags/retraining.py")["retrain__heat"]), default=str)
+    assert "understudy://heat/retrain" in stored
+    assert ("AssetOrTimeSchedule" in stored) == ("0 3 * * 1" in stored) == ("schedule" in retrain)
+
+
 def test_a_broken_declaration_is_red_by_name_and_alone(models: Path) -> None:
     declare(models, "broken", SPEC.format(name="broken").replace("owner:", "ownr:"))
     dags = parsed("dags/retraining.py")
@@ -137,7 +148,8 @@ def test_parsing_twice_gives_the_same_dag(models: Path) -> None:
 
 def test_the_forms_have_defaults_and_validate(models: Path) -> None:
     dags = parsed("dags/retraining.py", "dags/operations.py")
-    assert dags["retrain__price"].params.dump() == {"reason": "", "as_of": None, "full_search": False, "dry_run": False}
+    defaults = {"reason": "", "as_of": None, "full_search": False, "dry_run": False, "promote_past": False}
+    assert dags["retrain__price"].params.dump() == defaults
     form = dags["rollback"].params
     assert form.get_param("model").schema["enum"] == ["demand", "price"]
     for field, bad in (("target", "the one before"), ("model", "unknown"), ("reason", "")):

@@ -13,6 +13,7 @@ from understudy.cli import (
     gateway,
     ledger,
     lock,
+    monitor,
     predictions,
     retrain,
     rollback,
@@ -34,6 +35,7 @@ app.command("init")(declare.init)
 app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("retrain")(retrain.retrain)
+app.command("monitor")(monitor.monitor)
 app.command("rollback")(rollback.rollback)
 app.command("gateway")(gateway.gateway)
 app.command("ledger")(ledger.ledger)

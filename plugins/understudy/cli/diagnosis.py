@@ -28,6 +28,7 @@ def diagnose(settings: Settings) -> list[Finding]:
         _ledger,
         find_gateways,
         _declarations,
+        _retrainings,
     ]
     return [finding for check in checks for finding in check(settings)]
 
@@ -185,3 +186,28 @@ def _declarations(settings: Settings) -> list[Finding]:
             )
     count = len(paths) - len(found)
     return [*found, Finding(about="models", severity=Severity.FINE, found=f"{count} declared in {settings.models_dir}")]
+
+
+def _retrainings(settings: Settings) -> list[Finding]:
+    """Look for retrainings that monitors asked for and that did not come: nothing else would ever say so."""
+    from understudy.contract.load import declared
+    from understudy.hooks.connect import Hooks
+    from understudy.hooks.looks import retrainings, trouble_with
+
+    ledger = Hooks(settings).ledger
+    found = []
+    for model in (path.parent.name for path in declared(settings.models_dir)):
+        try:
+            told = trouble_with(retrainings(ledger, model), model, settings)
+        except UnderstudyError:
+            return []  # the ledger is told about above
+        found += [
+            Finding(
+                about="retraining",
+                severity=Severity.BROKEN,
+                found=f"{model}: {sentence}",
+                way_out=f"Unpause or repair the DAG retrain__{model}; `understudy retrain {model}` starts one by hand.",
+            )
+            for sentence in told
+        ]
+    return found

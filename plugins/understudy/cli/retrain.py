@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXIT_CODES = {
     Outcome.PROMOTED: 0,
     Outcome.DRY_RUN: 0,
+    Outcome.HELD_BACK: 0,
     Outcome.BROKEN: 1,
     Outcome.DECLINED: 3,
     Outcome.DATA_REFUSED: 4,

@@ -10,7 +10,7 @@ from understudy.cli.deployment import declared_models, hooks
 from understudy.contract.declared import Fact
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.errors import UnknownModel
-from understudy.contract.words import EntryKind, Outcome
+from understudy.contract.words import EntryKind, Outcome, Verdict
 from understudy.settings import settings
 
 if TYPE_CHECKING:
@@ -52,6 +52,17 @@ class Replica(Fact):
     problem: str | None = None
 
 
+class LastLook(Fact):
+    """What the newest look at the champion's live data decided."""
+
+    at: datetime
+    verdict: Verdict
+    is_due: bool
+    sentence: str
+    trouble: tuple[str, ...] = ()
+    """What became of retrainings that looks asked for, where they did not begin or end well."""
+
+
 class ModelStatus(Fact):
     """What there is to know about a model at a glance."""
 
@@ -61,6 +72,7 @@ class ModelStatus(Fact):
     previous: int | None
     """Where a rollback would go."""
     last_run: LastRun | None
+    last_look: LastLook | None
     locked: dict[int, str]
     denied: dict[int, str]
     history: tuple[Served, ...]
@@ -127,12 +139,29 @@ def _status_of(connected: "Hooks", model: str, is_declared: bool) -> ModelStatus
         champion=history[-1] if history else None,
         previous=current.previous.version if current and current.previous else None,
         last_run=last_run,
+        last_look=_last_look(connected, model),
         locked=deployments.locked(model),
         denied={denial.version: denial.reason for denial in deployments.denials(model) if denial.version is not None},
         history=history,
         mirror=current.mirror.version if current and current.mirror else None,
         canary=current.canary.version if current and current.canary else None,
         canary_share=current.canary_share if current else 0.0,
+    )
+
+
+def _last_look(connected: "Hooks", model: str) -> LastLook | None:
+    from understudy.hooks.looks import retrainings, trouble_with
+
+    past = retrainings(connected.ledger, model)
+    if not past.looks:
+        return None
+    newest = past.looks[0]
+    return LastLook(
+        at=newest.at,
+        verdict=newest.look.decision.judgement.verdict,
+        is_due=newest.look.is_due,
+        sentence=newest.look.decision.sentence,
+        trouble=trouble_with(past, model, connected.settings),
     )
 
 
@@ -164,7 +193,7 @@ def _table(console: "Console", found: list[ModelStatus]) -> None:
         return
     from rich.table import Table
 
-    table = Table("model", "champion", "since", "by", "rollback to", "last run", box=None, pad_edge=False)
+    table = Table("model", "champion", "since", "by", "rollback to", "last run", "last look", box=None, pad_edge=False)
     for status in found:
         champion, last = status.champion, status.last_run
         table.add_row(
@@ -176,8 +205,16 @@ def _table(console: "Console", found: list[ModelStatus]) -> None:
             champion.by if champion else "",
             f"version {status.previous}" if status.previous else "",
             f"{last.outcome} {_moment(last.at)}" if last else "never",
+            _look_in_short(status.last_look),
         )
     console.print(table)
+
+
+def _look_in_short(look: LastLook | None) -> str:
+    if look is None:
+        return ""
+    said = "retraining due" if look.is_due else look.verdict.value
+    return f"{said} {_moment(look.at)}" + (" (!)" if look.trouble else "")
 
 
 def _page(console: "Console", status: ModelStatus) -> None:
@@ -208,6 +245,10 @@ def _page(console: "Console", status: ModelStatus) -> None:
     console.print(
         f"  last run  {f'{last.outcome} {_moment(last.at)}: {last.sentence}' if last else 'never'}", markup=False
     )
+    if status.last_look is not None:
+        console.print(f"  last look {_moment(status.last_look.at)}: {status.last_look.sentence}", markup=False)
+        for sentence in status.last_look.trouble:
+            console.print(f"  retrain   {sentence}", style="red", markup=False)
     for replica in status.replicas:
         console.print(f"  served at {_line(replica)}", markup=False)
     for version, reason in status.denied.items():

@@ -27,6 +27,8 @@ class SnapshotReport(Fact):
     """What was read and its SHA-256, where it has one."""
     rows_outside_window: int
     rows_without_time: int
+    new_labels: int | None = None
+    """Labelled rows of the sources that are newer than the time that was asked about."""
 
 
 class Finding(Fact):

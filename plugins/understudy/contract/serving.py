@@ -130,6 +130,28 @@ class RehearsalQuery(Fact):
     block_s: int = Field(ge=1)
 
 
+class RowsQuery(Fact):
+    """Ask for what a version was asked and answered: ``POST /admin/models/{model}/rows``, answered by Parquet."""
+
+    version: int
+    since: AwareDatetime
+    until: AwareDatetime
+    labelled_since: AwareDatetime | None = None
+    """Labels of rows that are newer are counted as new ones; all are when absent."""
+    limit: int = Field(default=1_000_000, ge=1, le=10_000_000)
+    """Of more rows, a sample is sent that is the same each time."""
+
+
+class LoggedRows(Fact):
+    """Count the rows of a :class:`RowsQuery`: all of them, however many were sent."""
+
+    gateway: str
+    rows: int
+    labelled_rows: int
+    new_labels: int
+    written_rows: int
+
+
 class Tally(Fact):
     """Count what one version did.
 

@@ -12,6 +12,7 @@ from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.estimators import estimators_for
 from understudy.contract.gates import Gate
 from understudy.contract.metrics import METRICS
+from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.serving_spec import GuardSpec, ServingSpec, ShadowSpec
 from understudy.contract.suggest import nearest
 from understudy.contract.train_spec import EvaluateSpec, RuntimeSpec, SplitSpec, TrainSpec
@@ -29,6 +30,20 @@ class RetrainSpec(Declared):
     """When a whole run that has not ended is failed."""
     retries: int = Field(default=2, ge=0, le=10)
     """How often a broken task is tried again; refusals are never tried again."""
+    drift: bool = True
+    """Whether drift that a monitor saw makes a retraining due."""
+    quality: bool = True
+    """Whether lost quality that a monitor saw makes a retraining due."""
+    new_labels: int | None = Field(default=None, ge=1)
+    """So many new labelled rows make a retraining due; not asked about when absent."""
+    max_age: Duration | None = None
+    """How old the champion's newest training row may become before a retraining is due."""
+    cooldown: Duration = Field(default_factory=lambda: parse_duration("1d"))
+    """How long after a retraining no monitor asks for the next one."""
+    min_new_labels: int = Field(default=0, ge=0)
+    """With fewer new labelled rows than this, a monitor asks for no retraining, whatever it saw."""
+    max_per_week: int = Field(default=7, ge=1, le=1000)
+    """The most retrainings that monitors may ask for within seven days."""
 
     @field_validator("schedule")
     @classmethod
@@ -87,6 +102,8 @@ class ModelSpec(Declared):
     """Which callers a challenger answers before its promotion; none when absent."""
     guard: GuardSpec | None = None
     """What a new champion must keep up after its promotion; no probation when absent."""
+    monitor: MonitorSpec | None = None
+    """How the champion is watched from then on; nobody watches it when absent."""
     runtime: RuntimeSpec = RuntimeSpec()
     """In what all stages run."""
     stages: dict[StageName, RuntimeSpec] = Field(default_factory=dict)

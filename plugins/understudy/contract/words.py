@@ -55,6 +55,8 @@ class StageName(Word):
     TRIAL = "trial"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    DRIFT = "drift"
+    QUALITY = "quality"
 
 
 class ExitCode(IntEnum):
@@ -94,6 +96,7 @@ class EntryKind(Word):
     GUARDED = "guarded"  # what a new champion showed in its probation
     DRILLED = "drilled"  # how soon a bad model was found out and taken back in the sandbox
     BROKE_GLASS = "broke_glass"  # a version that was taken back at a gateway while the ledger could not be asked
+    MONITORED = "monitored"  # what a look at the champion's live data saw, and whether a retraining is due
     LOCKED = "locked"
     UNLOCKED = "unlocked"
     REFUSED = "refused"
@@ -164,4 +167,43 @@ class Outcome(Word):
     DRY_RUN = "dry_run"
     PROMOTION_REFUSED = "promotion_refused"
     ROLLED_BACK = "rolled_back"  # promoted, and taken back by the guard
+    HELD_BACK = "held_back"  # an event asked for what an earlier run had done already
     BROKEN = "broken"
+
+
+class Watched(Word):
+    """Say where a monitor finds what a champion was asked and what it answered."""
+
+    GATEWAY = "gateway"  # the prediction log, with the labels that came later
+    SCORED = "scored"  # rows that a batch job has scored
+    DATA = "data"  # new rows of the source alone; the champion is asked by the monitor
+
+
+class Trigger(Word):
+    """Say why a model is retrained."""
+
+    SCHEDULE = "schedule"
+    MANUAL = "manual"
+    EXTERNAL = "external"  # somebody else's event on the model's asset
+    DRIFT = "drift"
+    QUALITY = "quality"
+    NEW_LABELS = "new_labels"
+    STALENESS = "staleness"
+    BACKFILL = "backfill"
+
+
+class DistanceMethod(Word):
+    """Say how the distance between two samples of a column is measured, in Evidently's words."""
+
+    WASSERSTEIN = "wasserstein"  # numbers: in standard deviations of the reference
+    JENSEN_SHANNON = "jensenshannon"  # levels: the root of the divergence in nats
+
+
+class LiveColumn(Word):
+    """Name the columns that a table of live rows has beside the source's own; each may be absent."""
+
+    AT = "__at"  # when the row was asked or scored; the source's time column stands in for it
+    PREDICTION = "__prediction"  # what was answered
+    PROBABILITY = "__probability"  # for two classes: of the second one
+    VERSION = "__version"  # the model version that answered; rows of another version are left out
+    LABEL_AT = "__label_at"  # when the label arrived; the label itself is in the target's column, empty while unknown

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
 from understudy.contract.errors import UnderstudyError
 from understudy.embedded.airflow_api import TaskState
 from understudy.embedded.layout import Layout
@@ -32,8 +33,22 @@ class DagBroken(UnderstudyError):
         super().__init__(f"The Dag {dag_id} cannot be run: {told}. `understudy check` looks at the declarations.")
 
 
-def run_locally(settings: Settings, model: str, conf: dict[str, Any], watch: TaskWatcher) -> tuple[str, Any, Path]:
-    """Run ``retrain__<model>`` and return the run's id, what its task ``outcome`` returned, and the log.
+class LocalDag(NamedTuple):
+    """Name a Dag that can be run without a scheduler, and the task that says how it ended."""
+
+    prefix: str
+    file: str
+    last_task: str
+
+
+RETRAINING = LocalDag(RETRAIN_PREFIX, "retraining.py", "outcome")
+MONITORING = LocalDag(MONITOR_PREFIX, "monitoring.py", "decide")
+
+
+def run_locally(
+    settings: Settings, model: str, conf: dict[str, Any], watch: TaskWatcher, kind: LocalDag = RETRAINING
+) -> tuple[str, Any, Path]:
+    """Run a Dag of a model and return the run's id, what its last task returned, and the log.
 
     Airflow has a small database of its own below ``<home>/local``; registry, ledger and data are the deployment's. A
     broken task is not tried again: whoever waits for it wants to know at once.
@@ -42,17 +57,17 @@ def run_locally(settings: Settings, model: str, conf: dict[str, Any], watch: Tas
     """
     local = Layout(home=settings.home.resolve() / "local")
     log = local.logs / f"{model}-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.log"
-    _prepare_environment(local, model)
+    _prepare_environment(local, f"{kind.prefix}{model}")
     with _written_to(log):
         _prepare_database(local)
-        return *_run(local, model, conf, watch), log
+        return *_run(local, model, conf, watch, kind), log
 
 
-def _run(local: Layout, model: str, conf: dict[str, Any], watch: TaskWatcher) -> tuple[str, Any]:
+def _run(local: Layout, model: str, conf: dict[str, Any], watch: TaskWatcher, kind: LocalDag) -> tuple[str, Any]:
     from airflow.dag_processing.dagbag import DagBag
 
-    dag_id = f"retrain__{model}"
-    bag = DagBag(local.project / "dags" / "retraining.py")
+    dag_id = f"{kind.prefix}{model}"
+    bag = DagBag(local.project / "dags" / kind.file)
     dag = bag.dags.get(dag_id)
     if dag is None:
         raise DagBroken(dag_id, bag.import_errors)
@@ -63,7 +78,7 @@ def _run(local: Layout, model: str, conf: dict[str, Any], watch: TaskWatcher) ->
             task.retries = 0
     with _watching(local, dag_id, watch):
         run = dag.test(run_conf=conf, logical_date=None)
-    return run.run_id, _returned(run.dag_id, run.run_id, "outcome")
+    return run.run_id, _returned(run.dag_id, run.run_id, kind.last_task)
 
 
 def _returned(dag_id: str, run_id: str, task: str) -> Any:
@@ -122,7 +137,7 @@ def _utc(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
-def _prepare_environment(local: Layout, model: str) -> None:
+def _prepare_environment(local: Layout, dag_id: str) -> None:
     """Point Airflow, which reads this when it is first imported, to the small database."""
     for name in ("AIRFLOW_CONFIG", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):
         os.environ.pop(name, None)
@@ -137,7 +152,7 @@ def _prepare_environment(local: Layout, model: str) -> None:
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(local.logs / "tasks"),
         # The Dag file then reads this model's declaration only.
-        "_AIRFLOW_PARSING_CONTEXT_DAG_ID": f"retrain__{model}",
+        "_AIRFLOW_PARSING_CONTEXT_DAG_ID": dag_id,
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
 

@@ -5,17 +5,29 @@ import hmac
 import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timezone
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassReport
 from understudy.contract.canary_report import CanaryQuery
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.serving import ModelStatus, PrepareOrder, Problem, RehearsalQuery, ServingOrder, TruthReport
+from understudy.contract.serving import (
+    ModelStatus,
+    PrepareOrder,
+    Problem,
+    RehearsalQuery,
+    RowsQuery,
+    ServingOrder,
+    TruthReport,
+)
 from understudy.gateway.errors import (
     AnotherAnswers,
     FilesMissing,
@@ -34,6 +46,8 @@ from understudy.gateway.upload import Upload
 from understudy.gateway.worker import WorkerRefused
 
 ARTEFACT = "x-artefact-sha256"
+COUNTED = "x-understudy-rows"
+ROWS_FILE = "rows.parquet"
 PURGE = "purge"
 MODEL = re.compile(r"[a-z][a-z0-9_]{0,62}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -63,6 +77,7 @@ class AdminRoutes:
             Route("/admin/models/{model}/prepare", self._guarded(self._prepare), methods=["POST"]),
             Route("/admin/models/{model}/rehearsal", self._guarded(self._rehearsal), methods=["POST"]),
             Route("/admin/models/{model}/canary", self._guarded(self._canary), methods=["POST"]),
+            Route("/admin/models/{model}/rows", self._guarded(self._rows), methods=["POST"]),
             Route("/admin/models/{model}/files/{version}", self._guarded(self._files), methods=["PUT"]),
         ]
 
@@ -160,6 +175,25 @@ class AdminRoutes:
         }
         folder = self._config.log_dir(model.name)
         return said(await measure_canary(folder, self._config.name, model.name, model.terms.task, query, rss))
+
+    async def _rows(self, request: Request) -> Response:
+        from understudy.gateway.log.rows import write_rows
+
+        query = await self._read(request, RowsQuery)
+        # A model that is served no more still has its log.
+        folder = self._config.log_dir(self._check_name(request))
+        scratch = Path(mkdtemp(prefix="understudy-rows-"))
+        try:
+            counted = await write_rows(folder, self._config.name, query, scratch / ROWS_FILE)
+        except BaseException:
+            rmtree(scratch, ignore_errors=True)
+            raise
+        return FileResponse(
+            scratch / ROWS_FILE,
+            media_type="application/vnd.apache.parquet",
+            headers={COUNTED: counted.model_dump_json()},
+            background=BackgroundTask(rmtree, scratch, ignore_errors=True),
+        )
 
     async def _truth(self, request: Request) -> Response:
         self._roster.truth = await self._read(request, TruthReport)

@@ -97,6 +97,12 @@ class DataVersions:
             fetched.chmod(0o644)
             return fetched.replace(destination)
 
+    def read_by(self, model: str, version: str) -> DataVersion | None:
+        """Return what was noted when a model read a version, named by its whole hash; None where it never did."""
+        with self.registry.clone() as tree:
+            noted = tree / VERSIONS / version / f"{model}.json"
+            return self._read(tree, noted) if MODEL.match(model) and PREFIX.match(version) and noted.exists() else None
+
     def log(self, model: str) -> list[DataVersion]:
         """List the versions that a model has read, oldest first."""
         with self.registry.clone() as tree:

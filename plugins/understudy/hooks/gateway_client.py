@@ -15,11 +15,13 @@ from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle
 from understudy.contract.serving import (
     Acknowledgement,
+    LoggedRows,
     ModelStatus,
     PrepareOrder,
     Problem,
     RehearsalQuery,
     RehearsalReport,
+    RowsQuery,
     ServingOrder,
     TruthReport,
 )
@@ -41,6 +43,7 @@ CONNECT_S = 3.0
 ASK_S = 10.0
 UPLOAD_S = 600.0
 ARTEFACT = "X-Artefact-Sha256"
+COUNTED = "X-Understudy-Rows"
 PROBE = "X-Understudy-Probe"
 _ANSWER_LIMIT = 500
 Answer = TypeVar("Answer", bound=Fact)
@@ -97,6 +100,25 @@ class GatewayClient:
     def reported(self, glass: BrokenGlass, timeout_s: float = ASK_S) -> None:
         """Say that the ledger knows of a break-glass."""
         self._ask("POST", glass.model, "/break-glass/reported", glass, timeout_s=timeout_s)
+
+    def rows(self, model: str, query: RowsQuery, destination: Path, timeout_s: float) -> LoggedRows:
+        """Write what a version was asked and answered to a Parquet file, in constant memory; return the counts."""
+        headers = {**self._authority(), "Content-Type": "application/json"}
+        asked = query.model_dump_json().encode()
+        with (
+            self._client(timeout_s) as client,
+            client.stream("POST", f"/admin/models/{model}/rows", content=asked, headers=headers) as answer,
+        ):
+            if answer.status_code >= 300:
+                answer.read()
+                self._check(answer, model)
+            with destination.open("wb") as stream:
+                for chunk in answer.iter_bytes():
+                    stream.write(chunk)
+            try:
+                return LoggedRows.model_validate_json(answer.headers.get(COUNTED, ""))
+            except ValidationError as strange:
+                raise GatewayUnreachable(self.url, "it does not say how many rows it sent") from strange
 
     def tell(self, report: TruthReport) -> GlassReport:
         """Say how its follower gets on; return what was taken back there and is not reported yet."""

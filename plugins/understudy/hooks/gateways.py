@@ -8,10 +8,12 @@ from pydantic import SecretStr
 from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement
 from understudy.contract.canary_report import CanaryQuery, CanaryReport, merged_canary
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.serving import Lagging, TruthReport
+from understudy.contract.serving import Lagging, LoggedRows, RowsQuery, TruthReport
 from understudy.hooks.gateway_client import GatewayClient
 from understudy.hooks.gateway_target import GatewayTarget
 from understudy.hooks.places import REHEARSAL_S, WAIT_S, Places, at_once, or_lagging
+
+ROWS_S = 600.0
 
 
 class Gateways(Places):
@@ -38,6 +40,18 @@ class Gateways(Places):
         :raises GatewayUnreachable, RehearsalsDiffer: where there is no such sum.
         """
         return merged_canary(at_once(lambda client: client.canary(model, query, within_s), self._clients))
+
+    def rows(
+        self, model: str, query: RowsQuery, folder: Path, within_s: float = ROWS_S
+    ) -> tuple[list[LoggedRows], list[Path]]:
+        """Fetch what a version was asked and answered at every replica, each into a file below ``folder``.
+
+        :raises GatewayUnreachable: where one cannot be asked: fewer replicas would be another question.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        parts = [folder / f"replica-{number}.parquet" for number, _ in enumerate(self._clients)]
+        places = dict(zip(self.urls, parts, strict=True))
+        return at_once(lambda client: client.rows(model, query, places[client.url], within_s), self._clients), parts
 
     def forget(self, model: str, *, purge: bool = False, within_s: float = WAIT_S) -> tuple[Lagging, ...]:
         """Have every replica serve a model no more, also after a restart; return those that could not be told.

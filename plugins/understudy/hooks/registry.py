@@ -1,8 +1,10 @@
 """The models: registered, fetched, verified. Aliases report what the deployment record says."""
 
+import math
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +176,16 @@ class Registry:
         run_id = str(self._version(bundle.model, bundle.version).run_id)
         with self._mlflow.asking() as client:
             log_numbers(client, client.get_run(run_id), {}, metrics)
+
+    def trace(self, bundle: Bundle, metrics: Mapping[str, float], at: datetime, step: int) -> None:
+        """Log numbers of one moment to a version's run, which MLflow draws over time; again changes nothing."""
+        from mlflow.entities import Metric
+
+        run_id = str(self._version(bundle.model, bundle.version).run_id)
+        moment_ms = int(at.timestamp() * 1000)
+        points = [Metric(name, value, moment_ms, step) for name, value in metrics.items() if math.isfinite(value)]
+        with self._mlflow.asking() as client:
+            client.log_batch(run_id, metrics=points)
 
     def fetch(self, bundle: Bundle, destination: Path) -> Path:
         """Bring a version's files to ``destination``, verified; raise ArtefactMissing or ArtefactTampered.

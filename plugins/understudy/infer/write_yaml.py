@@ -46,6 +46,7 @@ def write_yaml(draft: Draft) -> str:
                 *_evaluate(draft),
                 *_checks(draft),
                 *_retrain(),
+                *_monitor(draft),
             ]
         )
         + "\n"
@@ -197,6 +198,19 @@ def _retrain() -> Iterator[str]:
     yield "# Runs are started by hand until there is a schedule."
     yield "# retrain:"
     yield '#   schedule: "0 3 * * 1"  # Mondays at 03:00 UTC'
+
+
+def _monitor(draft: Draft) -> Iterator[str]:
+    if "time" not in draft.data:
+        return
+    yield ""
+    yield from _comment(
+        "monitor__" + draft.model + " looks at the new rows of the source and says when a retraining is due: by drift, "
+        "by lost quality where labels have come, and by age where retrain.max_age is set."
+    )
+    yield "monitor:"
+    yield '  schedule: "17 5 * * *"  # daily at 05:17 UTC'
+    yield "  window: 7d              # how far back a look goes"
 
 
 def _comment(text: str, first: str = "# ", next_: str = "# ") -> list[str]:

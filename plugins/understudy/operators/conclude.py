@@ -9,8 +9,9 @@ from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.connect import Hooks, connect
 from understudy.operators.beside import end_of_run
 from understudy.operators.canary import CanaryOperator
+from understudy.operators.cause import cause_of
 from understudy.operators.data_check import DataSanityCheckOperator
-from understudy.operators.decisions import PROBLEM_KEY, REFUSAL_KEY, actor_of, param
+from understudy.operators.decisions import HELD_BACK_KEY, PROBLEM_KEY, REFUSAL_KEY, actor_of, may_promote, param
 from understudy.operators.errors import RunEndedBadly
 from understudy.operators.guard import GuardOperator
 from understudy.operators.handover import Canaried, Concluded, Deployed, Evaluated, Guarded, Rehearsed
@@ -65,6 +66,10 @@ class ConcludeOperator(BaseOperator):
     def execute(self, context: "Context") -> dict[str, Any]:
         """Tell the ends apart and record which one it was."""
         outcome, sentence = self._outcome(context)
+        cause = cause_of(context)
+        if cause.events:
+            # Nobody can write a run's note from within it; this is what the person on call opens first.
+            sentence = f"{sentence}; started by {cause.sentence}"
         evaluated = Evaluated.model_validate(self.evaluated) if self.evaluated else None
         hooks = connect()
         self._end_trial(hooks, context)
@@ -108,6 +113,9 @@ class ConcludeOperator(BaseOperator):
             return self._end_of(Evaluated.model_validate(self.evaluated), context)
         for task in self._upstream():
             refusal, problem = self._told(context, task)
+            held_back = context["ti"].xcom_pull(task_ids=task.task_id, key=HELD_BACK_KEY)
+            if held_back:
+                return Outcome.HELD_BACK, held_back
             if refusal:
                 is_about_data = isinstance(task, ABOUT_DATA)
                 sentence = f"{task.task_id} was refused: {refusal}"
@@ -132,8 +140,9 @@ class ConcludeOperator(BaseOperator):
         version, judgement = f"version {evaluated.bundle.version}", evaluated.judgement
         if evaluated.is_blessed:
             return self._end_of_blessed(version, context)
-        if param(context, "dry_run"):
-            return Outcome.DRY_RUN, f"dry run: {version} was judged {judgement.verdict}: {judgement.sentence}"
+        if not may_promote(context):
+            kind = "dry run" if param(context, "dry_run") else "backfill without promote_past"
+            return Outcome.DRY_RUN, f"{kind}: {version} was judged {judgement.verdict}: {judgement.sentence}"
         return Outcome.DECLINED, f"{version} was declined ({judgement.verdict}): {judgement.sentence}"
 
     def _end_of_blessed(self, version: str, context: "Context") -> tuple[Outcome, str]:

@@ -4,7 +4,8 @@ from getpass import getuser
 from typing import TYPE_CHECKING, Any
 
 from understudy.contract.release import LedgerEntry
-from understudy.contract.words import EntryKind, Verdict
+from understudy.contract.words import EntryKind, Trigger, Verdict
+from understudy.operators.cause import cause_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 REFUSAL_KEY = "refusal"
 LOCAL_RUN = "dag_test"  # what Airflow calls whoever runs a DAG without a scheduler
 """The XCom of a task that was told no: the same input would be refused again."""
+HELD_BACK_KEY = "held_back"
+"""The XCom of a task that found nothing to do for its run."""
 PROBLEM_KEY = "problem"
 """The XCom of a task that ended with an error of ours, refusals included."""
 
@@ -28,9 +31,15 @@ def actor_of(context: "Context") -> str:
 
 
 def reason_of(context: "Context") -> str:
-    """Return the reason from the form, else what kind of run it is."""
-    run = context["dag_run"]
-    return param(context, "reason") or f"{getattr(run.run_type, 'value', run.run_type)} run"
+    """Return the reason from the form, else what the events said, else what kind of run it is."""
+    return cause_of(context).sentence
+
+
+def may_promote(context: "Context") -> bool:
+    """Tell whether a blessed challenger of this run becomes champion: no dry run, and the past only if asked for."""
+    if param(context, "dry_run"):
+        return False
+    return Trigger.BACKFILL not in cause_of(context).reasons or bool(param(context, "promote_past"))
 
 
 def param(context: "Context", name: str) -> Any:

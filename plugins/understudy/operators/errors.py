@@ -19,6 +19,27 @@ class WindowSetAside(UnderstudyError, AirflowSkipException):
         super().__init__(f"The window of {model!r} was refused: {sentence}. The champion stays; evidence: {evidence}")
 
 
+class RetrainingHeldBack(UnderstudyError, AirflowSkipException):
+    """Events ask for a retraining that an earlier run has done."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"Nothing to do: {why}.")
+
+
+class NothingToMonitor(UnderstudyError, AirflowFailException):
+    """A declaration does not say how its model is watched."""
+
+    def __init__(self, model: str, problem: str) -> None:
+        super().__init__(f"model.yaml of {model!r} {problem}; `understudy check {model}` after the repair.")
+
+
+class LooksInconclusive(UnderstudyError, AirflowFailException):
+    """Look after look could not see anything."""
+
+    def __init__(self, model: str, looks: int, sentence: str) -> None:
+        super().__init__(f"{looks} looks in a row could not tell how {model!r} is doing. The last one: {sentence}")
+
+
 class PromotionRefused(UnderstudyError, AirflowFailException):
     """A blessed challenger may not be promoted now."""
 

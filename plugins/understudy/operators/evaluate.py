@@ -12,7 +12,7 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName, Verdict
 from understudy.hooks.connect import connect
-from understudy.operators.decisions import actor_of, param
+from understudy.operators.decisions import actor_of, may_promote
 from understudy.operators.handover import Evaluated, Trained
 from understudy.operators.stage import StageOperator
 from understudy.workspace import RunFolder
@@ -107,7 +107,7 @@ class EvaluateVsChampionOperator(StageOperator):
             facts,
         )
         hooks.registry.attach(bundle, {"report": folder.resolve(evidence)})
-        is_blessed = judgement.verdict is Verdict.PASSED and not param(context, "dry_run")
+        is_blessed = judgement.verdict is Verdict.PASSED and may_promote(context)
         if is_blessed:
             self._bless(context, bundle, champion, judgement, folder)
         return Evaluated(

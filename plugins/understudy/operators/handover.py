@@ -2,14 +2,14 @@
 
 from datetime import datetime
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from understudy.contract.declared import Fact
 from understudy.contract.drill import DrillReport
 from understudy.contract.judgement import Judgement
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.stage import Artefact
-from understudy.contract.words import Change, Outcome, Verdict
+from understudy.contract.words import Change, Outcome, Trigger, Verdict, Watched
 
 
 class Snapshot(Fact):
@@ -119,6 +119,44 @@ class Drilled(Fact):
     report: DrillReport
     judgement: Judgement
     sentence: str
+
+
+class Collected(Fact):
+    """The rows of one look, and the champion that is looked at."""
+
+    data: Artefact
+    watched: Watched
+    rows: int
+    window_start: datetime
+    window_end: datetime
+    champion: Bundle
+    champion_since: int
+    """The epoch at which it began to serve."""
+    trained_until: datetime | None
+    new_labels: int | None
+
+
+class Measured(Fact):
+    """What a stage measured for a look: files in the workspace, because a report may be long."""
+
+    report: Artefact
+    """The report as JSON."""
+    shown: dict[str, Artefact] = Field(default_factory=dict)
+    """What else it wrote, for people."""
+
+
+class Looked(Fact):
+    """What a look decided, and what was done about it."""
+
+    sentence: str
+    verdict: Verdict
+    is_blind: bool = False
+    """Whether the rows could not be compared with the reference at all."""
+    is_due: bool
+    reasons: tuple[Trigger, ...] = ()
+    held_back: str | None = None
+    rolled_back_to: int | None = None
+    ledger_seq: int
 
 
 class Concluded(Fact):

@@ -17,6 +17,7 @@ from understudy.operators.stage_errors import (
     ResultUnusable,
     StageBroken,
     StageOutOfMemory,
+    StageRefused,
     StageTimedOut,
     StageVanished,
 )
@@ -37,6 +38,10 @@ class ResumableStage(ResumableJobMixin):
     external_id_key = "understudy_job"
     stage: str
     _attempt: Attempt | None = None
+
+    def refusal(self, refused: StageRefused) -> Exception:
+        """Say how the task ends when the stage refuses its input."""
+        return refused
 
     def submit_job(self, context: "Context") -> JsonValue:  # noqa: ARG002 - the mixin's signature
         """Start the job, unless a try that died before it could note the id did so."""
@@ -86,7 +91,7 @@ class ResumableStage(ResumableJobMixin):
         self._clean_up(context, attempt)
         if refused is not None:
             context["ti"].xcom_push(key=REFUSAL_KEY, value=refused.message)
-            raise refused
+            raise self.refusal(refused)
         if status.state is JobState.OUT_OF_MEMORY:
             raise StageOutOfMemory(stage, attempt.memory)
         if status.exit_code in CANNOT_START:

@@ -3,6 +3,8 @@
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from understudy.contract.cause import MONITOR_PREFIX
+from understudy.operators.cause import asked_moment
 from understudy.operators.stage_errors import BadMoment
 from understudy.settings import settings
 from understudy.workspace import RunFolder, run_key
@@ -16,8 +18,9 @@ AS_OF = "as_of"
 def as_of(context: "Context") -> datetime:
     """Return the moment that a run looks at the world from; the same in every task and at every try, never now.
 
-    The form's ``as_of`` wins, then the end of the data interval, then the logical date; runs without either (triggered
-    by an asset or through the API) look from the moment they were due.
+    The form's ``as_of`` wins, then the time that the look pretended whose event started the run, then the end of the
+    data interval, then the logical date; runs without any (triggered by an asset or through the API) look from the
+    moment they were due.
 
     :raises BadMoment: when the form's value is no time.
     """
@@ -28,10 +31,17 @@ def as_of(context: "Context") -> datetime:
         except ValueError as unreadable:
             raise BadMoment(str(asked)) from unreadable
     else:
-        moment = context.get("data_interval_end") or context.get("logical_date") or context["dag_run"].run_after
+        moment = (
+            asked_moment(context)
+            or context.get("data_interval_end")
+            or context.get("logical_date")
+            or context["dag_run"].run_after
+        )
     return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def run_folder(context: "Context", model: str) -> RunFolder:
-    """Give the folder of this run of a model."""
-    return RunFolder(workspace=settings().workspace_dir, model=model, run=run_key(str(context["run_id"])))
+    """Give the folder of this run of a model; a look and a retraining of the same minute have one each."""
+    dag_id = str(getattr(context.get("dag"), "dag_id", ""))
+    own = "look__" if dag_id.startswith(MONITOR_PREFIX) else ""
+    return RunFolder(workspace=settings().workspace_dir, model=model, run=run_key(f"{own}{context['run_id']}"))

@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from understudy.contract.cause import Cause
 from understudy.contract.declared import format_moment
 from understudy.contract.reports import SnapshotReport
+from understudy.contract.retrainings import why_held_back
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName
 from understudy.hooks.connect import connect
-from understudy.hooks.database_url import database_url
-from understudy.hooks.sources import SourceUnusable, find_sources, is_url
-from understudy.operators.decisions import REFUSAL_KEY, actor_of, last_accepted_window, param, reason_of
+from understudy.hooks.looks import retrainings
+from understudy.operators.cause import cause_of
+from understudy.operators.decisions import HELD_BACK_KEY, actor_of, last_accepted_window, may_promote
+from understudy.operators.errors import RetrainingHeldBack
 from understudy.operators.handover import Snapshot
 from understudy.operators.run_context import as_of
 from understudy.operators.served import served_by
+from understudy.operators.source_files import mounted_sources, reaches_out, source_secrets
 from understudy.operators.stage import StageOperator
-from understudy.settings import PROJECT, settings
 from understudy.workspace import RunFolder
 
 if TYPE_CHECKING:
@@ -42,15 +45,18 @@ class SnapshotDataOperator(StageOperator):
         moment = as_of(context)
         end = moment - spec.data.label_delay if spec.data.time else None
         start = end - spec.data.window if end and spec.data.window else None
-        source = spec.data.source
+        cause = cause_of(context)
+        self._hold_back(context, spec, folder, cause)
         connect().ledger.append_once(
             f"{self.model}/{folder.run}/triggered",
             self.model,
             EntryKind.TRIGGERED,
             actor_of(context),
-            reason_of(context),
+            cause.sentence,
             folder.run,
             {
+                "cause": cause.model_dump(mode="json"),
+                "may_promote": may_promote(context),
                 "as_of": moment.isoformat(),
                 "window_start": format_moment(start),
                 "window_end": format_moment(end),
@@ -59,30 +65,28 @@ class SnapshotDataOperator(StageOperator):
                 "spec_sha256": spec.digest(),
             },
         )
-        if not param(context, "dry_run"):
+        if may_promote(context):
             served_by(connect(), spec)  # hours of training would end in the same sentence
-        files = self._find(context, source)
+        files, named = mounted_sources(context, spec.data)
         request = self.request(
             context,
             spec,
             params={
                 "start": format_moment(start),
                 "end": format_moment(end),
-                "urls": [source] if source and is_url(source) else [],
-                "sources": {name: path.name for name, path in files.items()},
+                **named,
             },
         )
         previous = self._previous(spec, folder) if spec.data.incremental else {}
         return request, {**files, **previous}
 
-    def _find(self, context: "Context", source: str | None) -> dict[str, Path]:
-        if source is None or is_url(source):
-            return {}
-        try:
-            return find_sources(source, PROJECT, settings().data_roots)
-        except SourceUnusable as absent:  # tried again, because a file may be late, and a refusal if it stays away
-            context["ti"].xcom_push(key=REFUSAL_KEY, value=str(absent))
-            raise
+    def _hold_back(self, context: "Context", spec: ModelSpec, folder: RunFolder, cause: Cause) -> None:
+        """Skip a run whose events ask for what is done already: they come late, twice, or by the thousand."""
+        past = retrainings(connect().ledger, self.model)
+        why = why_held_back(cause, past, folder.run, context["dag_run"].run_after, spec.retrain.cooldown)
+        if why is not None:
+            context["ti"].xcom_push(key=HELD_BACK_KEY, value=why)
+            raise RetrainingHeldBack(why)
 
     def _previous(self, spec: ModelSpec, folder: RunFolder) -> dict[str, Path]:
         hooks = connect()
@@ -95,15 +99,11 @@ class SnapshotDataOperator(StageOperator):
 
     def reaches_out(self, spec: ModelSpec) -> bool:
         """Give the container a network only where the source is on one."""
-        return spec.data.query is not None or (spec.data.source is not None and is_url(spec.data.source))
+        return reaches_out(spec.data)
 
     def secrets(self, context: "Context", spec: ModelSpec) -> Mapping[str, SecretStr]:  # noqa: ARG002 - the base's
         """Hand the database's URL over by standard input."""
-        if spec.data.connection is None:
-            return {}
-        from airflow.sdk import BaseHook
-
-        return {"connection_url": database_url(BaseHook.get_connection(spec.data.connection))}
+        return source_secrets(spec.data)
 
     def conclude(self, context: "Context", result: StageResult, folder: RunFolder) -> dict[str, Any]:  # noqa: ARG002
         """Record the data version; the same content is the same version, however often it is read."""

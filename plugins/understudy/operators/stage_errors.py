@@ -1,6 +1,6 @@
 """Why a stage's task ends without a result, sorted by what the scheduler must do."""
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from understudy.contract.errors import UnderstudyError
 
@@ -11,6 +11,13 @@ class StageRefused(UnderstudyError, AirflowFailException):
     def __init__(self, stage: str, message: str, field: str | None) -> None:
         self.stage, self.message, self.field = stage, message, field
         super().__init__(f"Stage {stage!r} refused its input{f' ({field})' if field else ''}: {message}")
+
+
+class LookImpossible(UnderstudyError, AirflowSkipException):
+    """Something cannot be measured in this look; what decides at its end says so."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"Not measured: {problem}")
 
 
 class StageOutOfMemory(UnderstudyError, AirflowFailException):

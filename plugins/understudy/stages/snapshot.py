@@ -31,9 +31,13 @@ def run(context: StageContext) -> StageOutput:
     """Read, date, cut and sort the rows of the window; equal rows give an equal file.
 
     A model without ``data.time`` keeps every row in the order of its sources. Blank lines of CSV files are no rows.
+    With the parameter ``labels`` set to ``optional``, the target may be absent, and those labels are counted that are
+    newer than ``labelled_since``.
     """
     spec = ModelSpec.model_validate(context.request.spec)
     reading = _Reading(spec, _at(context, "start"), _at(context, "end"))
+    if context.request.params.get("labels") == "optional":
+        reading.counts_labels, reading.labelled_since = True, _at(context, "labelled_since")
     previous = _previous(context, reading)
     newest = None if previous is None else previous[reading.time][-1]
     with TemporaryDirectory(dir=context.outputs, prefix=".scratch-") as scratch:
@@ -56,6 +60,9 @@ class _Reading:
         self.columns: list[str] = []
         self.read = self.without_time = self.outside = 0
         self.seen: list[datetime] = []
+        self.counts_labels = False
+        self.labelled_since: datetime | None = None
+        self.new_labels = 0
 
     def add(self, name: str, table: "pl.DataFrame", newer_than: datetime | None = None) -> None:
         """Take the rows of one source that lie in the window and were not read before."""
@@ -66,6 +73,7 @@ class _Reading:
         self.read += table.height
         if self.time:
             table = self._dated(name, table)
+            self._count_labels(table)
             inside = _inside(self.time, self.start, self.end)
             self.outside += table.height - table.select(inside.sum()).item() if table.height else 0
             self.seen += [at for at in (table[self.time].min(), table[self.time].max()) if isinstance(at, datetime)]
@@ -114,7 +122,17 @@ class _Reading:
             sources=self.digests,
             rows_outside_window=self.outside,
             rows_without_time=self.without_time,
+            new_labels=self.new_labels if self.counts_labels and self.time else None,
         )
+
+    def _count_labels(self, table: "pl.DataFrame") -> None:
+        import polars as pl
+
+        if not self.counts_labels or self.spec.data.target not in table.columns:
+            return
+        known = pl.col(self.spec.data.target).is_not_null() & _inside(self.time, None, self.end)
+        is_new = pl.lit(value=True) if self.labelled_since is None else pl.col(self.time) > self.labelled_since
+        self.new_labels += table.filter(known & is_new).height
 
     def _check_columns(self, name: str, table: "pl.DataFrame") -> None:
         data = self.spec.data
@@ -126,7 +144,7 @@ class _Reading:
                 "data.classes.forbidden",
             )
         needed = [
-            ("data.target", data.target),
+            *([] if self.counts_labels else [("data.target", data.target)]),
             *([("data.time", data.time)] if data.time else []),
             *(("data.key", column) for column in data.key),
             *(("data.drop", column) for column in data.drop),

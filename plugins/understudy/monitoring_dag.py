@@ -1,0 +1,55 @@
+"""Build the DAG that watches a champion: wiring only."""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, CronTriggerTimetable, Param
+
+from understudy.contract.cause import MONITOR_PREFIX
+from understudy.contract.spec import ModelSpec
+from understudy.dag_factory import TAG, default_args
+from understudy.dag_pages import monitoring_page
+from understudy.operators.collect import CollectWindowOperator, monitored
+from understudy.operators.decide import DecideRetrainingOperator
+from understudy.operators.drift_check import DriftCheckOperator
+from understudy.operators.quality_check import QualityCheckOperator
+
+LONGEST = timedelta(hours=6)
+"""When a look that has not ended is failed; the next one is due by then anyway."""
+
+
+def build_monitoring_dag(spec: ModelSpec) -> DAG:
+    """Wire window → drift, quality → decide for one model that declares ``monitor``."""
+    monitor, watched = monitored(spec)
+    with DAG(
+        dag_id=f"{MONITOR_PREFIX}{spec.model}",
+        schedule=CronTriggerTimetable(monitor.schedule, timezone=monitor.timezone),
+        catchup=False,
+        # One look decides by what the one before has seen.
+        max_active_runs=1,
+        dagrun_timeout=LONGEST,
+        tags=[TAG, "monitor", spec.owner, *spec.tags],
+        doc_md=monitoring_page(spec, monitor, watched),
+        description=f"Watch the champion of {spec.model}, and say when it has to be retrained.",
+        params={
+            "as_of": Param(
+                None,
+                type=["null", "string"],
+                format="date-time",
+                title="As of",
+                description="Pretend that it is this time; the run's own time when empty.",
+            )
+        },
+        default_args=default_args(spec),
+        dag_display_name=f"Monitor {spec.model}",
+    ) as dag:
+        window = CollectWindowOperator(task_id="window", model=spec.model)
+        drift = DriftCheckOperator(task_id="drift", model=spec.model, collected=window.output)
+        quality = QualityCheckOperator(task_id="quality", model=spec.model, collected=window.output)
+        DecideRetrainingOperator(
+            task_id="decide",
+            model=spec.model,
+            collected=window.output,
+            drift=drift.output,
+            quality=quality.output,
+        )
+    return dag

@@ -1,0 +1,48 @@
+"""What a stage needs to read a declared source: its files, its addresses, its secrets."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue, SecretStr
+
+from understudy.contract.data_spec import DataSpec
+from understudy.hooks.database_url import database_url
+from understudy.hooks.sources import SourceUnusable, find_sources, is_url
+from understudy.operators.decisions import REFUSAL_KEY
+from understudy.settings import PROJECT, settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def mounted_sources(context: "Context", data: DataSpec) -> tuple[dict[str, Path], dict[str, JsonValue]]:
+    """Find the files behind a source; give them by input name, and the parameters by which the stage knows them.
+
+    A file that is absent is tried again, because it may be late, and a refusal if it stays away.
+
+    :raises SourceUnusable: where there is none.
+    """
+    source = data.source
+    if source is None or is_url(source):
+        return {}, {"urls": [source] if source else [], "sources": {}}
+    try:
+        files = find_sources(source, PROJECT, settings().data_roots)
+    except SourceUnusable as absent:
+        context["ti"].xcom_push(key=REFUSAL_KEY, value=str(absent))
+        raise
+    return files, {"urls": [], "sources": {name: path.name for name, path in files.items()}}
+
+
+def reaches_out(data: DataSpec) -> bool:
+    """Tell whether rows are read over a network."""
+    return data.query is not None or (data.source is not None and is_url(data.source))
+
+
+def source_secrets(data: DataSpec) -> Mapping[str, SecretStr]:
+    """Give the database's URL where there is one, for standard input and nothing else."""
+    if data.connection is None:
+        return {}
+    from airflow.sdk import BaseHook
+
+    return {"connection_url": database_url(BaseHook.get_connection(data.connection))}

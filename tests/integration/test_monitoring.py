@@ -1,0 +1,153 @@
+"""Looks at a batch model as Airflow runs them, from the quiet months to the day on which the wind turns."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.integration.conftest import Run, Site, hourly
+from understudy.contract.retrainings import Look
+from understudy.contract.words import EntryKind, Trigger, Verdict
+
+MODEL = "breeze"
+MONITOR: dict[str, Any] = {"of": "data", "window": "7d", "looks": 1, "min_rows": 100}
+TRAINED = "2024-04-10T00:00:00Z"
+QUIET = "2024-04-18T00:00:00Z"
+TURNS = pd.Timestamp("2024-04-20")
+WINDY = "2024-04-28T00:00:00Z"
+
+
+def weather(*, turns: bool) -> pd.DataFrame:
+    frame = hourly()
+    later = pd.to_datetime(frame["at"]) >= TURNS
+    return frame.assign(wind=frame["wind"].where(~(later & turns), frame["wind"] + 3)) if turns else frame
+
+
+@pytest.fixture(scope="module")
+def watched(site: Site) -> Site:
+    site.declare(MODEL, monitor=MONITOR)
+    site.deliver(MODEL, weather(turns=True))
+    assert site.retrain(MODEL, as_of=TRAINED).outcome == "promoted"
+    return site
+
+
+@pytest.fixture(autouse=True)
+def repaired(watched: Site) -> Iterator[None]:
+    yield
+    watched.declare(MODEL, monitor=MONITOR)
+    watched.deliver(MODEL, weather(turns=True))
+
+
+def look(site: Site, as_of: str) -> tuple[Run, Look]:
+    run = site.run(f"monitor__{MODEL}", "monitoring", {}, {"as_of": as_of})
+    (entry,) = [e for e in site.hooks.ledger.entries(MODEL, [EntryKind.MONITORED]) if e.seq == newest(site)]
+    return run, Look.model_validate(entry.facts)
+
+
+def newest(site: Site) -> int:
+    return max((entry.seq for entry in site.hooks.ledger.entries(MODEL, [EntryKind.MONITORED])), default=0)
+
+
+def events() -> list[dict[str, Any]]:
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = session.scalars(
+            select(AssetEvent).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+            .where(AssetModel.uri == f"understudy://{MODEL}/retrain").order_by(AssetEvent.id)
+        )  # fmt: skip
+        return [dict(event.extra) for event in found]
+
+
+def test_it_stays_quiet_and_then_asks_once(watched: Site) -> None:
+    run, quiet = look(watched, QUIET)
+    assert (run.state, quiet.is_due, quiet.decision.is_drifting) == ("success", False, False)
+    assert events() == []
+
+    run, windy = look(watched, WINDY)
+    assert (run.state, windy.decision.reasons, windy.is_due) == ("success", (Trigger.DRIFT,), True)
+    assert windy.report.drift is not None
+    assert [column.column for column in windy.report.drift.columns] == ["wind"]
+    (asked,) = events()
+    assert (asked["reasons"], asked["ledger_seq"]) == (["drift"], newest(watched))
+    assert pd.Timestamp(asked["as_of"]) == pd.Timestamp(WINDY)
+
+    run, again = look(watched, "2024-04-28T06:00:00Z")
+    assert (run.state, again.is_due) == ("success", False)
+    assert "cool-down" in str(again.decision.held_back)
+    assert len(events()) == 1
+
+
+def test_what_a_look_measured_is_in_mlflow(watched: Site) -> None:
+    run, _ = look(watched, QUIET)
+    hooks = watched.hooks
+    current = hooks.deployments.current(MODEL)
+    assert current is not None
+    report = hooks.registry.fetch_file(current.champion, "looks/latest/look.json", watched.home / "look.json")
+    assert '"new_labels": 192' in report.read_text(encoding="utf-8"), "eight days of hourly labels"
+    assert run.tasks == {"window": "success", "drift": "success", "quality": "success", "decide": "success"}
+
+
+@pytest.mark.parametrize(
+    ("as_of", "change", "told"),
+    [
+        ("2026-01-01T00:00:00Z", {}, "holds no rows in the window"),
+        (QUIET, {"drop": "wind"}, "wind"),
+        (QUIET, {"drop": "up"}, "label"),
+    ],
+    ids=["empty window", "missing column", "no labels at all"],
+)
+def test_what_cannot_be_measured_asks_for_nothing(watched: Site, as_of: str, change: Any, told: str) -> None:
+    frame = weather(turns=False)
+    watched.deliver(MODEL, frame.drop(columns=change["drop"]) if change else frame)
+    before = len(events())
+    run, seen = look(watched, as_of)
+    assert run.state == "success"
+    assert (seen.decision.judgement.verdict in {Verdict.INCONCLUSIVE, Verdict.FAILED}, seen.is_due) == (True, False)
+    assert told in seen.decision.sentence
+    assert len(events()) == before
+
+
+def test_a_model_without_a_champion_is_not_looked_at(watched: Site) -> None:
+    watched.declare("calm", monitor=MONITOR)
+    watched.deliver("calm", weather(turns=False))
+    run = watched.run("monitor__calm", "monitoring", {}, {"as_of": QUIET})
+    assert set(run.tasks.values()) == {"skipped"}
+    assert watched.hooks.ledger.entries("calm") == []
+
+
+def test_a_reference_that_is_gone_is_said(watched: Site) -> None:
+    shutil.rmtree(watched.home / "references", ignore_errors=True)
+    store, aside = watched.home / "data-store", watched.home / "data-store.aside"
+    store.rename(aside)
+    store.mkdir()
+    try:
+        run, seen = look(watched, QUIET)
+    finally:
+        store.rmdir()
+        aside.rename(store)
+    assert (run.state, run.tasks["drift"], seen.decision.judgement.verdict) == (
+        "success", "skipped", Verdict.INCONCLUSIVE,
+    )  # fmt: skip
+    assert "the reference window of version 1 cannot be restored" in seen.decision.sentence
+
+
+def test_a_champion_that_goes_back_takes_its_reference_along(watched: Site) -> None:
+    first = watched.hooks.deployments.current(MODEL)
+    watched.declare(MODEL, monitor=MONITOR, train={"estimator": "decision_tree", "params": {"max_depth": 5}})
+    assert watched.retrain(MODEL, as_of=WINDY).outcome == "promoted"
+    _, after = look(watched, WINDY)
+    second = watched.hooks.deployments.current(MODEL)
+    assert first is not None
+    assert second is not None
+    assert after.report.drift is not None
+    assert after.report.drift.reference_data == second.champion.reference_data != first.champion.reference_data
+    form = {"model": MODEL, "target": "previous", "reason": "customers complain", "dry_run": False}
+    watched.run("rollback", "operations", {}, form)
+    _, back = look(watched, WINDY)
+    assert back.report.drift is not None
+    assert back.report.drift.reference_data == first.champion.reference_data

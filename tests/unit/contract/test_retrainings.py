@@ -1,0 +1,169 @@
+"""Which retrainings were asked for, which began, which did not, as the ledger tells."""
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from understudy.contract.cause import Ask, Cause
+from understudy.contract.judgement import GateResult, Judgement
+from understudy.contract.monitoring import Decision, MonitorReport
+from understudy.contract.release import GENESIS, LedgerEntry
+from understudy.contract.retrainings import Look, Retrainings, blind_in_a_row, why_held_back
+from understudy.contract.words import EntryKind, Outcome, Trigger, Verdict, Watched
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def entry(seq: int, kind: EntryKind, facts: Any, run: str | None = None, reason: str = "because") -> LedgerEntry:
+    return LedgerEntry(
+        seq=seq, at=NOON + seq * HOUR, model="price", kind=kind, actor="ann", reason=reason, run=run, facts=facts,
+        prev_hash=GENESIS, hash=f"{seq:064}",
+    )  # fmt: skip
+
+
+def look(
+    seq: int, *, due: bool = False, drift: Verdict = Verdict.PASSED, version: int = 1, days: int = 0
+) -> LedgerEntry:
+    at = NOON + days * DAY + seq * HOUR
+    answer = GateResult(gate="drift", verdict=drift, bound="usual", sentence="s")
+    report = MonitorReport(
+        model="price", watched=Watched.DATA, champion_version=version, champion_since=NOON, as_of=at,
+        window_start=at - DAY, window_end=at,
+    )  # fmt: skip
+    decision = Decision(
+        judgement=Judgement(verdict=drift, results=(answer,)),
+        is_drifting=drift is Verdict.FAILED,
+        reasons=(Trigger.DRIFT,) if due else (),
+        sentence="wind moved",
+    )
+    told = Look(report=report, decision=decision, is_due=due, champion_since=1)
+    return entry(seq, EntryKind.MONITORED, told.model_dump(mode="json"))
+
+
+def began(seq: int, run: str, reason: Trigger = Trigger.MANUAL, *, promotes: bool = True) -> LedgerEntry:
+    cause = Cause(reasons=(reason,), sentence="because")
+    facts = {"cause": cause.model_dump(mode="json"), "may_promote": promotes, "as_of": (NOON + seq * HOUR).isoformat()}
+    return entry(seq, EntryKind.TRIGGERED, facts, run)
+
+
+def ended(seq: int, run: str, outcome: Outcome) -> LedgerEntry:
+    return entry(seq, EntryKind.CONCLUDED, {"outcome": outcome.value}, run, reason="it ended")
+
+
+def told(*entries: LedgerEntry) -> Retrainings:
+    return Retrainings.told(reversed(entries))
+
+
+def at(seq: float) -> datetime:
+    return NOON + seq * HOUR
+
+
+def test_a_request_is_answered_by_whatever_retraining_begins_next() -> None:
+    past = told(look(1, due=True), began(2, "r1", Trigger.SCHEDULE), look(3, due=True))
+    assert past.answer_to(1) is not None
+    unanswered = past.unanswered()
+    assert unanswered is not None
+    assert unanswered.seq == 3
+
+
+def test_neither_a_dry_run_nor_the_past_answers_a_request() -> None:
+    past = told(look(1, due=True), began(2, "r1", promotes=False), began(3, "r2", Trigger.BACKFILL, promotes=False))
+    assert past.answer_to(1) is None
+
+
+def test_a_request_keeps_the_cool_down_until_its_grace_is_over() -> None:
+    past = told(look(1, due=True))
+    assert past.history(at(2), now=at(1.5), grace=HOUR).retrained == (at(1),)
+    # Nothing began: it may be asked for again.
+    assert past.history(at(3), now=at(2.5), grace=HOUR).retrained == ()
+
+
+def test_a_retraining_and_the_request_that_it_answers_count_once() -> None:
+    past = told(began(1, "r0", Trigger.SCHEDULE), look(2, due=True), began(3, "r1", Trigger.DRIFT), began(4, "r2"))
+    assert past.history(at(9), now=at(9), grace=HOUR).retrained == (at(4), at(2), at(1))
+
+
+def test_a_look_that_pretends_the_past_does_not_know_what_came_later() -> None:
+    past = told(look(1), look(2, days=30), began(3, "r1"))
+    known = past.history(at(2), now=at(9), grace=HOUR)
+    assert [one.at for one in known.looks] == [at(1)]
+    assert known.retrained == ()
+
+
+def test_a_look_is_conclusive_if_it_could_compare_even_without_labels() -> None:
+    known = told(look(1, drift=Verdict.INCONCLUSIVE), look(2)).history(at(9), now=at(9), grace=HOUR)
+    assert [one.is_conclusive for one in known.looks] == [True, False]
+
+
+def test_a_paused_dag_is_told_once_the_grace_is_over() -> None:
+    past = told(look(1, due=True))
+    assert past.trouble(at(1.5), HOUR, DAY) == ()
+    (sentence,) = past.trouble(at(2.5), HOUR, DAY)
+    assert sentence == (
+        "a retraining is due since 2026-03-01 13:00 UTC and none has begun; is the DAG retrain__price paused or broken?"
+    )
+
+
+def test_a_request_may_wait_for_the_run_before_it() -> None:
+    past = told(began(1, "r1"), look(2, due=True))
+    assert past.trouble(at(9), HOUR, DAY) == ()
+    (sentence,) = past.trouble(at(30), HOUR, DAY)
+    assert "that began at 2026-03-01 13:00 UTC has not ended within 1d" in sentence
+
+
+def test_a_retraining_that_breaks_is_told_until_one_succeeds() -> None:
+    broken = (began(1, "r1"), ended(2, "r1", Outcome.BROKEN))
+    assert told(*broken).trouble(at(3), HOUR, DAY) == (
+        "the retraining that began at 2026-03-01 13:00 UTC ended broken: it ended",
+    )
+    assert told(*broken, began(3, "r2"), ended(4, "r2", Outcome.DECLINED)).trouble(at(5), HOUR, DAY) == ()
+
+
+def asks(*seqs: int, external: int = 0) -> Cause:
+    made = tuple(
+        Ask(reasons=(Trigger.DRIFT,), sentence="s", ledger_seq=seq, ledger_hash="h", run_id="look") for seq in seqs
+    )
+    reasons = ((Trigger.DRIFT,) if made else ()) + ((Trigger.EXTERNAL,) if external else ())
+    return Cause(reasons=reasons, sentence="s", asks=made, events=len(made) + external)
+
+
+def test_an_event_that_comes_twice_retrains_once() -> None:
+    past = told(look(1, due=True), began(2, "first"))
+    assert why_held_back(asks(1), past, "first", at(3), DAY) is None, "a retry of the run itself goes on"
+    why = why_held_back(asks(1), past, "second", at(3), DAY)
+    assert why == "the retraining of 2026-03-01 14:00 UTC has answered what this run was started for"
+    assert (
+        why_held_back(asks(1, 5), told(look(1, due=True), began(2, "first"), look(5, due=True)), "x", at(6), DAY)
+        is None
+    )
+
+
+def test_other_systems_keep_the_cool_down() -> None:
+    past = told(began(1, "r1"), ended(2, "r1", Outcome.PROMOTED))
+    why = why_held_back(asks(external=3), past, "r2", at(5), DAY)
+    assert "within the cool-down of 1d" in str(why)
+    assert why_held_back(asks(external=3), past, "r2", at(26), DAY) is None
+    assert why_held_back(asks(external=3), told(), "r2", at(5), DAY) is None
+
+
+def test_a_broken_retraining_holds_no_other_system_back() -> None:
+    past = told(began(1, "r1"), ended(2, "r1", Outcome.BROKEN))
+    assert why_held_back(asks(external=1), past, "r2", at(3), DAY) is None
+
+
+def test_people_and_clocks_are_never_held_back() -> None:
+    cause = Cause(reasons=(Trigger.SCHEDULE,), sentence="s")
+    assert why_held_back(cause, told(began(1, "r1")), "r2", at(1), DAY) is None
+
+
+def test_looks_that_see_nothing_are_counted_from_the_newest() -> None:
+    blind = Verdict.INCONCLUSIVE
+    assert blind_in_a_row(told(look(1), look(2, drift=blind), look(3, drift=blind)).looks) == 2
+    assert blind_in_a_row(told(look(1, drift=blind), look(2)).looks) == 0
+    assert blind_in_a_row(told(look(1, drift=blind)).looks) == 1
+    assert blind_in_a_row(()) == 0
+
+
+def test_entries_of_older_releases_are_passed_over() -> None:
+    assert told(entry(1, EntryKind.TRIGGERED, {"as_of": "x"}, "r0")).begun == ()
