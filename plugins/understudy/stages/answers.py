@@ -73,10 +73,11 @@ def answers_of(scorer: Scorer, typed: object, labels: Array, classes: tuple[str,
         if given is None
         else np.column_stack([given[:, own.index(c)] if c in own else np.zeros(len(given)) for c in classes])
     )
-    return Answers(task, classes, _numbered(labels, classes), _numbered(predicted, classes), scores)
+    return Answers(task, classes, numbered(labels, classes), numbered(predicted, classes), scores)
 
 
-def _numbered(labels: Array, classes: tuple[str, ...]) -> Array:
+def numbered(labels: Array, classes: tuple[str, ...]) -> Array:
+    """Number labels as in ``classes``; one that is not among them gets the number after the last."""
     places = {label: place for place, label in enumerate(classes)}
     known, inverse = np.unique(label_texts(np.asarray(labels)), return_inverse=True)
     # A model may answer what no row and no model lists; such an answer is wrong, whatever the truth.
@@ -88,5 +89,5 @@ def no_change(window: Window, classes: tuple[str, ...], task: MlTask) -> Answers
     """Answer every row but the first with the label of the row before: what a table of yesterday's labels would say."""
     if not task.is_classification:
         return Answers(task, (), window.labels[1:], window.labels[:-1])
-    numbers = _numbered(window.labels, classes)
+    numbers = numbered(window.labels, classes)
     return Answers(task, classes, numbers[1:], numbers[:-1], np.eye(len(classes))[numbers[:-1]])

@@ -15,20 +15,11 @@ TEMPLATE = "page.html.jinja"
 
 def write_report(folder: Path, report: EvaluationReport, contest: Contest) -> Path:
     """Write both files; the page holds everything it needs, and nothing that differs from run to run."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     folder.mkdir(parents=True, exist_ok=True)
     body = report.model_dump(mode="json")
     (folder / "report.json").write_text(json.dumps(body, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=show_number, share=show_share, duration=format_duration)
-    page = environment.get_template(TEMPLATE).render(
+    page = render(
+        TEMPLATE,
         report=report,
         spec=contest.spec,
         metrics=METRICS,
@@ -41,6 +32,21 @@ def write_report(folder: Path, report: EvaluationReport, contest: Contest) -> Pa
     )
     (folder / "report.html").write_text(page, encoding="utf-8")
     return folder
+
+
+def render(template: str, **facts: Any) -> str:
+    """Fill in one of the page templates that lie beside this module."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=show_number, share=show_share, duration=format_duration)
+    return environment.get_template(template).render(**facts)
 
 
 def show_number(value: Any) -> str:
