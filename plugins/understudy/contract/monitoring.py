@@ -5,43 +5,73 @@ from datetime import datetime
 from pydantic import Field
 
 from understudy.contract.declared import Fact
-from understudy.contract.judgement import Judgement
+from understudy.contract.judgement import Judgement, is_usable
 from understudy.contract.reports import Finding, Number
-from understudy.contract.words import Trigger, Watched
+from understudy.contract.words import DistanceMethod, Trigger, Watched
 
 
 class ColumnDrift(Fact):
     """Compare a column of the current window with the champion's reference window."""
 
     column: str
-    method: str
-    """``wasserstein`` (in standard deviations of the reference) or ``jensenshannon``, as Evidently computes them."""
+    method: DistanceMethod
     distance: Number = None
-    """None where it could not be measured: an empty or all-null column, another type."""
+    """None where it could not be measured; ``problem`` says why."""
     threshold: Number = None
-    """What the column's own past says is usual; None where the reference was too short to say."""
+    """How far the column's own past says it usually moves; None where the reference was too short to say."""
+    source: str = ""
+    """Where the threshold comes from, in words."""
     importance: float = 0.0
     """The column's share of all importance, 0 to 1."""
     null_share: Number = None
+    """NaN, infinity and what is no number in a column of numbers count as missing, as they do for the model."""
     reference_null_share: Number = None
+    null_threshold: Number = None
+    """By how much the share of missing values may differ from the reference's."""
     new_level_share: Number = None
-    """The share of rows with a level that the reference does not have."""
+    """The share of rows with a level that the reference does not have; None for numbers and for very many levels."""
+    problem: str | None = None
+    """Why there is no distance, in one sentence."""
+
+    @property
+    def is_measured(self) -> bool:
+        """Tell whether anything can be said of the column."""
+        return is_usable(self.distance) and is_usable(self.threshold)
 
     @property
     def has_moved(self) -> bool:
         """Tell whether the column moved further than usual."""
-        return self.distance is not None and self.threshold is not None and self.distance >= self.threshold
+        return self.is_measured and (self.distance or 0.0) >= (self.threshold or 0.0)
+
+    @property
+    def has_gaps(self) -> bool:
+        """Tell whether more, or fewer, values are missing than usual."""
+        numbers = (self.null_share, self.reference_null_share, self.null_threshold)
+        now, before, allowed = (number or 0.0 for number in numbers)
+        return all(is_usable(number) for number in numbers) and abs(now - before) >= allowed
 
 
 class Calibration(Fact):
-    """Say what the same measurement says of the reference's own windows, where nothing is to be found."""
+    """Say what the same measurement says of the reference's own windows, where nothing is to be found.
 
-    windows: int
-    """Stretches of the reference, as long as a current window, that were each compared with the rest."""
-    alarms: int
-    """How many of them would have looked like drift by the thresholds that are used."""
-    drift_share: Number = None
-    """The largest share of moved importance among them."""
+    Each window was compared with the rest of the reference, by thresholds from the other windows alone.
+    """
+
+    length: str
+    """How long a window is, in words."""
+    widening: float = 1.0
+    """By which factor all thresholds were widened so that fewer windows look like drift."""
+    shares: tuple[float, ...] = ()
+    """The share of moved importance in each window, newest first."""
+
+    @property
+    def windows(self) -> int:
+        """Count the windows."""
+        return len(self.shares)
+
+    def alarms(self, drift_share: float) -> int:
+        """Count the windows that would have looked like drift."""
+        return sum(share >= drift_share for share in self.shares)
 
 
 class DriftReport(Fact):
@@ -77,20 +107,25 @@ class QualityReport(Fact):
     """Rows that the champion answered."""
     labelled_rows: int
     blocks: int
+    """Time blocks of the labelled rows, over which errors are estimated."""
     value: Number = None
+    value_error: Number = None
     low: Number = None
     high: Number = None
-    """The metric on the labelled rows, with a jackknife interval over time blocks."""
+    """The metric on the labelled rows, its standard error and interval by a jackknife over time blocks."""
     blessed: Number = None
-    """The metric on the holdout that the champion was blessed on."""
+    blessed_error: Number = None
+    """The same on the holdout that the champion was blessed on."""
+    blessed_blocks: int = 0
     loss: Number = None
-    """The mean loss of the labelled rows: 0 or 1 for classes, the absolute error relative to the target's spread else."""
+    """The mean loss of the labelled rows: 0 or 1 for classes, else the absolute error in spreads of the target."""
     loss_error: Number = None
     """Its standard error over time blocks."""
     blessed_loss: Number = None
     blessed_loss_error: Number = None
     estimate: Number = None
-    """An estimate of the loss without labels, from the champion's own calibrated probabilities; never a measurement."""
+    """A guess of the loss without labels, from the champion's probabilities as calibrated on its holdout; it follows
+    moved features and knows nothing of a changed relation, so it is shown and never judged."""
     newest_label: datetime | None = None
 
 

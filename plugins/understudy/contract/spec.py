@@ -100,7 +100,7 @@ class ModelSpec(Declared):
     guard: GuardSpec | None = None
     """What a new champion must keep up after its promotion; no probation when absent."""
     monitor: MonitorSpec | None = None
-    """How the champion is watched from then on; only its age is known when absent."""
+    """How the champion is watched from then on; nobody watches it when absent."""
     runtime: RuntimeSpec = RuntimeSpec()
     """In what all stages run."""
     stages: dict[StageName, RuntimeSpec] = Field(default_factory=dict)

@@ -191,3 +191,10 @@ class Takeover(Word):
 
     GATES = "gates"  # when the declared gates pass, as in a retraining run
     ALWAYS = "always"
+
+
+class DistanceMethod(Word):
+    """Say how the distance between two samples of a column is measured, in Evidently's words."""
+
+    WASSERSTEIN = "wasserstein"  # numbers: in standard deviations of the reference
+    JENSEN_SHANNON = "jensenshannon"  # levels: the root of the divergence in nats

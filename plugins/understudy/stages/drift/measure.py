@@ -1,0 +1,102 @@
+"""How far a current window lies from the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from understudy.contract.monitoring import ColumnDrift, DriftReport
+from understudy.contract.words import DistanceMethod
+from understudy.stages.column_kind import kind_of
+from understudy.stages.drift.baseline import DriftBaseline, Usual
+from understudy.stages.drift.counts import Counted, count_reference, count_rows
+from understudy.stages.drift.domain import domain_auc, usual_domain_auc
+from understudy.stages.drift.sample import take_sample
+from understudy.stages.drift.scale import MIN_VALUES
+
+
+@dataclass(frozen=True)
+class DriftMeasurement:
+    """Hold the report and the sampled rows that it rests on."""
+
+    report: DriftReport
+    sample: pl.DataFrame
+
+
+def measure_drift(
+    reference: pl.DataFrame | pl.LazyFrame,
+    current: pl.DataFrame | pl.LazyFrame,
+    baseline: DriftBaseline,
+    *,
+    reference_data: str = "",
+    is_multivariate: bool = True,
+) -> DriftMeasurement:
+    """Compare a current window with the reference that a baseline was calibrated on.
+
+    Rows, missing values and new levels are counted over everything; distances come from samples of 20,000 rows.
+
+    :param is_multivariate: also train a classifier to tell the windows apart, which costs a second or more.
+    """
+    columns = [known.scale.column for known in baseline.columns]
+    lazy = current.lazy()
+    schema = lazy.collect_schema()
+    present = [column for column in columns if column in schema]
+    before = count_reference(reference.lazy(), [known.scale for known in baseline.columns])
+    now = count_rows(lazy.select(present), [k.scale for k in baseline.columns if k.scale.column in present], before)
+    sample = take_sample(lazy.select(present), now.rows, seed=baseline.seed)
+    measured = tuple(_column(known, sample, before, now) for known in baseline.columns)
+    # What is missing more often is a matter for whoever sends the data; the classifier shall not learn from it.
+    whole = {column.column for column in measured if column.is_measured and not column.has_gaps}
+    usable = [known.scale for known in baseline.columns if known.importance > 0 and known.scale.column in whole]
+    report = DriftReport(
+        reference_data=reference_data,
+        reference_rows=baseline.own.rows,
+        current_rows=now.rows,
+        sampled_reference_rows=baseline.own.sample.height,
+        sampled_current_rows=sample.height,
+        columns=measured,
+        domain_auc=domain_auc(baseline.own.sample, sample, usable, baseline.seed) if is_multivariate else None,
+        domain_auc_usual=usual_domain_auc(baseline.own, usable, baseline.seed) if is_multivariate else None,
+        calibration=baseline.calibration,
+    )
+    return DriftMeasurement(report, sample)
+
+
+def measure_column(known: Usual, sample: pl.DataFrame) -> float | None:
+    """Measure the distance of one column of a sample from the reference."""
+    return known.scale.distance(known.sampled, known.scale.values(sample))
+
+
+def _column(known: Usual, sample: pl.DataFrame, before: Counted, now: Counted) -> ColumnDrift:
+    column = known.scale.column
+    distance = measure_column(known, sample) if column in sample.columns else None
+    return ColumnDrift(
+        column=column,
+        method=known.scale.method,
+        distance=distance,
+        threshold=known.threshold,
+        source=known.source,
+        importance=known.importance,
+        null_share=now.null_shares.get(column),
+        reference_null_share=before.null_shares.get(column),
+        null_threshold=known.null_threshold,
+        new_level_share=now.new_level_shares.get(column),
+        problem=None if distance is not None else _why_not(known, sample, now),
+    )
+
+
+def _why_not(known: Usual, sample: pl.DataFrame, now: Counted) -> str:
+    column = known.scale.column
+    if column not in sample.columns:
+        return f"column {column!r} is missing"
+    if not len(known.sampled):
+        return f"column {column!r} has no value in the reference"
+    if not now.rows:
+        return "the window holds no rows"
+    there = len(known.scale.values(sample))
+    if not there and sample[column].null_count() < sample.height and known.scale.method is DistanceMethod.WASSERSTEIN:
+        return f"column {column!r} was a number and holds {kind_of(sample.schema[column])} values now"
+    if not there:
+        return f"column {column!r} is empty"
+    return f"column {column!r} has {there} values; {MIN_VALUES} are needed"
