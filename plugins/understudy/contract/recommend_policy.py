@@ -62,7 +62,7 @@ def _sentence(
 
 
 def _block(spec: ModelSpec, policy: Policy, step: timedelta) -> str:
-    """Write what has to stand in model.yaml for a policy; knobs that stay as declared are repeated where they matter."""
+    """Write what has to stand in model.yaml for a policy, declared knobs that it needs included."""
     if not policy.watches:
         every = step if policy.kind is PolicyKind.EVERY else policy.max_age
         retrain: dict[str, object] = {"drift": False, "quality": False}

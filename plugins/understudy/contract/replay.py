@@ -83,7 +83,7 @@ class ReplayPlan(Fact):
     policies: tuple[Policy, ...]
     takeover: Takeover = Takeover.GATES
     keeps_holdout: bool = True
-    """Whether a training leaves its holdout to the gates, as a retraining run does; else the final fit gets all rows."""
+    """Whether a training leaves its holdout to the gates, as a retraining run does; else the fit gets all rows."""
     tolerance: float = Field(default=0.1, ge=0, lt=1)
     """The share of what retraining at every step gains that a cheaper policy may lose and still be recommended."""
 

@@ -77,7 +77,7 @@ def answers_of(scorer: Scorer, typed: object, labels: Array, classes: tuple[str,
 
 
 def numbered(labels: Array, classes: tuple[str, ...]) -> Array:
-    """Number labels as in ``classes``; one that is not among them gets the number after the last."""
+    """Give labels their numbers in ``classes``; one that is not among them gets the number after the last."""
     places = {label: place for place, label in enumerate(classes)}
     known, inverse = np.unique(label_texts(np.asarray(labels)), return_inverse=True)
     # A model may answer what no row and no model lists; such an answer is wrong, whatever the truth.

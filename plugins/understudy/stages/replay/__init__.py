@@ -59,21 +59,21 @@ def _train(context: StageContext, plan: ReplayPlan, history: "History") -> Stage
 
 
 def _walk(context: StageContext, plan: ReplayPlan, history: "History") -> StageOutput:
-    from understudy.stages.replay.look import decider_of
+    from understudy.stages.replay.look import Lookout, decider_of
     from understudy.stages.replay.takeover import Gatekeeper
-    from understudy.stages.replay.trainings import Trainings
+    from understudy.stages.replay.trainings import KeptTrainings
     from understudy.stages.replay.walk import walk
 
     code = context.inputs.get("code")
-    trainings = Trainings(context.inputs[TRAININGS], history, code)
+    trainings = KeptTrainings(context.inputs[TRAININGS], history, code)
     refused = trainings[0].facts.refused
     if refused is not None:
         raise Refused(f"The first training, at {plan.grid.moments[0]:%Y-%m-%d %H:%M}, is refused: {refused}")
-    gatekeeper = Gatekeeper(history, trainings, plan, code)
+    gatekeeper, lookout = Gatekeeper(history, trainings, plan, code), Lookout(history, trainings)
     asked = context.request.params.get("policies")
     names = asked if isinstance(asked, list) else []
     walks = [
-        walk(policy.name, decider_of(policy, history, trainings), plan.grid, gatekeeper)
+        walk(policy.name, decider_of(policy, lookout), plan.grid, gatekeeper)
         for policy in plan.policies
         if policy.name in names
     ]
@@ -84,11 +84,11 @@ def _report(context: StageContext, plan: ReplayPlan, history: "History") -> Stag
     from understudy.contract.stage import digest_file
     from understudy.stages.replay.results import Hindsight, report_of
     from understudy.stages.replay.takeover import Gatekeeper
-    from understudy.stages.replay.trainings import Trainings
+    from understudy.stages.replay.trainings import KeptTrainings
     from understudy.stages.replay.write import write_replay
 
     code = context.inputs.get("code")
-    trainings = Trainings(context.inputs[TRAININGS], history, code)
+    trainings = KeptTrainings(context.inputs[TRAININGS], history, code)
     hindsight = Hindsight.of(history, trainings, Gatekeeper(history, trainings, plan, code))
     given = context.request.params.get("walks")
     walks = [Walk.model_validate(way) for way in (given if isinstance(given, list) else [])]

@@ -71,7 +71,7 @@ class Hindsight:
         return self.mean(self.by_step(way))
 
     def judge(self, way: Walk) -> PolicyResult:
-        """Compare a walk with never, with every, with the same number of trainings at even distances and at the best."""
+        """Compare a walk with never, with every, and with as many trainings at even distances or at their best."""
         by_step = self.by_step(way)
         quality, loss = self.mean(by_step), self.losses.of(way.in_force)
         count = len(way.retrainings)
@@ -136,7 +136,9 @@ class Hindsight:
         return self.mean(by_step)
 
 
-def report_of(hindsight: Hindsight, plan: ReplayPlan, walks: Sequence[Walk], data: str, code: Path | None) -> ReplayReport:
+def report_of(
+    hindsight: Hindsight, plan: ReplayPlan, walks: Sequence[Walk], data: str, code: Path | None
+) -> ReplayReport:
     """Put the report together; policies in the order of the plan."""
     history = hindsight.history
     by_name = {way.policy: way for way in walks}

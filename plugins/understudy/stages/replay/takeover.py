@@ -78,4 +78,3 @@ class Gatekeeper:
 def unreplayed_gates(history: History) -> tuple[str, ...]:
     """Name the declared gates that a replay leaves out."""
     return tuple(gate.metric for gate in history.spec.gates if gate.metric in OF_FILES)
-

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydantic import Field
 
 from understudy.contract.declared import Fact
 from understudy.contract.spec import ModelSpec
@@ -42,7 +43,7 @@ class TrainingFacts(Fact):
     """The place after the newest row that was known."""
     features: Features = Features(names=())
     is_linear: bool = False
-    importance: dict[str, float] = {}
+    importance: dict[str, float] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,5 @@ def ask_rows(history: History, scorer: Scorer, rows: Array) -> Answers:
 
 
 def _importance(draft: Scorer, validation: Window, spec: ModelSpec, code: Path | None) -> dict[str, float]:
-    found = feature_importance(
-        draft, validation, spec, code, repeats=IMPORTANCE_REPEATS, max_rows=IMPORTANCE_ROWS
-    )
+    found = feature_importance(draft, validation, spec, code, repeats=IMPORTANCE_REPEATS, max_rows=IMPORTANCE_ROWS)
     return {i.feature: i.mean for i in found if i.mean is not None}
