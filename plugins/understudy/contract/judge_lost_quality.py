@@ -12,10 +12,14 @@ from understudy.contract.monitoring import QualityReport
 from understudy.contract.words import MlTask, Verdict
 
 
+QUESTIONS = 2
+"""The loss and the metric are asked about; each gets half of alpha (Bonferroni)."""
+
+
 def judge_loss(report: QualityReport, monitor: MonitorSpec) -> GateResult:
     """Ask whether the mean loss has risen by enough to matter, and by more than chance explains."""
-    rise = None if report.loss is None or report.blessed_loss is None else report.loss - report.blessed_loss
-    result = _judge(report, monitor, "loss", rise, (report.loss_error, report.blessed_loss_error))
+    now, then = (report.loss, report.loss_error), (report.blessed_loss, report.blessed_loss_error)
+    result = _judge(report, monitor, "loss", now, then, sign=1)
     if report.estimate is not None and is_usable(report.estimate):
         guess = f"; without labels it is estimated as {report.estimate:.3g} (an estimate, not judged)"
         return result.model_copy(update={"sentence": result.sentence + guess})
@@ -29,16 +33,17 @@ def judge_metric(report: QualityReport, monitor: MonitorSpec) -> GateResult | No
     regression the loss, in spreads of the target, is the one that is judged.
     """
     metric = METRICS.get(report.metric)
-    if metric is None or report.metric == "value" or MlTask.REGRESSION in metric.tasks:
+    if metric is None or report.metric in ("value", "accuracy") or MlTask.REGRESSION in metric.tasks:
         return None
-    drop = None if report.value is None or report.blessed is None else report.blessed - report.value
-    if drop is not None and not metric.greater_is_better:
-        drop = -drop
-    return _judge(report, monitor, report.metric, drop, (report.value_error, report.blessed_error))
+    now, then = (report.value, report.value_error), (report.blessed, report.blessed_error)
+    return _judge(report, monitor, report.metric, now, then, sign=-1 if metric.greater_is_better else 1)
+
+
+Estimate = tuple[float | None, float | None]
 
 
 def _judge(
-    report: QualityReport, monitor: MonitorSpec, name: str, worse: float | None, errors: tuple[float | None, ...]
+    report: QualityReport, monitor: MonitorSpec, name: str, now: Estimate, then: Estimate, *, sign: int
 ) -> GateResult:
     gate, bound = f"quality.{name}", f"not worse by {monitor.min_loss:g} and more than chance explains"
     if report.labelled_rows < monitor.min_rows:
@@ -50,19 +55,20 @@ def _judge(
     blocks = min(report.blocks, report.blessed_blocks)
     if blocks < MIN_BLOCKS:
         return unanswered(gate, bound, f"the labels lie in {blocks} blocks of time; {MIN_BLOCKS} are needed")
-    usable = [error for error in errors if error is not None and is_usable(error) and error >= 0]
-    if worse is None or not is_usable(worse) or len(usable) < len(errors):
+    known = [number for number in (*now, *then) if number is not None and is_usable(number)]
+    if len(known) < 4 or min(known[1], known[3]) < 0:
         return unanswered(gate, bound, f"the {name} of the live rows, or of the holdout, is unknown")
-    error = math.hypot(*usable)
-    needed = max(monitor.min_loss, t_quantile(1 - monitor.alpha, blocks - 1) * error)
-    verdict = Verdict.FAILED if worse >= monitor.min_loss and worse > needed - 1e-12 else Verdict.PASSED
+    worse = sign * (known[0] - known[2])
+    error = math.hypot(known[1], known[3])
+    needed = max(monitor.min_loss, t_quantile(1 - monitor.alpha / QUESTIONS, blocks - 1) * error)
     return GateResult(
         gate=gate,
-        verdict=verdict,
+        verdict=Verdict.FAILED if worse >= needed else Verdict.PASSED,
         measured=worse,
         bound=bound,
-        sentence=f"{name} is worse by {worse:+.3g} than on the holdout of the blessing, over {report.labelled_rows:,} "
-        f"labelled rows in {report.blocks} blocks; {needed:.3g} would count",
+        sentence=f"{name} is {known[0]:.3g} over {report.labelled_rows:,} labelled rows in {report.blocks} blocks and "
+        f"was {known[2]:.3g} on the holdout of the blessing: {'worse' if worse > 0 else 'better'} by {abs(worse):.3g}, "
+        f"{needed:.3g} worse would count",
     )
 
 

@@ -78,8 +78,8 @@ class MonitorSpec(Declared):
     """The share of windows without any change that may look like drift; measured on the champion's own data."""
     min_loss: float = Field(default=0.02, gt=0)
     """The smallest rise of the mean loss that counts as lost quality."""
-    alpha: float = Field(default=0.01, gt=0, lt=0.5)
-    """The accepted risk of calling quality lost that is not."""
+    alpha: float = Field(default=0.002, gt=0, lt=0.5)
+    """The accepted risk, in one look, of calling quality lost that is not; looks are many."""
 
     @field_validator("schedule")
     @classmethod
