@@ -97,11 +97,8 @@ def load(name: str, *, shuffled: bool) -> tuple[ModelSpec, pd.DataFrame]:
         frame[stream.target] = np.log1p(frame[stream.target])
     if shuffled:
         frame = frame.sample(frac=1, random_state=0, ignore_index=True)
-    frame.insert(
-        0,
-        "at",
-        pd.Timestamp(START) + pd.to_timedelta(seconds, unit="s"),
-    )
+    seconds = np.arange(len(frame)) * (WEEK / stream.batch).total_seconds()
+    frame.insert(0, "at", pd.Timestamp(START) + pd.to_timedelta(seconds, unit="s"))
     spec = {
         "model": name,
         "owner": "benchmark",
