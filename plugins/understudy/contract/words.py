@@ -57,6 +57,7 @@ class StageName(Word):
     EVALUATE = "evaluate"
     DRIFT = "drift"
     QUALITY = "quality"
+    REPLAY = "replay"
 
 
 class ExitCode(IntEnum):
@@ -96,6 +97,7 @@ class EntryKind(Word):
     GUARDED = "guarded"  # what a new champion showed in its probation
     DRILLED = "drilled"  # how soon a bad model was found out and taken back in the sandbox
     BROKE_GLASS = "broke_glass"  # a version that was taken back at a gateway while the ledger could not be asked
+    REPLAYED = "replayed"  # what retraining policies would have done to the model's own past
     MONITORED = "monitored"  # what a look at the champion's live data saw, and whether a retraining is due
     LOCKED = "locked"
     UNLOCKED = "unlocked"
@@ -190,6 +192,32 @@ class Trigger(Word):
     NEW_LABELS = "new_labels"
     STALENESS = "staleness"
     BACKFILL = "backfill"
+
+
+class PolicyKind(Word):
+    """Name the ways to decide when to retrain that a replay can play."""
+
+    NEVER = "never"
+    EVERY = "every"  # at every step
+    SCHEDULE = "schedule"
+    DRIFT = "drift"
+    QUALITY = "quality"
+    HYBRID = "hybrid"  # everything that the declaration lets a monitor act on
+
+
+class ReplayPart(Word):
+    """Name the pieces of work of a replay, each a container of its own."""
+
+    TRAIN = "train"  # the trainings of some cut-offs
+    WALK = "walk"  # one policy through the whole history
+    REPORT = "report"  # what the walks have in common, and what to recommend
+
+
+class Takeover(Word):
+    """Say when a replayed training takes over from the model before it."""
+
+    GATES = "gates"  # when the declared gates pass, as in a retraining run
+    ALWAYS = "always"
 
 
 class DistanceMethod(Word):

@@ -145,11 +145,12 @@ def monitored(spec: ModelSpec) -> tuple[MonitorSpec, Watched]:
     if monitor is None:
         raise NothingToMonitor(spec.model, "has no monitor section")
     default = Watched.SCORED if monitor.scored else Watched.DATA
-    watched = monitor.of or (Watched.GATEWAY if spec.serving else default)
+    is_ours = spec.serving is not None and spec.serving.target is None
+    watched = monitor.of or (Watched.GATEWAY if is_ours else default)
     if watched is Watched.SCORED and monitor.scored is None:
         raise NothingToMonitor(spec.model, "watches scored rows and does not say where they lie (monitor.scored)")
-    if watched is Watched.GATEWAY and spec.serving is None:
-        raise NothingToMonitor(spec.model, "watches gateways and is not served (serving)")
+    if watched is Watched.GATEWAY and not is_ours:
+        raise NothingToMonitor(spec.model, "watches gateways and is not served by any (serving)")
     return monitor, watched
 
 

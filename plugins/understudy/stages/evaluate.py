@@ -48,8 +48,13 @@ def run(context: StageContext) -> StageOutput:
     contest = hold_contest(spec, holdout, challenger, champion, references=references, code=context.inputs.get("code"))
     seen_by = [(challenger.facts, _moment(params, "challenger_train_end"))]
     seen_by += [(champion.facts, _moment(params, "champion_train_end"))] if champion else []
-    report = _report(
-        contest, challenger, params, leaked_rows(holdout, spec, seen_by), _size_mb(context.inputs["challenger"])
+    report = evaluation_report(
+        contest,
+        str(params.get("challenger_version", "")),
+        params.get("champion_version"),  # type: ignore[arg-type]
+        leaked=leaked_rows(holdout, spec, seen_by),
+        size_mb=_size_mb(context.inputs["challenger"]),
+        is_linear=challenger.facts.is_linear,
     )
     log.info("writing the report")
     folder = write_report(context.outputs / "report", report, contest)
@@ -92,9 +97,10 @@ def _size_mb(folder: Path) -> float:
     return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts) / 1e6
 
 
-def _report(
-    contest: "Contest", challenger: "Scorer", params: dict[str, Any], leaked: int, size_mb: float
+def evaluation_report(
+    contest: "Contest", version: str, champion_version: int | None, *, leaked: int, size_mb: Number, is_linear: bool
 ) -> EvaluationReport:
+    """Put together what a contest measured; ``size_mb`` is None where no files were written."""
     from understudy.stages.delta import model_delta
     from understudy.stages.slices import compare_slices, parity_gap
 
@@ -104,8 +110,8 @@ def _report(
     return EvaluationReport(
         task=spec.task.value,
         primary=spec.primary,
-        challenger_version=str(params.get("challenger_version", "")),
-        champion_version=params.get("champion_version"),
+        challenger_version=version,
+        champion_version=champion_version,
         rows=len(holdout),
         blocks=contest.blocks.count,
         holdout_start=None if times is None else times.iloc[0].to_pydatetime(),
@@ -118,11 +124,11 @@ def _report(
         else (),
         measurements=_measurements(delta, size_mb, parity_gap(holdout.frame, contest.challenger, spec)),
         delta=delta,
-        is_linear=challenger.facts.is_linear,
+        is_linear=is_linear,
     )
 
 
-def _measurements(delta: ModelDelta | None, size_mb: float, parity: float | None) -> dict[str, Number]:
+def _measurements(delta: ModelDelta | None, size_mb: Number, parity: float | None) -> dict[str, Number]:
     return {
         "size_mb": size_mb,
         "parity_gap": parity,

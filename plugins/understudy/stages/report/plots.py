@@ -19,7 +19,8 @@ MAX_POINTS = 2_000
 MAX_SHOWN_CLASSES = 20
 
 
-def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
+def new_figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
+    """Give a figure, which no window shows, and its axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -32,10 +33,21 @@ def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _png(figure: Any) -> str:
+def png_of(figure: Any) -> bytes:
+    """Draw a figure; the same answers give the same bytes."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})  # the same answers give the same bytes
-    return base64.b64encode(stream.getvalue()).decode()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def as_text(png: bytes) -> str:
+    """Write a picture as text that fits into a page."""
+    return base64.b64encode(png).decode()
+
+
+def as_png(figure: Any) -> str:
+    """Draw a figure as text that fits into a page."""
+    return as_text(png_of(figure))
 
 
 def plot_gains(comparisons: tuple[Comparison, ...]) -> str | None:
@@ -47,7 +59,7 @@ def plot_gains(comparisons: tuple[Comparison, ...]) -> str | None:
     ]
     if not shown:
         return None
-    figure, (axis,) = _figure(7.6, 0.9 + 0.34 * len(shown))
+    figure, (axis,) = new_figure(7.6, 0.9 + 0.34 * len(shown))
     for place, (_, gain, low, high) in enumerate(reversed(shown)):
         color = OURS if low > 0 else THEIRS if high < 0 else "#52606d"
         axis.plot([100 * low, 100 * high], [place, place], color=color, linewidth=2.2, solid_capstyle="round")
@@ -55,7 +67,7 @@ def plot_gains(comparisons: tuple[Comparison, ...]) -> str | None:
     axis.axvline(0, color=FAINT, linewidth=1)
     axis.set_yticks(range(len(shown)), [name for name, *_ in reversed(shown)])
     axis.set_xlabel("gain over the champion, % of its value (right is better)", fontsize=9)
-    return _png(figure)
+    return as_png(figure)
 
 
 def plot_over_time(contest: Contest) -> str | None:
@@ -64,7 +76,7 @@ def plot_over_time(contest: Contest) -> str | None:
         return None
     ids, times = contest.blocks.ids, contest.holdout.times.to_numpy(dtype="datetime64[us]")
     starts = [times[np.argmax(ids == block)] for block in range(contest.blocks.count)]
-    figure, (axis,) = _figure(7.6, 3.0)
+    figure, (axis,) = new_figure(7.6, 3.0)
     for name, answers, color in (("challenger", contest.challenger, OURS), ("champion", contest.champion, THEIRS)):
         if answers is None:
             continue
@@ -81,7 +93,7 @@ def plot_over_time(contest: Contest) -> str | None:
     axis.set_ylabel(contest.spec.primary, fontsize=9)
     axis.legend(frameon=False, fontsize=9)
     figure.autofmt_xdate()
-    return _png(figure)
+    return as_png(figure)
 
 
 def plot_answers(contest: Contest) -> str | None:
@@ -101,7 +113,7 @@ def _both(contest: Contest) -> list[tuple[str, Answers, str]]:
 def _plot_probabilities(contest: Contest) -> str | None:
     if contest.challenger.positive_score is None or len(np.unique(contest.challenger.actual)) < 2:
         return None
-    figure, (ranking, calibration) = _figure(7.6, 3.6, columns=2)
+    figure, (ranking, calibration) = new_figure(7.6, 3.6, columns=2)
     for name, answers, color in _both(contest):
         scores = answers.positive_score
         if scores is None:
@@ -128,11 +140,11 @@ def _plot_probabilities(contest: Contest) -> str | None:
         axis.set_xlabel(across, fontsize=9)
         axis.set_ylabel(up, fontsize=9)
     ranking.legend(frameon=False, fontsize=9, loc="lower right")
-    return _png(figure)
+    return as_png(figure)
 
 
 def _plot_numbers(contest: Contest) -> str:
-    figure, (scatter, errors) = _figure(7.6, 3.6, columns=2)
+    figure, (scatter, errors) = new_figure(7.6, 3.6, columns=2)
     for name, answers, color in reversed(_both(contest)):
         thin = np.unique(np.linspace(0, len(answers) - 1, MAX_POINTS).astype(int))
         scatter.plot(answers.actual[thin], answers.predicted[thin], ".", color=color, markersize=2.5, alpha=0.45)
@@ -145,7 +157,7 @@ def _plot_numbers(contest: Contest) -> str:
     scatter.set_ylabel("predicted", fontsize=9)
     errors.set_xlabel("error (predicted minus what happened)", fontsize=9)
     errors.legend(frameon=False, fontsize=9)
-    return _png(figure)
+    return as_png(figure)
 
 
 def _plot_confusion(answers: Answers) -> str | None:
@@ -155,7 +167,7 @@ def _plot_confusion(answers: Answers) -> str | None:
     counts = np.zeros((k, k + 1))
     np.add.at(counts, (answers.actual, answers.predicted), 1)
     shares = counts[:, :k] / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, (axis,) = _figure(1.8 + 0.5 * k, 1.2 + 0.5 * k)
+    figure, (axis,) = new_figure(1.8 + 0.5 * k, 1.2 + 0.5 * k)
     axis.imshow(shares, cmap="Greens", vmin=0, vmax=1)
     for row in range(k):
         for column in range(k):
@@ -174,4 +186,4 @@ def _plot_confusion(answers: Answers) -> str | None:
     axis.set_yticks(range(k), names)
     axis.set_xlabel("answered", fontsize=9)
     axis.set_ylabel("what happened", fontsize=9)
-    return _png(figure)
+    return as_png(figure)
