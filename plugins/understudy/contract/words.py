@@ -56,6 +56,7 @@ class StageName(Word):
     EVALUATE = "evaluate"
     DRIFT = "drift"
     QUALITY = "quality"
+    LABELS = "labels"
 
 
 class ExitCode(IntEnum):
@@ -93,6 +94,7 @@ class EntryKind(Word):
     REHEARSED = "rehearsed"  # what a challenger showed on live traffic
     GUARDED = "guarded"  # what a new champion showed in its probation
     DRILLED = "drilled"  # how soon a bad model was found out and taken back in the sandbox
+    LABELLED = "labelled"  # labels that arrived as files or in a table and were handed to the gateways
     MONITORED = "monitored"  # what a look at the champion's live data saw, and whether a retraining is due
     LOCKED = "locked"
     UNLOCKED = "unlocked"

@@ -4,6 +4,7 @@ from understudy.operators.conclude import ConcludeOperator
 from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.evaluate import EvaluateVsChampionOperator
 from understudy.operators.guard import GuardOperator
+from understudy.operators.labels import LabelsOperator
 from understudy.operators.promote import PromoteOperator
 from understudy.operators.rollback import RollbackOperator
 from understudy.operators.shadow import ShadowDeployOperator
@@ -18,6 +19,7 @@ __all__ = [
     "DataSanityCheckOperator",
     "EvaluateVsChampionOperator",
     "GuardOperator",
+    "LabelsOperator",
     "PromoteOperator",
     "RollbackOperator",
     "ShadowDeployOperator",
