@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
@@ -36,6 +36,14 @@ def format_duration(value: timedelta) -> str:
 def format_moment(moment: datetime | None) -> str | None:
     """Write a moment as ISO 8601."""
     return moment.isoformat() if moment else None
+
+
+def read_moment(text: object) -> datetime | None:
+    """Read what :func:`format_moment` wrote; a time without a zone is UTC, and what is no text is no moment."""
+    if not isinstance(text, str):
+        return None
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 Duration = Annotated[

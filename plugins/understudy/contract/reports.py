@@ -31,6 +31,22 @@ class SnapshotReport(Fact):
     """Labelled rows of the sources that are newer than the time that was asked about."""
 
 
+class LabelsReport(Fact):
+    """Describe labels that arrived as files or in a table."""
+
+    rows: int
+    usable: int
+    """One for each row that was asked for: the last that came."""
+    unusable: int
+    """Rows without an id, a place or a label."""
+    repeated: int
+    """Labels of a row that came before another one of the same row, contradictions among them."""
+    contradicted: int
+    """Rows for which different labels came."""
+    sources: dict[str, str]
+    """What was read and its SHA-256, where it has one."""
+
+
 class Finding(Fact):
     """Describe one check on the data."""
 

@@ -58,6 +58,7 @@ class StageName(Word):
     DRIFT = "drift"
     QUALITY = "quality"
     REPLAY = "replay"
+    LABELS = "labels"
 
 
 class ExitCode(IntEnum):
@@ -98,6 +99,7 @@ class EntryKind(Word):
     DRILLED = "drilled"  # how soon a bad model was found out and taken back in the sandbox
     BROKE_GLASS = "broke_glass"  # a version that was taken back at a gateway while the ledger could not be asked
     REPLAYED = "replayed"  # what retraining policies would have done to the model's own past
+    LABELLED = "labelled"  # labels that arrived as files or in a table and were handed to the gateways
     MONITORED = "monitored"  # what a look at the champion's live data saw, and whether a retraining is due
     LOCKED = "locked"
     UNLOCKED = "unlocked"

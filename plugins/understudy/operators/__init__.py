@@ -8,6 +8,7 @@ from understudy.operators.decide import DecideRetrainingOperator
 from understudy.operators.drift_check import DriftCheckOperator
 from understudy.operators.evaluate import EvaluateVsChampionOperator
 from understudy.operators.guard import GuardOperator
+from understudy.operators.labels import LabelsOperator
 from understudy.operators.promote import PromoteOperator
 from understudy.operators.quality_check import QualityCheckOperator
 from understudy.operators.rollback import RollbackOperator
@@ -27,6 +28,7 @@ __all__ = [
     "DriftCheckOperator",
     "EvaluateVsChampionOperator",
     "GuardOperator",
+    "LabelsOperator",
     "PromoteOperator",
     "QualityCheckOperator",
     "RollbackOperator",

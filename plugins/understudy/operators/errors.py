@@ -84,3 +84,24 @@ class ProbationBreached(UnderstudyError, AirflowFailException):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
+
+
+class LabelsUndeclared(UnderstudyError, AirflowFailException):
+    """A task is to fetch labels, and the declaration does not say from where."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"model.yaml of {model!r} has no monitor.labels. Say there where labels arrive.")
+
+
+class NoLabelsYet(UnderstudyError, AirflowSkipException):
+    """No file of labels is there yet."""
+
+    def __init__(self, model: str, why: str) -> None:
+        super().__init__(f"There are no labels of {model!r} yet: {why}")
+
+
+class LabelsRefused(UnderstudyError, AirflowFailException):
+    """A gateway does not take the labels; sending them again would change nothing."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)

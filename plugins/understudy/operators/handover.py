@@ -8,6 +8,7 @@ from understudy.contract.declared import Fact
 from understudy.contract.drill import DrillReport
 from understudy.contract.judgement import Judgement
 from understudy.contract.release import Bundle, Deployment
+from understudy.contract.reports import LabelsReport
 from understudy.contract.stage import Artefact
 from understudy.contract.words import Change, Outcome, Trigger, Verdict, Watched
 
@@ -29,6 +30,16 @@ class CheckedData(Fact):
     profile: Artefact
     data_version: str
     judgement: Judgement
+
+
+class Labelled(Fact):
+    """Labels that arrived as files or in a table."""
+
+    labels: Artefact
+    report: LabelsReport
+    sent: int
+    """How many each gateway was sent; none where nothing is served, or where they are the same as last time."""
+    sentence: str
 
 
 class AskedTrial(Fact):

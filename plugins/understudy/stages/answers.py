@@ -15,7 +15,7 @@ from understudy.stages.window import Array, Window, label_texts
 class Answers:
     """Hold truth, answers and scores row by row.
 
-    Classes are class_numbers as in ``classes``, the same for every model that is compared; for a regression ``classes`` is
+    Classes are numbered as in ``classes``, the same for every model that is compared; for a regression ``classes`` is
     empty and truth and answers are the numbers themselves. ``scores`` has one column for each class.
     """
 

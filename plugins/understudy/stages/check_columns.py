@@ -88,7 +88,7 @@ class CellChecks:
                 ) from failed
 
     def note(self, column: str, check: str, rows: "pl.Series", values: "pl.Series", first_row: int = 0) -> None:
-        """Remember failing rows, class_numbers from ``first_row``."""
+        """Remember failing rows, numbered from ``first_row``."""
         import polars as pl
 
         if rows.is_empty():

@@ -17,9 +17,12 @@ PLACEHOLDER = re.compile(r"'?\{(start|end)\}'?")
 LONG_AGO, FAR_AHEAD = datetime(1900, 1, 1, tzinfo=timezone.utc), datetime(2200, 1, 1, tzinfo=timezone.utc)
 
 
-def read_query(url: str, query: str, start: datetime | None, end: datetime | None) -> "pl.DataFrame":
+def read_query(
+    url: str, query: str, start: datetime | None, end: datetime | None, section: str = "data"
+) -> "pl.DataFrame":
     """Run a query with its window bound as parameters, in batches.
 
+    :param section: where the declaration holds ``query`` and ``connection``, for what is said of them.
     :raises Refused: when the database rejects the statement; an unreachable database is an OperationalError, which is
         worth another try.
     """
@@ -27,24 +30,25 @@ def read_query(url: str, query: str, start: datetime | None, end: datetime | Non
     from sqlalchemy import create_engine
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
 
+    field = f"{section}.query"
     try:
         # Some still say postgres://, which SQLAlchemy no longer knows; psycopg is the driver that the image holds.
         engine = create_engine(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url))
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
         # The URL holds the password, so neither it nor the library's message, which quotes it, is shown.
         raise Refused(
-            "data.connection: its address is no SQLAlchemy URL, or the image has no driver for it; give for "
+            f"{section}.connection: its address is no SQLAlchemy URL, or the image has no driver for it; give for "
             "example mysql+pymysql://…, and install the driver in the image",
-            "data.connection",
+            f"{section}.connection",
         ) from None
     try:
         with engine.connect() as connection:
-            batches = list(_batches(connection, query, start, end))
+            batches = list(_batches(connection, query, start, end, field))
     except ProgrammingError as rejected:
-        raise Refused(f"data.query: the database rejects it: {rejected.orig}", "data.query") from rejected
+        raise Refused(f"{field}: the database rejects it: {rejected.orig}", field) from rejected
     except OperationalError as rejected:
         if engine.dialect.name == "sqlite":  # has no other class for a wrong statement, and nothing that could be down
-            raise Refused(f"data.query: the database rejects it: {rejected.orig}", "data.query") from rejected
+            raise Refused(f"{field}: the database rejects it: {rejected.orig}", field) from rejected
         raise
     finally:
         engine.dispose()
@@ -57,7 +61,7 @@ def bound(query: str) -> str:
 
 
 def _batches(
-    connection: "Connection", query: str, start: datetime | None, end: datetime | None
+    connection: "Connection", query: str, start: datetime | None, end: datetime | None, field: str
 ) -> "Iterator[pl.DataFrame]":
     import polars as pl
     from sqlalchemy import text
@@ -70,9 +74,9 @@ def _batches(
     wanted = {name: _as_parameter(at, dialect) for name, at in window.items() if name in statement._bindparams}
     rows = connection.execution_options(stream_results=True).execute(statement, wanted)
     if not rows.returns_rows:
-        raise Refused("data.query: it returns no rows; write a SELECT", "data.query")
+        raise Refused(f"{field}: it returns no rows; write a SELECT", field)
     columns = list(rows.keys())
-    check_columns(tuple(columns), "data.query")
+    check_columns(tuple(columns), field)
     empty = True
     while batch := rows.fetchmany(BATCH_ROWS):
         empty = False

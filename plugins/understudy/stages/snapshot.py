@@ -1,12 +1,13 @@
 """Read the source for the window and keep it as one Parquet file."""
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from understudy.contract.declared import read_moment
 from understudy.contract.reports import SnapshotReport
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import digest_file
@@ -35,9 +36,10 @@ def run(context: StageContext) -> StageOutput:
     newer than ``labelled_since``.
     """
     spec = ModelSpec.model_validate(context.request.spec)
-    reading = _Reading(spec, _at(context, "start"), _at(context, "end"))
-    if context.request.params.get("labels") == "optional":
-        reading.counts_labels, reading.labelled_since = True, _at(context, "labelled_since")
+    params = context.request.params
+    reading = _Reading(spec, read_moment(params.get("start")), read_moment(params.get("end")))
+    if params.get("labels") == "optional":
+        reading.counts_labels, reading.labelled_since = True, read_moment(params.get("labelled_since"))
     previous = _previous(context, reading)
     newest = None if previous is None else previous[reading.time][-1]
     with TemporaryDirectory(dir=context.outputs, prefix=".scratch-") as scratch:
@@ -245,14 +247,6 @@ def _inside(time: str, start: datetime | None, end: datetime | None) -> "pl.Expr
     if end is not None:
         inside &= pl.col(time) < end
     return inside
-
-
-def _at(context: StageContext, name: str) -> datetime | None:
-    text = context.request.params.get(name)
-    if not isinstance(text, str):
-        return None
-    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
 
 
 def _number(key: str) -> int:

@@ -55,13 +55,13 @@ def own_windows(
     :param window_rows: how many rows the current window has; own windows are thinned to as many, since small windows
         lie further from everything.
     """
-    count, class_numbers, told = _numbered(reference, time, length, window_rows)
-    sizes = class_numbers.group_by(WINDOW).len().filter(pl.col(WINDOW).is_not_null()).collect(engine="streaming")
+    count, numbered, told = _numbered(reference, time, length, window_rows)
+    sizes = numbered.group_by(WINDOW).len().filter(pl.col(WINDOW).is_not_null()).collect(engine="streaming")
     chosen = _choose(sizes, min(window_rows, WINDOW_ROWS))
     wanted = [*dict.fromkeys([*columns, WINDOW, DRAW])]
     sample_share = min(1.0, SAMPLE_ROWS / count) if count else 1.0
     drawn = (
-        class_numbers.join(chosen.lazy(), on=WINDOW, how="left", maintain_order="left")
+        numbered.join(chosen.lazy(), on=WINDOW, how="left", maintain_order="left")
         .with_columns(row_draw(seed).alias(DRAW))
         .filter((pl.col(DRAW) < sample_share) | (pl.col(DRAW) < pl.col("share").fill_null(0.0)))
         .select(*wanted, "share")

@@ -63,8 +63,8 @@ class Scale:
             default = float(len(places)) if places else None
             named = sample.select(self.read(sample.schema))[self.column].cast(pl.String)
             column = named.replace_strict({**places, None: None}, default=default, return_dtype=pl.Float64)
-        class_numbers: Array = column.to_numpy()
-        return class_numbers
+        numbered: Array = column.to_numpy()
+        return numbered
 
     def distance(self, reference: Array, current: Array) -> float | None:
         """Measure how far two samples of this column lie apart; None with fewer than 30 values on either side."""
