@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from pydantic import SecretStr
 
+from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement, GlassReport
 from understudy.contract.canary_report import CanaryQuery, CanaryReport
 from understudy.contract.declared import Fact
 from understudy.contract.serving import (
@@ -57,10 +59,17 @@ class FakeGateway:
     report: RehearsalReport | None = None
     canary: Callable[[CanaryQuery], CanaryReport] | None = None
     """What it says of a canary."""
+    broken: dict[str, BrokenGlass] = field(default_factory=dict)
+    """What was taken back by break-glass, by model; it answers nobody again."""
+    unreported: list[BrokenGlass] = field(default_factory=list)
 
     def version(self, model: str) -> int | None:
         order = self.orders.get(model)
-        return order.record.champion.version if order else None
+        if order is None:
+            return None
+        glass = self.broken.get(model)
+        champion = order.record.champion
+        return glass.target.version if glass and glass.taken_back == champion else champion.version
 
     def epoch(self, model: str) -> int:
         order = self.orders.get(model)
@@ -113,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, Problem(problem="wrong token"))
         elif self.path == "/admin/truth":
             gateway.truths.append(TruthReport.model_validate_json(body))
-            self._send(204, None)
+            self._send(200, GlassReport(broken=tuple(gateway.unreported)))
         else:
             _, _, _, model, *rest = self.path.split("/")
             self._answer_admin(model, rest, body)
@@ -122,12 +131,23 @@ class _Handler(BaseHTTPRequestHandler):
         gateway = self.gateway
         if not rest:
             version, epoch = gateway.version(model), gateway.epoch(model)
-            self._send(200, ModelStatus(gateway=gateway.name, model=model, epoch=epoch, version=version, workers=()))
+            broken = next((glass for glass in gateway.unreported if glass.model == model), None)
+            self._send(
+                200,
+                ModelStatus(
+                    gateway=gateway.name, model=model, epoch=epoch, version=version, workers=(), broken_glass=broken
+                ),
+            )
         elif rest[0] == "prepare":
             order = PrepareOrder.model_validate_json(body)
             if not self._is_hindered([order.bundle.version]):
                 gateway.prepared.append(order.bundle.version)
                 self._send(204, None)
+        elif rest == ["break-glass"]:
+            self._break_glass(model, BreakGlassOrder.model_validate_json(body))
+        elif rest[0] == "break-glass":
+            gateway.unreported.remove(BrokenGlass.model_validate_json(body))
+            self._send(200, None)
         elif rest[0] == "record":
             self._serve(model, ServingOrder.model_validate_json(body))
         elif rest[0] == "files":
@@ -152,11 +172,37 @@ class _Handler(BaseHTTPRequestHandler):
         if gateway.epoch(model) > record.epoch:
             self._send(409, Problem(problem=f"epoch {gateway.epoch(model)} is served here"))
             return
+        glass = gateway.broken.get(model)
+        if glass is not None and glass.taken_back == record.champion:
+            self._send(409, Problem(problem=f"version {record.champion.version} was taken back here"))
+            return
         gateway.orders[model] = order
         ack = Acknowledgement(
             gateway=gateway.name, model=model, epoch=record.epoch, version=record.champion.version, flip_ms=1.5
         )
         self._send(200, ack)
+
+    def _break_glass(self, model: str, order: BreakGlassOrder) -> None:
+        gateway, served = self.gateway, self.gateway.orders[model].record
+        glass, is_repeated = gateway.broken.get(model), model in gateway.broken
+        if glass is None and served.previous is None:
+            self._send(422, Problem(problem="nothing is warm"))
+            return
+        if glass is None:
+            assert served.previous is not None
+            glass = BrokenGlass(
+                model=model,
+                gateway=gateway.name,
+                at=datetime.now(timezone.utc),
+                actor=order.actor,
+                reason=order.reason,
+                epoch=served.epoch,
+                taken_back=served.champion,
+                target=served.previous,
+            )
+            gateway.broken[model] = glass
+            gateway.unreported.append(glass)
+        self._send(200, GlassAcknowledgement(glass=glass, is_repeated=is_repeated, flip_ms=1.5))
 
     def _is_hindered(self, versions: list[int]) -> bool:
         for version in versions:

@@ -1,12 +1,13 @@
-"""Forbid system calls by a seccomp filter, which needs no privilege and holds in a container, too (Linux, x86-64)."""
+"""Forbid system calls by a seccomp filter, which needs no privilege and holds in a container, too (Linux)."""
 
 import ctypes
 import errno
 import os
 import platform
 import sys
+from types import ModuleType
 
-from understudy.gateway.scoring import x86_64 as call
+from understudy.gateway.scoring import aarch64, x86_64
 
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 LOAD, EQUALS, AT_LEAST, HAS_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -14,6 +15,94 @@ ALLOW, FAIL = 0x7FFF0000, 0x00050000
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 CLONE_THREAD = 0x00010000
+
+TABLES: dict[str, ModuleType] = {"x86_64": x86_64, "aarch64": aarch64}
+NETWORK = (
+    "socket",
+    "connect",
+    "accept",
+    "bind",
+    "listen",
+    "accept4",
+)
+PROGRAMS = (
+    "fork",
+    "vfork",
+    "execve",
+    "execveat",
+)
+CHANGES = (
+    "creat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "link",
+    "linkat",
+    "unlink",
+    "unlinkat",
+    "symlink",
+    "symlinkat",
+    "mknod",
+    "mknodat",
+    "truncate",
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "fchmodat2",
+    "chown",
+    "fchown",
+    "lchown",
+    "fchownat",
+    "setxattr",
+    "lsetxattr",
+    "fsetxattr",
+    "removexattr",
+    "lremovexattr",
+    "fremovexattr",
+)
+OTHERS = (
+    "ptrace",
+    "process_vm_readv",
+    "process_vm_writev",
+    "tkill",
+    "rt_sigqueueinfo",
+    "rt_tgsigqueueinfo",
+    "pidfd_open",
+    "pidfd_send_signal",
+    "pidfd_getfd",
+)
+MACHINE = (
+    "mount",
+    "umount2",
+    "chroot",
+    "pivot_root",
+    "setns",
+    "unshare",
+    "bpf",
+    "perf_event_open",
+    "userfaultfd",
+    "open_by_handle_at",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "kexec_load",
+    "reboot",
+    "swapon",
+    "swapoff",
+    "keyctl",
+)
+FORBIDDEN = (*NETWORK, *PROGRAMS, *CHANGES, *OTHERS, *MACHINE)
+ABSENT = ("clone3", "openat2")
+OPENING = {"open": 1, "openat": 2}
+"""Which argument holds the flags."""
+CLONE = "clone"
+SIGNALLING = ("kill", "tgkill")
 
 Instruction = tuple[int, int, int, int]
 
@@ -31,9 +120,11 @@ def forbid_system_calls() -> list[str]:
 
     :raises OSError: where the kernel does not take the filter.
     """
-    if not sys.platform.startswith("linux") or platform.machine() != "x86_64":
+    table = TABLES.get(platform.machine())
+    # Python for 32 bits on a 64-bit kernel makes calls of other numbers.
+    if not sys.platform.startswith("linux") or table is None or sys.maxsize < 1 << 32:
         return []
-    instructions = _program(os.getpid())
+    instructions = instructions_for(table, os.getpid())
     filters = (_Filter * len(instructions))(*(_Filter(*instruction) for instruction in instructions))
     program = _Program(len(instructions), ctypes.cast(filters, ctypes.POINTER(_Filter)))
     library = ctypes.CDLL(None, use_errno=True)
@@ -42,25 +133,28 @@ def forbid_system_calls() -> list[str]:
     return ["no network", "no writing", "no other programs", "no signals to others"]
 
 
-def _program(pid: int) -> list[Instruction]:
+def instructions_for(table: ModuleType, pid: int) -> list[Instruction]:
+    """Write the filter for an architecture and one process."""
+    numbers: dict[str, int] = table.NUMBERS
     forbidden = _fail(errno.EPERM)
     program: list[Instruction] = [
         (LOAD, 0, 0, ARCHITECTURE),
-        (EQUALS, 1, 0, call.AUDIT_ARCH),
+        (EQUALS, 1, 0, table.AUDIT_ARCH),
         forbidden,
         (LOAD, 0, 0, NUMBER),
-        (AT_LEAST, 0, 1, call.X32),  # the same calls under other numbers
+        (AT_LEAST, 0, 1, table.FIRST_FOREIGN),
         forbidden,
     ]
-    for number in call.FORBIDDEN:
+    for number in (numbers[name] for name in FORBIDDEN if name in numbers):
         program += [(EQUALS, 0, 1, number), forbidden]
-    for number in call.ABSENT:
+    for number in (numbers[name] for name in ABSENT):
         # As if the kernel were older: the C library then takes the older call, whose arguments can be seen here.
         program += [(EQUALS, 0, 1, number), _fail(errno.ENOSYS)]
-    for number, place in call.OPENING:
-        program += _unless(number, place, [(HAS_BIT, 0, 1, WRITING), forbidden])
-    program += _unless(call.CLONE, 0, [(HAS_BIT, 1, 0, CLONE_THREAD), forbidden])
-    for number in call.SIGNALLING:
+    for name, place in OPENING.items():
+        if name in numbers:
+            program += _unless(numbers[name], place, [(HAS_BIT, 0, 1, WRITING), forbidden])
+    program += _unless(numbers[CLONE], 0, [(HAS_BIT, 1, 0, CLONE_THREAD), forbidden])
+    for number in (numbers[name] for name in SIGNALLING):
         program += _unless(number, 0, [(EQUALS, 1, 0, pid), forbidden])
     return [*program, (RETURN, 0, 0, ALLOW)]
 

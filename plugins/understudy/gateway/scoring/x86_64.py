@@ -1,24 +1,84 @@
 """System calls by number on x86-64 (Linux: arch/x86/entry/syscalls/syscall_64.tbl)."""
 
 AUDIT_ARCH = 0xC000003E
-X32 = 0x40000000
-
-NETWORK = (41, 42, 43, 49, 50, 288)  # socket, connect, accept, bind, listen, accept4
-PROGRAMS = (57, 58, 59, 322)  # fork, vfork, execve, execveat
-# creat, rename*, mkdir*, rmdir, link*, unlink*, symlink*, mknod*, truncate, chmod*, chown*, set- and removexattr*
-CHANGES = (
-    *(85, 82, 264, 316, 83, 258, 84, 86, 265, 87, 263, 88, 266, 133, 259, 76, 90, 91, 268, 452),
-    *(92, 93, 94, 260, 188, 189, 190, 197, 198, 199),
-)
-# ptrace, process_vm_readv and _writev, tkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open, pidfd_send_signal,
-# pidfd_getfd
-OTHERS = (101, 310, 311, 200, 129, 297, 434, 424, 438)
-# mount, umount2, chroot, pivot_root, setns, unshare, bpf, perf_event_open, userfaultfd, open_by_handle_at, io_uring_*,
-# init_module, finit_module, delete_module, kexec_load, reboot, swapon, swapoff, keyctl
-MACHINE = (165, 166, 161, 155, 308, 272, 321, 298, 323, 304, 425, 426, 427, 175, 313, 176, 246, 169, 167, 168, 250)
-FORBIDDEN = (*NETWORK, *PROGRAMS, *CHANGES, *OTHERS, *MACHINE)
-
-ABSENT = (435, 437)  # clone3, openat2
-OPENING = ((2, 1), (257, 2))  # open, openat, and which argument holds the flags
-CLONE = 56
-SIGNALLING = (62, 234)  # kill, tgkill
+FIRST_FOREIGN = 0x40000000
+"""From here on are the same calls of the x32 ABI."""
+NUMBERS = {
+    "socket": 41,
+    "connect": 42,
+    "accept": 43,
+    "bind": 49,
+    "listen": 50,
+    "accept4": 288,
+    "fork": 57,
+    "vfork": 58,
+    "execve": 59,
+    "execveat": 322,
+    "creat": 85,
+    "rename": 82,
+    "renameat": 264,
+    "renameat2": 316,
+    "mkdir": 83,
+    "mkdirat": 258,
+    "rmdir": 84,
+    "link": 86,
+    "linkat": 265,
+    "unlink": 87,
+    "unlinkat": 263,
+    "symlink": 88,
+    "symlinkat": 266,
+    "mknod": 133,
+    "mknodat": 259,
+    "truncate": 76,
+    "chmod": 90,
+    "fchmod": 91,
+    "fchmodat": 268,
+    "fchmodat2": 452,
+    "chown": 92,
+    "fchown": 93,
+    "lchown": 94,
+    "fchownat": 260,
+    "setxattr": 188,
+    "lsetxattr": 189,
+    "fsetxattr": 190,
+    "removexattr": 197,
+    "lremovexattr": 198,
+    "fremovexattr": 199,
+    "ptrace": 101,
+    "process_vm_readv": 310,
+    "process_vm_writev": 311,
+    "tkill": 200,
+    "rt_sigqueueinfo": 129,
+    "rt_tgsigqueueinfo": 297,
+    "pidfd_open": 434,
+    "pidfd_send_signal": 424,
+    "pidfd_getfd": 438,
+    "mount": 165,
+    "umount2": 166,
+    "chroot": 161,
+    "pivot_root": 155,
+    "setns": 308,
+    "unshare": 272,
+    "bpf": 321,
+    "perf_event_open": 298,
+    "userfaultfd": 323,
+    "open_by_handle_at": 304,
+    "io_uring_setup": 425,
+    "io_uring_enter": 426,
+    "io_uring_register": 427,
+    "init_module": 175,
+    "finit_module": 313,
+    "delete_module": 176,
+    "kexec_load": 246,
+    "reboot": 169,
+    "swapon": 167,
+    "swapoff": 168,
+    "keyctl": 250,
+    "clone3": 435,
+    "openat2": 437,
+    "open": 2,
+    "openat": 257,
+    "clone": 56,
+    "kill": 62,
+    "tgkill": 234,
+}
