@@ -109,6 +109,12 @@ class Settings(BaseSettings):
     """Which versions a gateway scores in containers: auto takes those whose declaration names an image of its own,
     docker all that an image trained, process none."""
 
+    signing_key: str = ""
+    """The private key (PEM, elliptic curve) that new versions are signed with; nothing is signed when empty."""
+    verify_key: str = ""
+    """The public keys, separated by colons, one of which must have signed a version before anything of it is read: by
+    gateways, evaluation and promotion; no signature is asked for when empty."""
+
     drill_schedule: str = ""
     """When the rollback drill runs, a cron expression of five fields in UTC; only by hand when empty."""
     drill_detect_within: Duration = Field(default_factory=lambda: parse_duration("2m"))
@@ -187,6 +193,16 @@ class Settings(BaseSettings):
             return self.gateway_token
         path = self.gateway_dir / "token"
         return SecretStr(path.read_text(encoding="utf-8").strip()) if path.is_file() else None
+
+    @property
+    def signing_key_file(self) -> Path | None:
+        """Resolve the path of the private key; None where nothing is signed."""
+        return PROJECT / Path(self.signing_key).expanduser() if self.signing_key else None
+
+    @property
+    def verify_keys(self) -> tuple[Path, ...]:
+        """Resolve the paths of the public keys."""
+        return tuple(PROJECT / Path(path.strip()).expanduser() for path in self.verify_key.split(":") if path.strip())
 
     @property
     def runtime(self) -> RuntimeSpec:

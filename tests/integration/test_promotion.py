@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.keys import key_pair
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Alias, Change, EntryKind
@@ -19,6 +20,7 @@ from understudy.hooks.errors import (
     DigestDenied,
     LedgerDamaged,
     RegistryUnavailable,
+    SignatureRefused,
     StaleBlessing,
     UnknownBlessing,
 )
@@ -26,6 +28,7 @@ from understudy.hooks.ledger import Ledger
 from understudy.hooks.promotion import promote
 from understudy.hooks.registry import Registry
 from understudy.hooks.repair import repair
+from understudy.signatures import Signatures
 
 WHO: dict[str, Any] = {"actor": "ann", "reason": "weekly retraining"}
 
@@ -114,6 +117,19 @@ def test_the_first_blessed_model_becomes_champion(desk: Desk) -> None:
     assert (record.epoch, record.champion.version, record.previous) == (1, 1, None)
     assert desk.deployments.current(desk.model) == desk.deployments.confirmed(desk.model) == record
     assert desk.registry.aliases(desk.model) == {Alias.CHAMPION: 1}
+
+
+def test_a_challenger_that_nobody_vouches_for_is_refused(desk: Desk, tmp_path: Path) -> None:
+    first, second = desk.raise_champion(1), desk.bless(desk.train(2))
+    strict = Registry(
+        f"sqlite:///{desk.home / 'mlflow.db'}",
+        (desk.home / "artifacts").as_uri(),
+        desk.home / "bundles",
+        signatures=Signatures.by((key_pair(tmp_path / "key").with_suffix(".pub"),)),
+    )
+    with pytest.raises(SignatureRefused, match=r"Version 2 of .* is not to be trusted: it is not signed"):
+        replace(desk, registry=strict).promote(second)
+    assert desk.deployments.current(desk.model) == first
 
 
 def test_the_next_one_remembers_whom_it_replaced(desk: Desk) -> None:

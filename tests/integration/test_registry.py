@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.keys import key_pair
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.reports import TrialReport
 from understudy.contract.stage import artefact_of
@@ -19,10 +20,12 @@ from understudy.hooks.errors import (
     ArtefactTampered,
     NotAModel,
     RegistryUnavailable,
+    SignatureRefused,
     UnknownVersion,
 )
 from understudy.hooks.registry import Registry
 from understudy.hooks.registry_client import RegistryClient
+from understudy.signatures import Signatures
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 
@@ -98,6 +101,30 @@ def test_a_version_carries_its_whole_provenance(registry: Registry, model: str, 
     assert run.info.status == "FINISHED"
     assert run.data.params == {"max_iter": "100", "l2": "null"}
     assert run.data.metrics == {"roc_auc": 0.8}
+
+
+def test_a_version_is_signed_once_and_handed_out_to_those_who_trust_its_key(
+    registry: Registry, model: str, model_dir: Path, home: Path, tmp_path: Path
+) -> None:
+    key = key_pair(tmp_path / "key")
+    told = f"sqlite:///{home / 'mlflow.db'}", (home / "artifacts").as_uri(), home / "bundles"
+    strict = Registry(*told, signing_key=key, signatures=Signatures.by((key.with_suffix(".pub"),)))
+    unsigned = register(registry, model, model_dir, own_image="tides:1")
+    assert (unsigned.own_image, unsigned.signature) == ("tides:1", "")
+    with pytest.raises(SignatureRefused, match="it is not signed"):
+        strict.keep(unsigned)
+    assert not (home / "bundles" / model / "1").exists()
+    signed = register(strict, model, model_dir, run="run2")
+    assert register(strict, model, model_dir, run="run2") == signed == registry.bundle_of(model, 2)
+    assert strict.keep(signed).is_dir()
+    assert "signature" not in client_of(registry).get_run(version_of(registry, signed).run_id).data.tags
+    borrowed = unsigned.model_copy(update={"signature": signed.signature, "model_sha256": "0" * 64})
+    with pytest.raises(SignatureRefused, match="for other files"):
+        strict.fetch(borrowed, tmp_path / "fetched")
+
+
+def version_of(registry: Registry, bundle: Bundle) -> Any:
+    return client_of(registry).get_model_version(bundle.model, str(bundle.version))
 
 
 def test_trials_become_child_runs(registry: Registry, model: str, model_dir: Path) -> None:

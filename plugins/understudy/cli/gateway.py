@@ -83,6 +83,7 @@ def gateway(
         bundles_dir=settings.home / "bundles",
         token=token,
         isolation=settings.gateway_isolation,
+        verify_keys=settings.verify_keys,
         max_body_bytes=memory_bytes(settings.gateway_max_body),
     )
     beside: list[Companion] = []

@@ -118,7 +118,7 @@ async def _again(logged: "Logged") -> "Reproduction":
     from understudy.gateway.log.reproduce import reproduce, reproducible
     from understudy.gateway.places import places
 
-    registry = hooks().registry
+    settings, registry = deployment(), hooks().registry
     bundle = registry.bundle_of(logged.model, logged.version)
     reproducible(logged, bundle)
     terms = terms_if_declared(logged.model) or ServingTerms(task=MlTask.REGRESSION, serving=ServingSpec())
@@ -127,7 +127,7 @@ async def _again(logged: "Logged") -> "Reproduction":
         bundle,
         registry.keep(bundle),
         # Nobody's gateway: one that starts meanwhile removes what an earlier life of its own left.
-        places(deployment().gateway_isolation, gateway=""),
+        places(settings.gateway_isolation, settings.verify_keys, gateway=""),
         memory=memory_bytes(terms.serving.memory),
         allow_pickle=terms.allow_pickle,
     )

@@ -31,6 +31,8 @@ class Bundle(Fact):
     own_image: str = ""
     """The name of the image that the declaration asks for; empty where the deployment's own image trained it, whose
     libraries every gateway has."""
+    signature: str = ""
+    """An OpenSSF model signature over its files, in JSON; empty where the deployment signs nothing."""
 
     @property
     def is_of_an_image(self) -> bool:

@@ -1,6 +1,7 @@
 """What goes into a stage and what comes out: versioned JSON, never logs, never pickle."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -47,11 +48,14 @@ def artefact_of(path: Path, root: Path) -> Artefact:
     relative = path.relative_to(root).as_posix()
     if path.is_file():
         return Artefact(path=relative, sha256=digest_file(path), size_bytes=path.stat().st_size)
-    files = sorted(f for f in path.rglob("*") if f.is_file() and "__pycache__" not in f.parts)
-    listing = [[f.relative_to(path).as_posix(), digest_file(f)] for f in files]
-    return Artefact(
-        path=relative, sha256=sha256_of(listing), is_directory=True, size_bytes=sum(f.stat().st_size for f in files)
-    )
+    files = [f for f in path.rglob("*") if f.is_file() and "__pycache__" not in f.parts]
+    sha256 = digest_of_files({f.relative_to(path).as_posix(): digest_file(f) for f in files})
+    return Artefact(path=relative, sha256=sha256, is_directory=True, size_bytes=sum(f.stat().st_size for f in files))
+
+
+def digest_of_files(digests: Mapping[str, str]) -> str:
+    """Digest a folder by the digests of its files, which go by their paths in it."""
+    return sha256_of([[path, digests[path]] for path in sorted(digests, key=lambda path: PurePosixPath(path).parts)])
 
 
 class StageRequest(Fact):

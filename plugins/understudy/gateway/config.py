@@ -27,6 +27,8 @@ class GatewayConfig(Fact):
     """What the admin API asks for; without one it is closed."""
     isolation: ScoringIsolation = "auto"
     """Which versions are scored in containers: those with an image of their own, all that an image trained, none."""
+    verify_keys: tuple[Path, ...] = ()
+    """The public keys one of which must have signed what is served; without any, nothing has to be signed."""
     max_body_bytes: int = Field(default=16 << 20, ge=1)
     max_bodies_bytes: int = Field(default=512 << 20, ge=1)
     """How much all requests that are not answered yet may hold; more are answered with 503."""

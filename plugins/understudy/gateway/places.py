@@ -1,6 +1,7 @@
 """Where a version's scoring process is started: forked here, or in a container of the image that it was trained in."""
 
 import asyncio
+from pathlib import Path
 from typing import Protocol
 
 from understudy.contract.release import Bundle
@@ -8,7 +9,8 @@ from understudy.gateway.config import ScoringIsolation
 from understudy.gateway.container_engine import ContainerEngine
 from understudy.gateway.containers import Containers
 from understudy.gateway.nursery import Nursery
-from understudy.gateway.worker import Worker, WorkerStart
+from understudy.gateway.worker import Worker, WorkerRefused, WorkerStart
+from understudy.signatures import SignatureInvalid, Signatures
 
 
 class Place(Protocol):
@@ -28,10 +30,13 @@ class Place(Protocol):
 
 
 class Places:
-    """Start each version where its libraries are."""
+    """Start each version where its libraries are, and none that has not the signature that is asked for."""
 
-    def __init__(self, isolation: ScoringIsolation, processes: Place, containers: Place) -> None:
+    def __init__(
+        self, isolation: ScoringIsolation, processes: Place, containers: Place, signatures: Signatures
+    ) -> None:
         self._isolation, self._processes, self._containers = isolation, processes, containers
+        self._signatures = signatures
 
     async def open(self) -> None:
         """Get both ready."""
@@ -42,6 +47,10 @@ class Places:
 
     async def spawn(self, start: WorkerStart) -> Worker:
         """Start a version in its place; raise WorkerRefused."""
+        try:
+            self._signatures.require(start.bundle)
+        except SignatureInvalid as invalid:
+            raise WorkerRefused(start.bundle, f"{invalid.problem}.") from invalid
         place = self._containers if is_contained(start.bundle, self._isolation) else self._processes
         return await place.spawn(start)
 
@@ -60,6 +69,9 @@ def is_contained(bundle: Bundle, isolation: ScoringIsolation) -> bool:
     return isolation == "docker" or bool(bundle.own_image)
 
 
-def places(isolation: ScoringIsolation, gateway: str) -> Places:
-    """Give both places; ``gateway`` names whose containers they are."""
-    return Places(isolation, Nursery(), Containers(ContainerEngine(gateway)))
+def places(isolation: ScoringIsolation, verify_keys: tuple[Path, ...], gateway: str) -> Places:
+    """Give both places; ``gateway`` names whose containers they are.
+
+    :raises UnderstudyError: where a key cannot be used.
+    """
+    return Places(isolation, Nursery(), Containers(ContainerEngine(gateway)), Signatures.by(verify_keys))

@@ -20,9 +20,10 @@ def serve(config: GatewayConfig, announce: Callable[[str], None] | None = None) 
 
     :param announce: called with the base URL once the gateway listens.
     :raises OSError: where the address cannot be had.
+    :raises UnderstudyError: where a key to verify with cannot be used.
     """
     config.state_dir.mkdir(parents=True, exist_ok=True)
-    app = GatewayApp(config, places(config.isolation, config.key))
+    app = GatewayApp(config, places(config.isolation, config.verify_keys, config.key))
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -41,8 +41,14 @@ class Hooks:
     def registry(self) -> "Registry":
         """The models themselves."""
         from understudy.hooks.registry import Registry
+        from understudy.signatures import Signatures
 
-        return Registry(self.settings.registry, self.settings.artifacts)
+        return Registry(
+            self.settings.registry,
+            self.settings.artifacts,
+            signing_key=self.settings.signing_key_file,
+            signatures=Signatures.by(self.settings.verify_keys),
+        )
 
     @cached_property
     def gateways(self) -> "Gateways | None":

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Blessing, Deployment
+from understudy.signatures import SignatureInvalid
 
 
 class Refused(UnderstudyError):
@@ -194,3 +195,10 @@ class ArtefactTampered(Refused):
             f"registered: somebody changed them, so they are not loaded. Restore them from a backup, "
             f"or use another version."
         )
+
+
+class SignatureRefused(Refused):
+    """Nobody whom this deployment trusts vouches for a version."""
+
+    def __init__(self, told: SignatureInvalid) -> None:
+        super().__init__(str(told))

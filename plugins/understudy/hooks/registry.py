@@ -16,10 +16,12 @@ from understudy.hooks.errors import (
     ArtefactMissing,
     ArtefactTampered,
     RegistryRefused,
+    SignatureRefused,
     UnknownVersion,
 )
 from understudy.hooks.registration import KEY, Registration, check_folder, log_files, log_numbers, write_run
 from understudy.hooks.registry_client import RegistryClient, is_missing, is_there_already
+from understudy.signatures import SignatureInvalid, Signatures, sign
 
 BUNDLE_TAGS = ("model_sha256", "image_digest", "code_commit", "spec_sha256", "data_version", "run", "reference_data")
 
@@ -29,11 +31,22 @@ class Registry:
 
     :param bundles: where the copies of champion and previous champion are kept, so that a rollback needs no registry;
         below the deployment's home when absent.
+    :param signing_key: what new versions are signed with, if anything.
+    :param signatures: whose signatures are asked for before a version is handed out.
     """
 
-    def __init__(self, tracking_uri: str, artifacts: str, bundles: Path | None = None) -> None:
+    def __init__(
+        self,
+        tracking_uri: str,
+        artifacts: str,
+        bundles: Path | None = None,
+        *,
+        signing_key: Path | None = None,
+        signatures: Signatures = Signatures(),  # noqa: B008 - it is frozen
+    ) -> None:
         self._mlflow = RegistryClient(tracking_uri, artifacts)
         self._bundles = bundles
+        self._signing_key, self._signatures = signing_key, signatures
 
     def register(
         self,
@@ -85,8 +98,9 @@ class Registry:
         check_folder(registration)
         version = self._registered(registration)
         if version is None:
+            signature = sign(model_dir, self._signing_key) if self._signing_key is not None else ""
             run_id, source = write_run(self._mlflow, registration)
-            version = self._create_version(registration, run_id, source)
+            version = self._create_version(registration, run_id, source, signature)
         with self._mlflow.asking() as client:
             client.set_registered_model_alias(model, Alias.CHALLENGER.value, str(version))
             client.set_terminated(str(client.get_model_version(model, str(version)).run_id))
@@ -105,7 +119,7 @@ class Registry:
                 "model": model,
                 "version": version,
                 "decision_threshold": float(threshold) if threshold else None,
-                "own_image": tags.get("own_image", ""),
+                **{name: tags.get(name, "") for name in ("own_image", "signature")},
             }
         )
 
@@ -188,10 +202,12 @@ class Registry:
             client.log_batch(run_id, metrics=points)
 
     def fetch(self, bundle: Bundle, destination: Path) -> Path:
-        """Bring a version's files to ``destination``, verified; raise ArtefactMissing or ArtefactTampered.
+        """Bring a version's files to ``destination``, verified.
 
-        A verified copy that is already there is used without asking the registry.
+        A verified copy that is already there is used without asking the registry. Raise ArtefactMissing,
+        ArtefactTampered or SignatureRefused.
         """
+        self.require_signature(bundle)
         if digest_of(destination) == bundle.model_sha256:
             remove_byte_code(destination)
             return destination
@@ -211,6 +227,16 @@ class Registry:
                 raise ArtefactTampered(bundle.model, bundle.version, bundle.model_sha256, found or "nothing")
             put(folder, destination)
         return destination
+
+    def require_signature(self, bundle: Bundle) -> None:
+        """Let a version pass that a trusted key signed, or any where the deployment asks for none.
+
+        :raises SignatureRefused: for others; none of their files may be interpreted.
+        """
+        try:
+            self._signatures.require(bundle)
+        except SignatureInvalid as invalid:
+            raise SignatureRefused(invalid) from invalid
 
     def fetch_file(self, bundle: Bundle, name: str, destination: Path) -> Path:
         """Bring a file or folder that was logged with a version to ``destination``."""
@@ -257,7 +283,7 @@ class Registry:
             same = client.search_model_versions(f"name = '{registration.model}' and tag.{KEY} = '{registration.key}'")
         return min((int(version.version) for version in same), default=None)
 
-    def _create_version(self, registration: Registration, run_id: str, source: str) -> int:
+    def _create_version(self, registration: Registration, run_id: str, source: str, signature: str) -> int:
         try:
             with self._mlflow.asking() as client:
                 client.create_registered_model(registration.model)
@@ -266,7 +292,10 @@ class Registry:
                 raise
         with self._mlflow.asking() as client:
             mine = client.create_model_version(
-                registration.model, source, run_id=run_id, tags={**registration.tags, KEY: registration.key}
+                registration.model,
+                source,
+                run_id=run_id,
+                tags={**registration.tags, KEY: registration.key, "signature": signature},
             )
         first = self._registered(registration) or int(mine.version)
         if first != int(mine.version):

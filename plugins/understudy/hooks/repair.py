@@ -15,6 +15,7 @@ from understudy.hooks.errors import (
     EpochConflict,
     RegistryRefused,
     RegistryUnavailable,
+    SignatureRefused,
     UnknownVersion,
 )
 from understudy.hooks.fleet import Fleet, confirm_verified, fleet_of
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 LAGGING = (RegistryRefused, RegistryUnavailable, UnknownVersion)
 WAIT_S = 5.0
 """How long a repair waits for a gateway: it comes before what somebody has asked for."""
-UNVERIFIABLE = (ArtefactMissing, ArtefactTampered, *LAGGING)
+UNVERIFIABLE = (ArtefactMissing, ArtefactTampered, SignatureRefused, *LAGGING)
 
 
 class Repair(Fact):

@@ -16,6 +16,7 @@ from understudy.hooks.errors import (
     NothingServes,
     NothingToRollBackTo,
     ReasonMissing,
+    SignatureRefused,
     UnfitTarget,
     UnknownVersion,
 )
@@ -176,7 +177,7 @@ def _plan(
     chosen = _choose(history, denied, fit, target)
     try:
         registry.keep(chosen)
-    except (ArtefactMissing, ArtefactTampered, UnknownVersion) as gone:
+    except (ArtefactMissing, ArtefactTampered, SignatureRefused, UnknownVersion) as gone:
         left = [bundle.version for bundle in fit if bundle != chosen and _is_intact(registry, bundle)]
         raise NothingToRollBackTo(model, str(gone).rstrip("."), left) from gone
     after = fit_instead(chosen, history, {**denied, champion.model_sha256: ""})

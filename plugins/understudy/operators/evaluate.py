@@ -42,6 +42,7 @@ class EvaluateVsChampionOperator(StageOperator):
         """Mount the holdout, both models and the references."""
         trained = Trained.model_validate(self.trained)
         hooks = connect()
+        hooks.registry.require_signature(trained.bundle)
         champion = hooks.deployments.current(spec.model)
         # What the challenger is judged against is decided here, once: a retry after a promotion elsewhere must not
         # silently compare with another champion than the blessing names.
