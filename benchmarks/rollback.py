@@ -1,9 +1,11 @@
 """Measure how fast a bad champion is gone: 50 flips under load, and ``kill -9`` of the champion's process.
 
-Run ``python benchmarks/rollback.py [FLIPS]``. A client keeps 100 requests/s in flight over 16 connections while the
-record flips between two warm versions; a second client asks without pause and notes any answer of the old version that
-was asked for after the acknowledgement. Beside it, in the same run, ``mlflow models serve`` is started anew, which is
-how it changes its model, and one new version is made ready by each.
+Run ``python benchmarks/rollback.py [FLIPS [ROLLBACKS]]``. A client keeps 100 requests/s in flight over 16 connections
+while the record flips between two warm versions; a second client asks without pause and notes any answer of the old
+version that was asked for after the acknowledgement. Beside it, in the same run, ``mlflow models serve`` is started
+anew, which is how it changes its model, and one new version is made ready by each. Then a whole stack is started, with
+Airflow, and ``understudy rollback`` and the DAG ``rollback`` take turns, ROLLBACKS times each, under load; 0 leaves
+that out.
 """
 
 import os
@@ -24,6 +26,7 @@ import httpx  # noqa: E402 - after the path
 from benchmarks.serving.load import Client, Plan  # noqa: E402
 from benchmarks.serving.models import Served, train  # noqa: E402
 from benchmarks.serving.servers import Gateway, gateway_server, mlflow_server  # noqa: E402
+from benchmarks.serving.way_back import ENOUGH, Measured, percentile, told, way_back  # noqa: E402
 from understudy.contract.words import Change  # noqa: E402
 
 RATE, CONNECTIONS = 100.0, 16
@@ -98,11 +101,33 @@ def kill_champion(gateway: Gateway, model: Served, times: int) -> tuple[int, int
     return load.requests, load.errors, load.slowest_ms
 
 
+def _rows(ways: Measured) -> list[tuple[str, str, str]]:
+    command, task = ways.command, ways.task
+    return [
+        ("understudy rollback: start of the process to 100 % new answers", told(command.until_new),
+         f"until it returned: {told(command.until_done)}"),
+        ("DAG rollback: start of the task to 100 % new answers", told(task.until_new),
+         f"scheduling before it: {told(task.before)}; until it ended: {told(task.until_done)}"),
+        ("failed requests meanwhile", f"{ways.errors} of {ways.requests:,}", ""),
+    ]  # fmt: skip
+
+
+def _goals(ways: Measured) -> list[tuple[str, bool]]:
+    found = []
+    for name, way in (("command", ways.command), ("task", ways.task)):
+        middle, late = statistics.median(way.until_new), percentile(way.until_new, 0.95)
+        sentence = f"by {name}: median within 2 s, p95 within 5 s: {middle:.2f} s, {late:.2f} s"
+        found.append((sentence, middle <= 2 and late <= 5))
+    sentence = f"no failed request among {ENOUGH:,}: {ways.errors} of {ways.requests:,}"
+    return [*found, (sentence, ways.errors == 0 and ways.requests >= ENOUGH)]
+
+
 def main() -> None:
     from rich.console import Console
     from rich.table import Table
 
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    rollbacks = int(sys.argv[2]) if len(sys.argv) > 2 else 10
     console = Console(width=120)
     with tempfile.TemporaryDirectory(prefix="understudy-bench-") as home, ExitStack() as stack:
         scratch = Path(home)
@@ -119,6 +144,10 @@ def main() -> None:
         begun = time.perf_counter()
         mlflow_server(third.folder, 1, scratch, stack)
         mlflow_s = time.perf_counter() - begun
+        stack.close()
+        if rollbacks:
+            console.print(f"a stack with Airflow: {rollbacks} rollbacks by command, {rollbacks} by task")
+        ways = way_back(scratch / "ways", rollbacks) if rollbacks else None
     ordered = sorted(taken)
     p99 = ordered[round((len(ordered) - 1) * 0.99)]
     faster = 1000 * mlflow_s / statistics.median(taken)
@@ -130,6 +159,8 @@ def main() -> None:
     table.add_row("stale answers after it; errors; slowest answer", f"{stale}; {errors}; {slowest:.0f} ms", "")
     table.add_row("champion killed 5 times: failed requests; slowest", f"{killed_errors} of {requests}; {killed_slowest:.0f} ms", "")  # fmt: skip # noqa: E501
     table.add_row("a new version: loaded, verified, warm, serving", f"{ready_s:.2f} s", f"{mlflow_s:.1f} s")
+    for row in _rows(ways) if ways else []:
+        table.add_row(*row)
     console.print(table)
     goals = [
         (f"acknowledged within 20 ms at p99: {p99:.1f} ms", p99 <= 20),
@@ -138,6 +169,7 @@ def main() -> None:
         (f"kill -9: no failed request, slowest at most 250 ms: {killed_errors}, {killed_slowest:.0f} ms",
          killed_errors == 0 and killed_slowest <= 250),
         (f"new version ready within 1/8 of MLflow's start: 1/{mlflow_s / ready_s:.1f}", ready_s <= mlflow_s / 8),
+        *(_goals(ways) if ways else []),
     ]  # fmt: skip
     for goal, is_met in goals:
         console.print(f"[{'green' if is_met else 'red'}]{'met   ' if is_met else 'missed'}[/] {goal}")

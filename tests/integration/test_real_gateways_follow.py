@@ -4,11 +4,11 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,12 +19,14 @@ import pandas as pd
 import pytest
 
 from tests.integration.fake_gateway import TOKEN
+from tests.integration.flood import Flood
 from tests.integration.gateway_desk import Desk
 from understudy.contract.estimators import estimators_for
 from understudy.contract.release import Bundle
 from understudy.contract.serving import ModelStatus, RehearsalQuery
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, MlTask
+from understudy.hooks.conformance import check_target
 from understudy.hooks.declarations import Declarations
 from understudy.hooks.follower import Follower
 from understudy.hooks.gateway_errors import GatewayRefused
@@ -160,44 +162,28 @@ def test_a_model_goes_forward_is_rehearsed_against_and_goes_back(desk: RealDesk)
 
 
 def under_load(desk: RealDesk) -> None:
-    """Roll back while requests come in: none fails, and none that was sent after it is answered by the old version."""
-    stop, stale, seen = threading.Event(), list[str](), list[int]()
-    rolled_back = threading.Event()
-
-    def keep_asking(url: str) -> None:
-        while not stop.is_set():
-            is_after = rolled_back.is_set()
-            version = desk.ask(url)
-            seen.append(version)
-            if is_after and version != 1:
-                stale.append(url)
-
-    failures = list[BaseException]()
-
-    def guarded(url: str) -> None:
-        try:
-            keep_asking(url)
-        except (AssertionError, httpx.HTTPError) as failed:
-            failures.append(failed)
-
-    threads = [threading.Thread(target=guarded, args=(url.url,)) for url in (desk.east, desk.west) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    while 2 not in seen and not failures:
-        time.sleep(0.01)
+    """Roll back under ten thousand requests: none fails, and none sent after it is answered by the old version."""
+    urls = [f"{gateway.url}/models/{desk.model}/invocations" for gateway in (desk.east, desk.west)]
+    flood = Flood(urls, BODY, 10_000)
+    flood.start()
+    flood.wait_for(2_000)
     record = desk.rollback(within_s=PATIENCE_S)
-    rolled_back.set()
-    count = len(seen)
-    while len(seen) < count + 40 and not failures:
-        time.sleep(0.01)
-    stop.set()
-    for thread in threads:
-        thread.join(PATIENCE_S)
-    assert failures == []
-    assert stale == []
-    assert set(seen) == {1, 2}
+    rolled_back = time.monotonic()
+    flood.join(PATIENCE_S * 5)
+    assert len(flood.answers) == 10_000
+    assert {answer.status for answer in flood.answers} == {200}
+    assert {answer.version for answer in flood.answers} == {1, 2}
+    assert {answer.version for answer in flood.answers if answer.asked > rolled_back} == {1}
     assert (record.epoch, desk.served()) == (5, [(1, 5), (1, 5)])
     assert [ack.version for ack in desk.deployments.acknowledged("demand", 5)] == [1, 1]
+
+
+def test_a_gateway_keeps_the_rules_of_a_serving_target(desk: RealDesk) -> None:
+    model_files = desk.registry.keep(desk.train(1))
+    for number in range(2):
+        target = partial(desk.gateways.targets.__getitem__, number)
+        found = check_target(target, desk.terms, model_files, desk.home / "bundles")
+        assert found == []
 
 
 def test_a_version_that_is_not_what_was_registered_is_refused_before_anything_is_written(desk: RealDesk) -> None:

@@ -124,6 +124,7 @@ def test_the_whole_bundle_returns(desk: Desk) -> None:
     assert desk.deployments.confirmed(desk.model) == record
     assert desk.registry.aliases(desk.model) == {Alias.CHAMPION: 1}
     assert desk.deployments.denied(desk.model) == {second.model_sha256: "it answers backwards"}
+    assert record.champion.reference_data == "data1", "drift is measured against the returned version's window"
     denial = desk.deployments.ledger.entries(desk.model, [EntryKind.DENIED])[0]
     assert (denial.actor, denial.facts["version"], denial.facts["data_version"]) == ("ann", 2, "data2")
     assert desk.registry.tags(second)["suspect_data"] == "data2"

@@ -2,7 +2,8 @@
 
 import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tests.integration.gateway_desk import TERMS, WHO, Desk, desk_at
 from understudy.contract.release import Deployment
 from understudy.contract.words import Alias, Change
 from understudy.hooks.deployments import Deployments
-from understudy.hooks.errors import EpochConflict
+from understudy.hooks.errors import EpochConflict, NothingToRollBackTo, StaleBlessing
 from understudy.hooks.gateway_errors import GatewayLagging, GatewayRefused
 from understudy.hooks.registry import Registry
 from understudy.hooks.rollback import rollback
@@ -208,3 +209,62 @@ def test_two_at_once_end_in_one_record_that_all_serve(desk: Desk) -> None:
     assert all(isinstance(ended, EpochConflict | Deployment) for ended in done)
     assert desk.served() == [(1, 3), (1, 3)]
     assert len(desk.deployments.history(desk.model)) == 3
+
+
+@pytest.mark.parametrize("round_", range(4))
+def test_a_rollback_a_promotion_and_a_rehearsal_at_once_leave_one_truth(desk: Desk, round_: int) -> None:
+    blessing, challenger = desk.bless(desk.train(3)), desk.train(4)
+    acts: list[Callable[[], object]] = [
+        desk.rollback,
+        lambda: desk.promote(blessing),
+        lambda: desk.rehearse(challenger),
+        desk.rollback,
+    ]
+    barrier = threading.Barrier(len(acts))
+
+    def attempt(act: Callable[[], object]) -> str:
+        barrier.wait()
+        try:
+            act()
+        except (EpochConflict, StaleBlessing, NothingToRollBackTo) as lost:
+            return type(lost).__name__
+        return "done"
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        ended = list(pool.map(attempt, acts[round_:] + acts[:round_]))
+    history = [served.deployment for served in desk.deployments.history(desk.model)]
+    assert "done" in ended
+    assert [record.epoch for record in history] == list(range(1, len(history) + 1))
+    # Each move of the champion starts from the one before it: nobody took back what somebody else had replaced.
+    moves = [record for record in history if record.change.moves_champion]
+    rollbacks = sum(record.change is Change.ROLLBACK for record in moves)
+    assert len(desk.deployments.denials(desk.model)) == rollbacks
+    newest = history[-1]
+    assert desk.served() == [(newest.champion.version, newest.epoch)] * 2
+    assert desk.registry.aliases(desk.model)[Alias.CHAMPION] == newest.champion.version
+
+
+def test_a_registry_that_hangs_holds_up_no_flip(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(desk.registry, "follow", lambda record: answers.wait(60) and {})
+    with ThreadPoolExecutor(1) as pool:
+        rolling_back = pool.submit(desk.rollback)
+        until = time.monotonic() + 60
+        while not desk.is_confirmed() or desk.served() != [(1, 3), (1, 3)]:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert not rolling_back.done()
+        answers.set()
+        assert rolling_back.result(60).champion.version == 1
+
+
+def test_files_that_are_gone_everywhere_leave_everything_as_it_was(desk: Desk) -> None:
+    desk.raise_champion(3)
+    shutil.rmtree(desk.home / "bundles" / desk.model / "2")
+    with desk.registry._mlflow.asking() as client:
+        source = str(client.get_model_version(desk.model, "2").source)
+    shutil.rmtree(source.removeprefix("file://"))
+    with pytest.raises(NothingToRollBackTo, match=r"version 2 .* are gone.*served before: 1; name one"):
+        desk.rollback()
+    assert desk.served() == [(3, 3), (3, 3)]
+    assert desk.rollback(1).champion.version == 1

@@ -19,7 +19,7 @@ from understudy.hooks.target_errors import TargetRefused, TargetUnreachable
 
 PAUSE_S = 0.2
 # The shell ends at once and leaves the server to the init process: an Airflow task's own children end with the task.
-DETACHED = 'exec 1>>"$1" 2>&1 </dev/null; shift; "$@" & echo $! >&3'
+DETACHED = 'log=$1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!'
 
 
 def start(bundle: Bundle, folder: Path, log: Path) -> Server:
@@ -37,12 +37,9 @@ def start(bundle: Bundle, folder: Path, log: Path) -> Server:
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     log.parent.mkdir(parents=True, exist_ok=True)
-    told, tell = os.pipe()
-    with os.fdopen(told) as answer:
-        shell = ["sh", "-c", DETACHED.replace(">&3", f">&{tell}"), "sh", str(log), *command]
-        subprocess.run(shell, env=environment, pass_fds=(tell,), start_new_session=True, check=True)
-        os.close(tell)
-        pid = int(answer.readline())
+    shell = ["sh", "-c", DETACHED, "sh", str(log), *command]
+    started = subprocess.run(shell, env=environment, stdout=subprocess.PIPE, start_new_session=True, check=True)
+    pid = int(started.stdout)
     return Server(
         version=bundle.version,
         model_sha256=bundle.model_sha256,
