@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from understudy.contract.serving import ServingOrder
+from understudy.gateway.confirm import confirm
 from understudy.gateway.errors import RecordUnreadable
 
 
@@ -24,7 +25,7 @@ class RecordStore:
         with draft.open("wb") as stream:
             stream.write(order.model_dump_json().encode())
             stream.flush()
-            os.fsync(stream.fileno())
+            confirm(stream.fileno())
         os.replace(draft, path)
         self._settle()
 
@@ -47,6 +48,6 @@ class RecordStore:
     def _settle(self) -> None:
         folder = os.open(self._folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            confirm(folder)
         finally:
             os.close(folder)

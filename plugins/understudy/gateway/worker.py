@@ -76,6 +76,17 @@ class WorkerDied(UnderstudyError):
         super().__init__(f"The scoring process of version {bundle.version} of {bundle.model} is gone: {problem}.")
 
 
+def is_there(pid: int) -> bool:
+    """Tell whether a process of that number exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
+
+
 class _Process:
     """Signal a process that is no child of ours, and never another one that got its number."""
 
@@ -88,6 +99,8 @@ class _Process:
             self._handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
         except ProcessLookupError:
             self._is_over = True  # it refused the version at once, and has left
+        except OSError:
+            self._handle = None  # an old kernel, or a container that forbids it
 
     async def end(self, grace_s: float) -> None:
         """Wait for its end, and kill it where that takes too long; the second time, nothing is left to do."""
@@ -107,11 +120,7 @@ class _Process:
             poll = select.poll()
             poll.register(self._handle, select.POLLIN)
             return bool(poll.poll(0))
-        try:
-            os.kill(self._pid, 0)
-        except ProcessLookupError:
-            return True
-        return False
+        return not is_there(self._pid)
 
     def _kill(self) -> None:
         try:

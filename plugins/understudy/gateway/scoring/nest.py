@@ -35,6 +35,7 @@ PRELOAD = (
 
 def main(fd: int) -> None:
     """Fork for each socket that arrives at ``fd``; when that closes, end, and every fork with it."""
+    gateway = os.getppid()
     warnings.simplefilter("ignore")
     for name in PRELOAD:
         import_module(name)
@@ -58,21 +59,24 @@ def main(fd: int) -> None:
         said, received, _, _ = socket.recv_fds(control, 1, 1)
         if not said:
             break
+        control.sendall(b"A")
         if received:
             with socket.socket(fileno=received[0]) as sock, suppress(OSError):  # no fork: the gateway sees it end
-                children.add(_fork(sock, control, (woken, wake)))
+                children.add(_fork(sock, gateway, control, (woken, wake)))
     for child in children:
         os.kill(child, signal.SIGKILL)  # not reaped yet, so the number is still its own
 
 
-def _fork(sock: socket.socket, control: socket.socket, pipe: tuple[int, int]) -> int:
+def _fork(sock: socket.socket, gateway: int, control: socket.socket, pipe: tuple[int, int]) -> int:
     child = os.fork()
     if child == 0:
-        _become_scoring_process(sock, control, pipe)
+        _become_scoring_process(sock, gateway, control, pipe)
     return child
 
 
-def _become_scoring_process(sock: socket.socket, control: socket.socket, pipe: tuple[int, int]) -> NoReturn:
+def _become_scoring_process(
+    sock: socket.socket, gateway: int, control: socket.socket, pipe: tuple[int, int]
+) -> NoReturn:
     """Leave nothing of the parent's but its memory, and live as a scoring process."""
     try:
         signal.set_wakeup_fd(-1)
@@ -85,7 +89,7 @@ def _become_scoring_process(sock: socket.socket, control: socket.socket, pipe: t
         for stream in (0, 1, 2):
             os.dup2(nowhere, stream)  # whatever a model prints, however much
         os.close(nowhere)
-        live(sock)
+        live(sock, gateway)
     finally:
         os._exit(1)
 

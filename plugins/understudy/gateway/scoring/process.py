@@ -6,25 +6,27 @@ import socket
 import sys
 import threading
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import NoReturn
 
 from understudy.gateway.exchange import Answer, Item
 from understudy.gateway.frames import Frame, FrameBroken, pack, pack_answers, read_items, receive
 from understudy.gateway.scoring.confine import confine, limit_memory
-from understudy.gateway.worker import WorkerReady, WorkerStart
+from understudy.gateway.worker import WorkerReady, WorkerStart, is_there
+
+LOOK_EVERY_S = 0.5
 
 
-def live(sock: socket.socket) -> NoReturn:
-    """Serve the gateway at the other end of a socket."""
+def live(sock: socket.socket, gateway: int) -> NoReturn:
+    """Serve the gateway of that process number at the other end of a socket."""
     sock.sendall(pack({"kind": "hello", "pid": os.getpid()}))
     first = receive(sock)
     if first is not None:
-        _serve(sock, WorkerStart.model_validate(first.header["start"]))
+        _serve(sock, gateway, WorkerStart.model_validate(first.header["start"]))
     os._exit(0)
 
 
-def _serve(sock: socket.socket, start: WorkerStart) -> None:
+def _serve(sock: socket.socket, gateway: int, start: WorkerStart) -> None:
     from understudy.gateway.scoring.load import Refusal, load, verify
 
     started = monotonic()
@@ -33,7 +35,7 @@ def _serve(sock: socket.socket, start: WorkerStart) -> None:
         sys.pycache_prefix = os.devnull
         verify(Path(start.folder), start.bundle.model_sha256)
         isolation = confine(Path(start.folder))
-        threading.Thread(target=_leave_with_gateway, args=(sock,), daemon=True).start()
+        threading.Thread(target=_leave_with_gateway, args=(sock, gateway), daemon=True).start()
         isolation += limit_memory(start.memory_bytes)  # after the thread, which would wait for ever for its memory
         loaded = load(start)
     except Refusal as refused:
@@ -66,9 +68,13 @@ def _packed(frame: Frame, items: list[Item], answers: list[Answer]) -> bytes:
         return pack_answers(seq, [failure(item.wire, AnswerUnusable(), 0) for item in items])
 
 
-def _leave_with_gateway(sock: socket.socket) -> None:
+def _leave_with_gateway(sock: socket.socket, gateway: int) -> None:
     """End when the gateway does, even in the middle of a prediction that would take hours."""
-    watch = select.poll()
-    watch.register(sock, getattr(select, "POLLRDHUP", 0))
-    watch.poll()
+    if hasattr(select, "POLLRDHUP"):
+        watch = select.poll()
+        watch.register(sock, select.POLLRDHUP)
+        watch.poll()
+    else:  # macOS tells nobody that does not read
+        while is_there(gateway):
+            sleep(LOOK_EVERY_S)
     os._exit(0)

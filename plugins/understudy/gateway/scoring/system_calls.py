@@ -4,9 +4,9 @@ import ctypes
 import errno
 import os
 import platform
-import sys
 
-from understudy.gateway.scoring import x86_64 as call
+from understudy.gateway.scoring import x86_64
+from understudy.gateway.scoring.libc import call
 
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 LOAD, EQUALS, AT_LEAST, HAS_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -31,14 +31,12 @@ def forbid_system_calls() -> list[str]:
 
     :raises OSError: where the kernel does not take the filter.
     """
-    if not sys.platform.startswith("linux") or platform.machine() != "x86_64":
+    if platform.machine() != "x86_64":
         return []
     instructions = _program(os.getpid())
     filters = (_Filter * len(instructions))(*(_Filter(*instruction) for instruction in instructions))
     program = _Program(len(instructions), ctypes.cast(filters, ctypes.POINTER(_Filter)))
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "seccomp")
+    call("prctl", PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(program), 0, 0)
     return ["no network", "no writing", "no other programs", "no signals to others"]
 
 
@@ -46,21 +44,21 @@ def _program(pid: int) -> list[Instruction]:
     forbidden = _fail(errno.EPERM)
     program: list[Instruction] = [
         (LOAD, 0, 0, ARCHITECTURE),
-        (EQUALS, 1, 0, call.AUDIT_ARCH),
+        (EQUALS, 1, 0, x86_64.AUDIT_ARCH),
         forbidden,
         (LOAD, 0, 0, NUMBER),
-        (AT_LEAST, 0, 1, call.X32),  # the same calls under other numbers
+        (AT_LEAST, 0, 1, x86_64.X32),  # the same calls under other numbers
         forbidden,
     ]
-    for number in call.FORBIDDEN:
+    for number in x86_64.FORBIDDEN:
         program += [(EQUALS, 0, 1, number), forbidden]
-    for number in call.ABSENT:
+    for number in x86_64.ABSENT:
         # As if the kernel were older: the C library then takes the older call, whose arguments can be seen here.
         program += [(EQUALS, 0, 1, number), _fail(errno.ENOSYS)]
-    for number, place in call.OPENING:
+    for number, place in x86_64.OPENING:
         program += _unless(number, place, [(HAS_BIT, 0, 1, WRITING), forbidden])
-    program += _unless(call.CLONE, 0, [(HAS_BIT, 1, 0, CLONE_THREAD), forbidden])
-    for number in call.SIGNALLING:
+    program += _unless(x86_64.CLONE, 0, [(HAS_BIT, 1, 0, CLONE_THREAD), forbidden])
+    for number in x86_64.SIGNALLING:
         program += _unless(number, 0, [(EQUALS, 1, 0, pid), forbidden])
     return [*program, (RETURN, 0, 0, ALLOW)]
 
