@@ -195,7 +195,7 @@ def main() -> None:
             writing.add_column(column)
         few = given[:5_000]
         ways: list[tuple[str, list[LogRow], Callable[[Path, list[LogRow]], None]]] = [
-            ("default: a group each 50 ms, fdatasync", given, lambda to, what: asyncio.run(log_default(to, what))),
+            ("default: a group each 50 ms, fsync", given, lambda to, what: asyncio.run(log_default(to, what))),
             ("strict, 8 clients", few, lambda to, what: asyncio.run(log_strict(to, what, 8))),
             ("strict, 64 clients", few, lambda to, what: asyncio.run(log_strict(to, what, 64))),
             ("SQLite WAL, commit for each 100", given, with_sqlite),

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,14 +49,16 @@ def _python(_: Settings) -> list[Finding]:
 
 
 def _git(_: Settings) -> list[Finding]:
-    if shutil.which("git"):
+    # Asked, not looked for: macOS has a /usr/bin/git that only offers to install one.
+    git = shutil.which("git")
+    if git and subprocess.run([git, "--version"], capture_output=True, check=False).returncode == 0:
         return [Finding(about="git", severity=Severity.FINE, found="git is installed")]
     return [
         Finding(
             about="git",
             severity=Severity.BROKEN,
             found="git is not installed; data versions are recorded with it",
-            way_out="Install it, for example: apt-get install git",
+            way_out="Install it: apt-get install git on Debian, xcode-select --install on macOS",
         )
     ]
 

@@ -6,6 +6,8 @@ import select
 import signal
 from time import monotonic
 
+from understudy.gateway.worker import is_there
+
 POLL_S = 0.005
 LAST_WAIT_S = 60.0  # the kernel may take its time with a process that waits for a disk
 
@@ -24,6 +26,8 @@ class LocalProcess:
             self._handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
         except ProcessLookupError:
             self._is_over = True  # it refused the version at once, and has left
+        except OSError:
+            self._handle = None  # an old kernel, or a container that forbids it
 
     def rss_bytes(self) -> int | None:
         """Measure its memory; None where it is gone."""
@@ -52,11 +56,7 @@ class LocalProcess:
             poll = select.poll()
             poll.register(self._handle, select.POLLIN)
             return bool(poll.poll(0))
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        return False
+        return not is_there(self.pid)
 
     def _kill(self) -> None:
         try:

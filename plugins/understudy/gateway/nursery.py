@@ -19,10 +19,24 @@ CODE = "import sys; from understudy.gateway.scoring.nest import main; main(int(s
 PRELOAD_TIMEOUT_S = 120.0
 END_TIMEOUT_S = 10.0
 DEATH_S = 2.0
+HAND_OVER_S = 30.0
 # What a model may know of the gateway's environment; tokens and passwords are in the rest.
-ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT")
+ENVIRONMENT = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "PYTHONHOME",
+    "SYSTEMROOT",
+)
 # Many small processes beside each other: more threads in each would only wait for one another.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "ARROW_NUM_THREADS")
+# On macOS a forked process must not touch the threads of Accelerate, nor the system's proxy settings, nor be killed for
+# frameworks that its parent had opened.
+FORK_SAFE = {"VECLIB_MAXIMUM_THREADS": "1", "NO_PROXY": "*", "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
 
 
 class NurseryBroken(UnderstudyError):
@@ -42,6 +56,7 @@ class Nursery:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._lock = asyncio.Lock()
+        self._handing_over = asyncio.Lock()
 
     async def open(self) -> None:
         """Start the process to fork from, unless it runs, and wait until it has imported everything.
@@ -69,8 +84,8 @@ class Nursery:
     async def _spawn(self, start: WorkerStart, timeout_s: float) -> Worker:
         try:
             await self.open()
-            sock = self._fork()
-        except (OSError, NurseryBroken) as broken:
+            sock = await self._fork()
+        except (OSError, asyncio.TimeoutError, NurseryBroken) as broken:
             raise WorkerUnborn(start.bundle) from broken
         channel = FrameChannel()
         await asyncio.get_running_loop().create_unix_connection(lambda: channel, sock=sock)
@@ -116,17 +131,24 @@ class Nursery:
             await self._stop()
             raise NurseryBroken("it ended while it imported its libraries")
 
-    def _fork(self) -> socket.socket:
+    async def _fork(self) -> socket.socket:
         """Hand the end of a new socket to the process to fork from; its child answers at the other."""
+        loop = asyncio.get_running_loop()
         if self._control is None:
             raise NurseryBroken("it was closed")
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                socket.send_fds(self._control, [b"F"], [theirs.fileno()])
-            except OSError:
+                async with self._handing_over:
+                    socket.send_fds(self._control, [b"F"], [theirs.fileno()])
+                    # Kept open until it has arrived: macOS may lose a descriptor that its sender closes on the way.
+                    said = await asyncio.wait_for(loop.sock_recv(self._control, 1), HAND_OVER_S)
+            except (OSError, asyncio.TimeoutError):
                 ours.close()
                 raise
+        if not said:
+            ours.close()
+            raise NurseryBroken("it ended")
         ours.setblocking(False)
         return ours
 
@@ -152,6 +174,7 @@ def _environment() -> dict[str, str]:
     return {
         **{name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         **dict.fromkeys(THREADS, "1"),
+        **FORK_SAFE,
         "PYTHONPATH": os.pathsep.join([library, *filter(None, [os.environ.get("PYTHONPATH")])]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "HOME": "/nonexistent",

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from understudy.contract.declared import Fact
+from understudy.gateway.confirm import confirm
 from understudy.gateway.errors import RecordUnreadable
 
 Kept = TypeVar("Kept", bound=Fact)
@@ -27,7 +28,7 @@ class RecordStore(Generic[Kept]):
         with draft.open("wb") as stream:
             stream.write(fact.model_dump_json().encode())
             stream.flush()
-            os.fsync(stream.fileno())
+            confirm(stream.fileno())
         os.replace(draft, path)
         self._settle()
 
@@ -57,6 +58,6 @@ class RecordStore(Generic[Kept]):
     def _settle(self) -> None:
         folder = os.open(self._folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            confirm(folder)
         finally:
             os.close(folder)

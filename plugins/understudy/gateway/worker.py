@@ -1,6 +1,7 @@
 """The gateway's side of a scoring process: one model version, behind a socket, believed in nothing."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from time import monotonic
@@ -70,6 +71,17 @@ class WorkerDied(UnderstudyError):
     def __init__(self, bundle: Bundle, problem: str) -> None:
         self.bundle, self.problem = bundle, problem
         super().__init__(f"The scoring process of version {bundle.version} of {bundle.model} is gone: {problem}.")
+
+
+def is_there(pid: int) -> bool:
+    """Tell whether a process of that number exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
 
 
 class Running(Protocol):

@@ -239,6 +239,7 @@ def _engine(url: URL) -> Engine:
         def _begin_ourselves(dbapi_connection: Any, _record: Any) -> None:
             dbapi_connection.isolation_level = None
             dbapi_connection.execute("PRAGMA synchronous = EXTRA")
+            dbapi_connection.execute("PRAGMA fullfsync = ON")  # for macOS, where a sync stops at the drive's memory
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:

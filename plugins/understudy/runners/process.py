@@ -150,6 +150,8 @@ class ProcessRunner:
                 os.killpg(facts["pid"], signal.SIGKILL)
             except ProcessLookupError:
                 break
+            except PermissionError:  # macOS says so of a group in which only the dead are left
+                pass
             if time.monotonic() > deadline:
                 break
             time.sleep(0.01)

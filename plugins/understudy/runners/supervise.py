@@ -17,12 +17,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-LOOK_EVERY_S = 0.1
 LOG_LIMIT_BYTES = 200 << 20
 TAIL_BYTES = 4096
 ABORTS_OF_NATIVE_ALLOCATORS = (b"memory allocation of", b"bad_alloc", b"out of memory")
 STAT_PGRP, STAT_START, STAT_RSS = 2, 19, 21  # fields of /proc/<pid>/stat after the command's name
 LINUX = sys.platform.startswith("linux")
+LOOK_EVERY_S = 0.1 if LINUX else 0.5  # elsewhere each look is a run of ps
 
 
 def _stat(pid: int) -> list[str] | None:
@@ -37,9 +37,7 @@ def started(pid: int) -> str | None:
     if LINUX:
         facts = _stat(pid)
         return None if facts is None or facts[0] == "Z" else facts[STAT_START]
-    shown = subprocess.run(
-        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    ).stdout.split()
+    shown = _ps("-o", "stat=,lstart=", "-p", str(pid)).split()
     return None if not shown or shown[0].startswith("Z") else " ".join(shown[1:])
 
 
@@ -51,9 +49,22 @@ def members(group: int) -> dict[int, int]:
         return {
             pid: int(f[STAT_RSS]) * page for pid, f in facts.items() if f and int(f[STAT_PGRP]) == group and f[0] != "Z"
         }
-    table = subprocess.run(["ps", "-axo", "pid=,pgid=,rss="], capture_output=True, text=True, check=False).stdout
-    rows = [[int(field) for field in row.split()] for row in table.splitlines()]
-    return {pid: kib << 10 for pid, pgid, kib in rows if pgid == group}
+    rows = [row.split() for row in _ps("-axo", "pid=,pgid=,rss=,stat=").splitlines()]
+    return {
+        int(pid): int(kib) << 10 for pid, pgid, kib, state in rows if int(pgid) == group and not state.startswith("Z")
+    }
+
+
+def _ps(*what: str) -> str:
+    """Ask where there is no /proc, as on macOS.
+
+    Worker and supervisor must read the same, so language and zone are fixed. A session of its own keeps it from being
+    counted among the stage's helpers.
+    """
+    fixed = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+    return subprocess.run(
+        ["ps", *what], env=fixed, capture_output=True, text=True, check=False, start_new_session=True
+    ).stdout
 
 
 def out_of_memory_kills() -> int:

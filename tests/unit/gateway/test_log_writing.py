@@ -14,6 +14,7 @@ import pytest
 
 from understudy.contract.release import Bundle
 from understudy.contract.words import MirrorLoss, Role
+from understudy.gateway.confirm import confirm
 from understudy.gateway.exchange import Answer, Item, LogRow, Wire
 from understudy.gateway.log import prediction_log, writer
 from understudy.gateway.log.labels import Label
@@ -70,7 +71,7 @@ def lines_of(folder: Path) -> list[dict[str, object]]:
 
 
 class Disk:
-    """Stand for the disk behind os.write and os.fdatasync."""
+    """Stand for the disk behind os.write and os.fsync."""
 
     def __init__(self, write: Callable[[int, memoryview], int], sync: Callable[[int], None]) -> None:
         self._write, self._sync = write, sync
@@ -96,9 +97,9 @@ class Disk:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    found = Disk(os.write, os.fdatasync)
+    found = Disk(os.write, confirm)
     monkeypatch.setattr("understudy.gateway.log.segment.os.write", found.write)
-    monkeypatch.setattr("understudy.gateway.log.segment.os.fdatasync", found.sync)
+    monkeypatch.setattr("understudy.gateway.log.segment.confirm", found.sync)
     return found
 
 

@@ -14,6 +14,8 @@ from understudy.contract.errors import UnderstudyError
 
 Found = TypeVar("Found")
 NICE = 10
+# Not "forkserver": its socket lies below TMPDIR, whose path may be longer than the 104 bytes that a socket's may have.
+SPAWN = multiprocessing.get_context("spawn")
 
 
 class ReaderDied(UnderstudyError):
@@ -38,7 +40,7 @@ class _Pool:
 
     def get(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("forkserver"), _be_modest)
+            self._pool = ProcessPoolExecutor(1, SPAWN, _be_modest)
         return self._pool
 
     def drop(self, broken: ProcessPoolExecutor) -> None:

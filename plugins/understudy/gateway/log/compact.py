@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
+from understudy.gateway.confirm import confirm
 from understudy.gateway.log.apart import run_apart
 from understudy.gateway.log.frame import Requests
 from understudy.gateway.log.line import Lines
@@ -164,6 +165,6 @@ def _put(part: "pl.DataFrame", path: Path) -> None:
     hidden = path.with_name(f".{path.stem}.tmp")
     part.drop(empty).write_parquet(hidden, compression="zstd", compression_level=LEVEL)
     with hidden.open("rb") as file:
-        os.fsync(file.fileno())
+        confirm(file.fileno())
     os.rename(hidden, path)
     sync_folders(path.parent, path.parent.parent, path.parent.parent.parent)

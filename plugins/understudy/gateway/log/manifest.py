@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
+from understudy.gateway.confirm import confirm
 from understudy.gateway.log.segment import sync_folders
 
 
@@ -51,7 +52,7 @@ def commit(folder: Path, name: str, manifest: Manifest) -> None:
     with hidden.open("wb") as file:
         file.write(manifest.model_dump_json().encode())
         file.flush()
-        os.fsync(file.fileno())
+        confirm(file.fileno())
     os.rename(hidden, shelf / f"{name}.json")
     sync_folders(shelf)
 

@@ -5,6 +5,8 @@ import os
 from datetime import datetime, timezone
 from pathlib import Path
 
+from understudy.gateway.confirm import confirm
+
 STAMP = "%Y%m%dT%H%M%S%f"
 ROTATE_S = 900.0
 ROTATE_BYTES = 64 * 1024**2
@@ -45,7 +47,7 @@ class Segment:
 
     def sync(self) -> None:
         """Have the disk confirm what was written."""
-        os.fdatasync(self._file)
+        confirm(self._file)
 
     def is_due(self, now: datetime, rotate_bytes: int) -> bool:
         """Tell whether it is time for the next segment."""
@@ -89,6 +91,6 @@ def sync_folders(*folders: Path) -> None:
     for folder in folders:
         file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(file)
+            confirm(file)
         finally:
             os.close(file)

@@ -1,6 +1,5 @@
 """What a scoring process takes from itself before it touches a model. Each is had where it can be had, and said."""
 
-import ctypes
 import os
 import resource
 import signal
@@ -8,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from understudy.gateway.scoring.libc import call
 from understudy.gateway.scoring.system_calls import forbid_system_calls
 
 NOBODY = 65532
@@ -44,7 +44,7 @@ def _tried(steps: list[Callable[[], list[str]]]) -> tuple[str, ...]:
     for step in steps:
         try:
             held += step()
-        except OSError:
+        except (OSError, ValueError):  # macOS answers limits that it does not know with a ValueError
             continue  # not to be had here; what is not listed does not hold
     return tuple(dict.fromkeys(held))
 
@@ -63,16 +63,12 @@ def _yield_memory_first() -> list[str]:
 
 
 def _no_new_privileges() -> list[str]:
-    if not sys.platform.startswith("linux"):
-        return []
-    _call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     return ["no new privileges"]
 
 
 def _leave_network() -> list[str]:
-    if not sys.platform.startswith("linux"):
-        return []
-    _call("unshare", CLONE_NEWNET | CLONE_NEWIPC)
+    call("unshare", CLONE_NEWNET | CLONE_NEWIPC)
     return ["no network"]
 
 
@@ -91,8 +87,8 @@ def _become_nobody(folder: Path) -> list[str]:
     os.setegid(0)
     if not is_enough:
         return []
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
+    os.setgid(NOBODY)  # of root, these change the real and the saved one, too
+    os.setuid(NOBODY)
     return [f"user {NOBODY}"]
 
 
@@ -111,9 +107,3 @@ def _limit_memory(memory_bytes: int) -> list[str]:
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_AS, (mapped + memory_bytes, mapped + memory_bytes))
     return [f"memory {memory_bytes >> 20} MiB"]
-
-
-def _call(name: str, *arguments: int) -> None:
-    library = ctypes.CDLL(None, use_errno=True)
-    if getattr(library, name)(*map(ctypes.c_ulong, arguments)) != 0:
-        raise OSError(ctypes.get_errno(), name)

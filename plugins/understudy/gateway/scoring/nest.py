@@ -41,6 +41,7 @@ def preload() -> None:
 
 def main(fd: int) -> None:
     """Fork for each socket that arrives at ``fd``; when that closes, end, and every fork with it."""
+    gateway = os.getppid()
     warnings.simplefilter("ignore")
     preload()
     gc.collect()
@@ -63,21 +64,24 @@ def main(fd: int) -> None:
         said, received, _, _ = socket.recv_fds(control, 1, 1)
         if not said:
             break
+        control.sendall(b"A")
         if received:
             with socket.socket(fileno=received[0]) as sock, suppress(OSError):  # no fork: the gateway sees it end
-                children.add(_fork(sock, control, (woken, wake)))
+                children.add(_fork(sock, gateway, control, (woken, wake)))
     for child in children:
         os.kill(child, signal.SIGKILL)  # not reaped yet, so the number is still its own
 
 
-def _fork(sock: socket.socket, control: socket.socket, pipe: tuple[int, int]) -> int:
+def _fork(sock: socket.socket, gateway: int, control: socket.socket, pipe: tuple[int, int]) -> int:
     child = os.fork()
     if child == 0:
-        _become_scoring_process(sock, control, pipe)
+        _become_scoring_process(sock, gateway, control, pipe)
     return child
 
 
-def _become_scoring_process(sock: socket.socket, control: socket.socket, pipe: tuple[int, int]) -> NoReturn:
+def _become_scoring_process(
+    sock: socket.socket, gateway: int, control: socket.socket, pipe: tuple[int, int]
+) -> NoReturn:
     """Leave nothing of the parent's but its memory, and live as a scoring process."""
     try:
         signal.set_wakeup_fd(-1)
@@ -87,7 +91,7 @@ def _become_scoring_process(sock: socket.socket, control: socket.socket, pipe: t
             os.close(end)
         os.setsid()
         silence()
-        live(sock)
+        live(sock, gateway)
     finally:
         os._exit(1)
 

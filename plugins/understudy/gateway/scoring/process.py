@@ -5,13 +5,15 @@ import select
 import sys
 import threading
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import NoReturn, Protocol
 
 from understudy.gateway.exchange import Answer, Item
 from understudy.gateway.frames import Frame, FrameBroken, pack, pack_answers, read_items, receive
 from understudy.gateway.scoring.confine import confine, limit_memory
-from understudy.gateway.worker import WorkerReady, WorkerStart
+from understudy.gateway.worker import WorkerReady, WorkerStart, is_there
+
+LOOK_EVERY_S = 0.5
 
 
 class Stream(Protocol):
@@ -38,16 +40,19 @@ def silence() -> None:
     os.close(nowhere)
 
 
-def live(sock: Stream) -> NoReturn:
-    """Serve the gateway at the other end."""
+def live(sock: Stream, gateway: int | None = None) -> NoReturn:
+    """Serve the gateway at the other end.
+
+    :param gateway: its process number, where it runs beside us.
+    """
     sock.sendall(pack({"kind": "hello", "pid": os.getpid()}))
     first = receive(sock)
     if first is not None:
-        _serve(sock, WorkerStart.model_validate(first.header["start"]))
+        _serve(sock, gateway, WorkerStart.model_validate(first.header["start"]))
     os._exit(0)
 
 
-def _serve(sock: Stream, start: WorkerStart) -> None:
+def _serve(sock: Stream, gateway: int | None, start: WorkerStart) -> None:
     from understudy.gateway.scoring.load import Refusal, load, verify
 
     started = monotonic()
@@ -56,7 +61,7 @@ def _serve(sock: Stream, start: WorkerStart) -> None:
         sys.pycache_prefix = os.devnull
         verify(Path(start.folder), start.bundle.model_sha256)
         isolation = confine(Path(start.folder))
-        threading.Thread(target=_leave_with_gateway, args=(sock,), daemon=True).start()
+        threading.Thread(target=_leave_with_gateway, args=(sock, gateway), daemon=True).start()
         isolation += limit_memory(start.memory_bytes)  # after the thread, which would wait for ever for its memory
         loaded = load(start)
     except Refusal as refused:
@@ -88,9 +93,13 @@ def _packed(frame: Frame, items: list[Item], answers: list[Answer]) -> bytes:
         return pack_answers(seq, [failure(item.wire, AnswerUnusable(), 0) for item in items])
 
 
-def _leave_with_gateway(sock: Stream) -> None:
+def _leave_with_gateway(sock: Stream, gateway: int | None) -> None:
     """End when the gateway does, even in the middle of a prediction that would take hours."""
-    watch = select.poll()
-    watch.register(sock, getattr(select, "POLLRDHUP", 0))
-    watch.poll()
+    if gateway is None or hasattr(select, "POLLRDHUP"):
+        watch = select.poll()
+        watch.register(sock, getattr(select, "POLLRDHUP", 0))
+        watch.poll()
+    else:  # macOS tells nobody that does not read
+        while is_there(gateway):
+            sleep(LOOK_EVERY_S)
     os._exit(0)

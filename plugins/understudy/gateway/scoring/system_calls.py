@@ -8,6 +8,7 @@ import sys
 from types import ModuleType
 
 from understudy.gateway.scoring import aarch64, x86_64
+from understudy.gateway.scoring.libc import call
 
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 LOAD, EQUALS, AT_LEAST, HAS_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -127,9 +128,7 @@ def forbid_system_calls() -> list[str]:
     instructions = instructions_for(table, os.getpid())
     filters = (_Filter * len(instructions))(*(_Filter(*instruction) for instruction in instructions))
     program = _Program(len(instructions), ctypes.cast(filters, ctypes.POINTER(_Filter)))
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "seccomp")
+    call("prctl", PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(program), 0, 0)
     return ["no network", "no writing", "no other programs", "no signals to others"]
 
 

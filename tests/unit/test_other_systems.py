@@ -1,0 +1,135 @@
+"""What the user's machine may lack: facilities that macOS has not, or has otherwise, are taken away one by one."""
+
+import ctypes
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy  # noqa: F401 - a scoring process has it before it gives up its rights
+import pytest
+
+from understudy.cli.diagnosis import _git
+from understudy.cli.finding import Severity
+from understudy.gateway import confirm as confirming
+from understudy.gateway.log.apart import SPAWN
+from understudy.gateway.scoring.confine import confine
+from understudy.gateway.worker import is_there
+from understudy.runners import supervise
+from understudy.settings import Settings
+
+PROJECT = Path(__file__).resolve().parents[2]
+BASH_4 = (
+    "declare -A",
+    "local -n",
+    "mapfile",
+    "readarray",
+    "|&",
+    ",,}",
+    "^^}",
+    "&>>",
+    "sed -i",
+    "readlink -f",
+    "date -d",
+)
+
+
+@pytest.fixture
+def no_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "LINUX", False)
+
+
+@pytest.mark.usefixtures("no_proc")
+def test_without_proc_a_start_is_told_alike_whatever_language_and_zone_the_worker_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = supervise.started(os.getpid())
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    assert first
+    assert supervise.started(os.getpid()) == first
+
+
+@pytest.mark.usefixtures("no_proc")
+def test_without_proc_a_group_is_its_living_processes() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as alive:
+        assert supervise.members(alive.pid)[alive.pid] > 0
+        alive.kill()
+        os.waitid(os.P_PID, alive.pid, os.WEXITED | os.WNOWAIT)  # dead, and not yet buried
+        assert supervise.members(alive.pid) == {}
+        assert supervise.started(alive.pid) is None
+
+
+def test_no_more_is_said_to_hold_than_the_c_library_can_do(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        ctypes.CDLL = lambda *_, **__: object()  # type: ignore[assignment,misc]
+        held = confine(tmp_path)
+        os._exit(0 if "no core dumps" in held and not {"no network", "no new privileges"} & set(held) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_disk_that_can_is_made_to_empty_its_own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders: list[int] = []
+    monkeypatch.delattr(os, "fdatasync", raising=False)
+    monkeypatch.setattr(confirming, "WHOLE", 51)
+    monkeypatch.setattr(fcntl, "fcntl", lambda _file, order: orders.append(order))
+    with (tmp_path / "file").open("w") as file:
+        confirming.confirm(file.fileno())
+    assert orders == [51]
+
+
+@pytest.mark.parametrize(("problem", "is_told"), [(errno.ENOTSUP, False), (errno.EIO, True)])
+def test_only_a_disk_that_does_not_know_the_order_is_excused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: int, is_told: bool
+) -> None:
+    def refuse(_file: int, _order: int) -> None:
+        raise OSError(problem, "refused")
+
+    monkeypatch.setattr(confirming, "WHOLE", 51)
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    with (tmp_path / "file").open("w") as file:
+        if is_told:
+            with pytest.raises(OSError, match="refused"):
+                confirming.confirm(file.fileno())
+        else:
+            confirming.confirm(file.fileno())
+
+
+def test_the_log_is_read_apart_also_below_a_path_that_is_too_long_for_a_socket(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    code = f"from concurrent.futures import ProcessPoolExecutor as P; import multiprocessing as m; \
+print(P(1, m.get_context({SPAWN.get_start_method()!r})).submit(abs, -7).result())"
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TMPDIR": str(deep)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (told.stdout, told.returncode) == ("7\n", 0), told.stderr
+
+
+def test_a_process_is_looked_for_without_a_handle() -> None:
+    with subprocess.Popen(["true"]) as ended:
+        assert is_there(ended.pid)
+    assert not is_there(ended.pid)
+
+
+def test_a_git_that_only_offers_to_be_installed_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "git").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path / "home"))
+    (git,) = _git(Settings())
+    assert git.severity is Severity.BROKEN
+    assert "xcode-select --install" in git.way_out
+
+
+@pytest.mark.parametrize("script", sorted((PROJECT / "scripts").glob("*.sh")), ids=lambda path: path.name)
+def test_scripts_keep_to_what_bash_3_and_bsd_know(script: Path) -> None:
+    text = script.read_text(encoding="utf-8")
+    assert [word for word in BASH_4 if word in text] == []
