@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def test_a_canary_that_is_killed_and_one_that_hangs_cost_no_caller_an_answer(tmp
                 harmed = gateway.pid_of(Role.CANARY)
                 assert harmed is not None
                 os.kill(harmed, harm)
-                until(lambda harmed=harmed: gateway.pid_of(Role.CANARY) not in {None, harmed})
+                until(partial(has_another_canary, gateway, harmed))
             traffic.wait_for(60)
         assert set(traffic.statuses) == {200}
         assert set(traffic.roles) == {Role.CANARY, Role.BASELINE, Role.CHAMPION}
@@ -148,6 +149,10 @@ def test_a_canary_that_is_killed_and_one_that_hangs_cost_no_caller_an_answer(tmp
         assert (report.canary.loose, report.baseline.loose) == (0, 0)
         # Callers of both sides came with the same keys again and again, so their number says little.
         assert report.canary.squares > 10 * report.canary.tally.requests
+
+
+def has_another_canary(gateway: Running, than: int) -> bool:
+    return gateway.pid_of(Role.CANARY) not in {None, than}
 
 
 def logged_answers(gateway: Running) -> int:
