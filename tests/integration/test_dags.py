@@ -79,6 +79,7 @@ LIVE = (
     + """\
 serving: {{}}
 shadow: {{deadline: 3d, min_labels: 500, block: 6h}}
+canary: {{steps: [0.1, 0.5], step_deadline: 6h}}
 guard: {{probation: 12h, min_agreement: 0.9, max_score_shift: 0.2}}
 """
 )
@@ -88,22 +89,27 @@ def test_a_served_model_is_rehearsed_and_watched(models: Path) -> None:
     declare(models, "live", LIVE.format(name="live"))
     dag = parsed("dags/retraining.py")["retrain__live"]
     order = [task.task_id for task in dag.topological_sort()]
-    assert order[-5:] == ["evaluate", "shadow", "promote", "guard", "outcome"]
-    assert dag.get_task("promote").upstream_task_ids == {"evaluate", "shadow"}
-    assert dag.get_task("outcome").upstream_task_ids == {"evaluate", "shadow", "promote", "guard"}
+    assert order[-6:] == ["evaluate", "shadow", "canary", "promote", "guard", "outcome"]
+    assert dag.get_task("canary").upstream_task_ids == {"evaluate", "shadow"}
+    assert dag.get_task("promote").upstream_task_ids == {"evaluate", "shadow", "canary"}
+    assert dag.get_task("outcome").upstream_task_ids == {"evaluate", "shadow", "canary", "promote", "guard"}
     # Waiting for traffic is no work: the limit of a run is that of its work, and the waiting beside it.
     assert dag.dagrun_timeout is not None
-    assert timedelta(hours=24 + 72 + 12) <= dag.dagrun_timeout < timedelta(hours=24 + 72 + 13)
+    assert timedelta(hours=24 + 72 + 12 + 12) <= dag.dagrun_timeout < timedelta(hours=24 + 72 + 12 + 13)
     page = str(dag.doc_md)
-    for told in ("6. **shadow**", "for 3d at most", "at least 500 labels, by blocks of 6h", "8. **guard**", "for 12h"):
+    for told in ("6. **shadow**", "for 3d at most", "at least 500 labels, by blocks of 6h", "9. **guard**", "for 12h"):
         assert told in page
+    assert "7. **canary** lets a blessed challenger answer 10, 50% of the callers in turn" in page
 
 
-@pytest.mark.parametrize(("section", "step"), [("shadow: {}", "shadow"), ("guard: {}", "guard")])
+@pytest.mark.parametrize(
+    ("section", "step"),
+    [("shadow: {}", "shadow"), ("canary: {}", "canary"), ("canary: {mode: ab}", "canary"), ("guard: {}", "guard")],
+)
 def test_a_step_is_there_if_its_section_is(models: Path, section: str, step: str) -> None:
     declare(models, "live", SPEC.format(name="live") + f"serving: {{}}\n{section}\n")
     tasks = {task.task_id for task in parsed("dags/retraining.py")["retrain__live"].tasks}
-    assert tasks & {"shadow", "guard"} == {step}
+    assert tasks & {"shadow", "canary", "guard"} == {step}
 
 
 def test_a_new_model_waits_for_its_schedule(models: Path) -> None:

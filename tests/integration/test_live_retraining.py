@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.conftest import Run, Site, hourly
 from tests.integration.fake_gateway import TOKEN, FakeGateway, running
+from tests.unit.contract.canary_reports import report_of
 from tests.unit.operators.live_traffic import report
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.words import Change, EntryKind
@@ -16,6 +17,7 @@ MODEL = "live"
 SECTIONS: dict[str, Any] = {
     "serving": {},
     "shadow": {"deadline": "2m", "min_requests": 100},
+    "canary": {"steps": [0.1, 1.0], "hold": "0s", "step_deadline": "2m", "min_requests": 100},
     "guard": {"probation": "2s", "min_requests": 100, "share": 0.5},
     # Whether the challenger is better is another test's story; each of its trees is another artefact.
     "gates": [{"metric": "roc_auc", "floor": 0.55, "margin": 0.5}],
@@ -27,6 +29,7 @@ SECTIONS: dict[str, Any] = {
 def gateway(site: Site) -> Iterator[FakeGateway]:
     with running("east") as (fake,), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW__UNDERSTUDY__GATEWAYS", fake.url)
+        fake.canary = lambda query: report_of(query).model_copy(update={"model": MODEL})
         patch.setenv("AIRFLOW__UNDERSTUDY__GATEWAY_TOKEN", TOKEN.get_secret_value())
         yield fake
     settings.cache_clear()
@@ -71,8 +74,8 @@ def test_a_challenger_that_passed_its_rehearsal_and_broke_its_probation_is_taken
 ) -> None:
     run, current, entries = acts["breach"]
     assert (run.state, run.outcome) == ("failed", "rolled_back")
-    assert [run.tasks[task] for task in ("shadow", "promote", "guard", "outcome")] == [
-        "success", "success", "failed", "failed",
+    assert [run.tasks[task] for task in ("shadow", "canary", "promote", "guard", "outcome")] == [
+        "success", "success", "success", "failed", "failed",
     ]  # fmt: skip
     assert "version 2 was taken back and version 1 serves again" in run.sentence
     assert "lost 250 of 500 requests" in run.sentence
@@ -80,16 +83,17 @@ def test_a_challenger_that_passed_its_rehearsal_and_broke_its_probation_is_taken
     assert entries[EntryKind.REHEARSED].facts["verdict"] == "passed"
     assert entries[EntryKind.GUARDED].facts["breach"] is True
     assert entries[EntryKind.DEPLOYED].actor == "guard"
-    changes = [served.deployment.change for served in site.hooks.deployments.history(MODEL)][:5]
+    changes = [served.deployment.change for served in site.hooks.deployments.history(MODEL)][:7]
     assert changes == [
-        Change.PROMOTION, Change.MIRROR_STARTED, Change.MIRROR_ENDED, Change.PROMOTION, Change.ROLLBACK,
+        Change.PROMOTION, Change.MIRROR_STARTED, Change.MIRROR_ENDED, Change.CANARY_STARTED, Change.CANARY_STEPPED,
+        Change.PROMOTION, Change.ROLLBACK,
     ]  # fmt: skip
 
 
 def test_a_challenger_that_fails_on_live_traffic_is_declined(acts: Any) -> None:
     run, current, entries = acts["declined"]
     assert (run.state, run.outcome) == ("success", "declined")
-    assert {run.tasks[task] for task in ("shadow", "promote", "guard")} == {"skipped"}
+    assert {run.tasks[task] for task in ("shadow", "canary", "promote", "guard")} == {"skipped"}
     assert "version 3 was declined (failed)" in run.sentence
     assert "failed 250" in run.sentence
     assert (current.champion.version, current.mirror) == (1, None)
@@ -99,7 +103,9 @@ def test_a_challenger_that_fails_on_live_traffic_is_declined(acts: Any) -> None:
 def test_a_champion_that_keeps_up_stays(acts: Any, gateway: FakeGateway) -> None:
     run, current, entries = acts["kept"]
     assert (run.state, run.outcome) == ("success", "promoted")
+    assert "version 4 answered 100% of the callers beside version 1: all 2 questions passed" in run.sentence
     assert "in its probation of 2s beside version 1: all 4 questions passed" in run.sentence
+    assert run.returned["canary"]["share"] == 1.0
     assert (current.change, current.champion.version, current.mirror) == (Change.MIRROR_ENDED, 4, None)
     assert (gateway.version(MODEL), gateway.orders[MODEL].record.mirror) == (4, None)
     assert entries[EntryKind.GUARDED].facts["verdict"] == "passed"

@@ -4,7 +4,6 @@ import errno
 import fcntl
 import os
 
-SYNC = getattr(os, "fdatasync", os.fsync)  # spares the file's times, where there is such a call
 WHOLE: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 NO_SUCH_ORDER = (errno.ENOTSUP, errno.ENOTTY, errno.EINVAL)  # a disk on the network: fsync has reached its server
 
@@ -14,7 +13,7 @@ def confirm(file: int) -> None:
 
     :raises OSError: where the disk refuses.
     """
-    SYNC(file)
+    os.fsync(file)
     if WHOLE is not None:
         try:
             # macOS: fsync alone leaves the bytes in the drive's own memory.

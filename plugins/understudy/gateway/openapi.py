@@ -65,7 +65,7 @@ def _post(summary: str, bodies: dict[str, Schema], answer: Schema, problem: str,
     return {
         "post": {
             "summary": summary,
-            "parameters": [request_id],
+            "parameters": [request_id, *([KEY] if 429 in reasons else [])],
             "requestBody": {"required": True, "content": content},
             "responses": {"200": _answer(summary, answer, WHO if 429 in reasons else None), **refusals},
         }
@@ -76,6 +76,12 @@ def _of_a_model(path: Schema) -> Schema:
     return {"parameters": [{"name": "model", "in": "path", "required": True, "schema": TEXT}], **path}
 
 
+KEY: Schema = {
+    "name": "X-Understudy-Key",
+    "in": "header",
+    "schema": TEXT,
+    "description": "Whose requests are to stay with one version while a canary runs; for example the customer.",
+}
 AGAIN: Schema = {"Retry-After": {"required": True, "schema": {"type": "integer"}, "description": "In seconds."}}
 WHO: Schema = {
     f"X-Understudy-{name}": {"required": True, "schema": schema}
@@ -83,7 +89,7 @@ WHO: Schema = {
         "Request-Id": TEXT,
         "Version": {"type": "integer"},
         "Epoch": {"type": "integer"},
-        "Role": {"enum": ["champion", "standby"]},
+        "Role": {"enum": ["champion", "standby", "canary", "baseline"]},
     }.items()
 }
 CELL: Schema = {"type": ["number", "boolean", "string", "null"]}

@@ -100,7 +100,7 @@ class CanaryOperator(TryingOperator):
             champion_version=watch.champion,
             judgement=judgement,
             share=watch.share,
-            sentence=f"version {watch.canary} answered {watch.share:.3g} of the callers beside version "
+            sentence=f"version {watch.canary} answered {_percent(watch.share)} of the callers beside version "
             f"{watch.champion}: {_told(seen, judgement.verdict, judgement.sentence)}",
         )
         try:
@@ -128,7 +128,7 @@ class CanaryOperator(TryingOperator):
                 challenger,
                 share,
                 actor=actor_of(context),
-                reason=f"{watch.gates.mode} of version {challenger.version}: {watch.share:.3g} passed",
+                reason=f"{watch.gates.mode} of version {challenger.version}: {_percent(watch.share)} passed",
                 run=watch.run,
             )
         except Refused as refused:
@@ -151,6 +151,10 @@ def _watch_at(watch: CanaryWatch, record: Deployment, hooks: Hooks) -> CanaryWat
             "step_since": written_at(hooks, watch.model, record.epoch),
         }
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:g}%"
 
 
 def _told(seen: CanarySeen, verdict: Verdict, sentence: str) -> str:

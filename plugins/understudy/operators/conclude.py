@@ -169,12 +169,15 @@ class ConcludeOperator(BaseOperator):
 
     def _end_of_promotion(self, deployed: Deployed, context: "Context") -> tuple[Outcome, str]:
         guarded = Guarded.model_validate(self.guarded) if self.guarded else None
+        canaried = Canaried.model_validate(self.canaried) if self.canaried else None
+        was_tried = canaried is not None and not canaried.judgement.rubber_stamped
+        promoted = f"{deployed.sentence}; {canaried.sentence}" if canaried and was_tried else deployed.sentence
         if guarded is not None:
             if guarded.rolled_back_to is not None:
                 return Outcome.ROLLED_BACK, guarded.sentence
-            return Outcome.PROMOTED, f"{deployed.sentence}; {guarded.sentence}"
+            return Outcome.PROMOTED, f"{promoted}; {guarded.sentence}"
         if not any(isinstance(task, GuardOperator) for task in self._upstream()):
-            return Outcome.PROMOTED, deployed.sentence
+            return Outcome.PROMOTED, promoted
         refusal, problem = self._told_by(context, GuardOperator)
         why = refusal or problem or "read its log"
         return Outcome.BROKEN, f"{deployed.sentence}, but its probation broke ({why}); look at what serves"

@@ -162,7 +162,7 @@ def deferred_by(act: Callable[[], object]) -> RehearsalTrigger | CanaryTrigger:
     return kind(**kwargs)
 
 
-def seen_by(trigger: RehearsalTrigger | CanaryTrigger) -> dict[str, Any]:
+def seen_by(trigger: RehearsalTrigger | CanaryTrigger, within_s: float = 120) -> dict[str, Any]:
     """Wait for the trigger's one event."""
 
     async def wait() -> dict[str, Any]:
@@ -170,7 +170,7 @@ def seen_by(trigger: RehearsalTrigger | CanaryTrigger) -> dict[str, Any]:
         assert len(events) == 1
         return dict(events[0].payload)
 
-    return asyncio.run(asyncio.wait_for(wait(), 120))
+    return asyncio.run(asyncio.wait_for(wait(), within_s))
 
 
 def mirrored_at(gateway: FakeGateway) -> int | None:

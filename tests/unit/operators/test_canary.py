@@ -121,7 +121,7 @@ def test_one_that_fails_gives_its_callers_back_at_once_with_the_evidence(gateway
     trigger = begin(canary(told), context())
     trigger = deferred_by(lambda: canary(told).execute_complete(context(), seen_by(trigger)))
     gateway.canary = saying(lost=100)
-    with pytest.raises(RehearsalDeclined, match=r"0\.5 of the callers beside version 3: .*lost 100 of 500") as declined:
+    with pytest.raises(RehearsalDeclined, match=r"50% of the callers beside version 3: .*lost 100 of 500") as declined:
         canary(told).execute_complete(context(pushed), seen_by(trigger))
     assert isinstance(declined.value, AirflowSkipException)
     assert Canaried.model_validate(pushed["return_value"]).share == 0.5

@@ -14,6 +14,7 @@ from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change, EntryKind, Outcome, Verdict
 from understudy.hooks.connect import connect
 from understudy.operators import (
+    CanaryOperator,
     ConcludeOperator,
     DataSanityCheckOperator,
     EvaluateVsChampionOperator,
@@ -25,7 +26,7 @@ from understudy.operators import (
 )
 from understudy.operators.decisions import PROBLEM_KEY, REFUSAL_KEY
 from understudy.operators.errors import RunEndedBadly
-from understudy.operators.handover import Deployed, Evaluated, Guarded, Rehearsed
+from understudy.operators.handover import Canaried, Deployed, Evaluated, Guarded, Rehearsed
 from understudy.settings import settings
 from understudy.workspace import run_key
 
@@ -46,8 +47,13 @@ def concluding(is_live: bool = False, **results: Any) -> ConcludeOperator:
         train = TrainOperator(task_id="learn", model="price", data=check.output)
         evaluate = EvaluateVsChampionOperator(task_id="compare", model="price", trained=train.output)
         shadow = ShadowDeployOperator(task_id="rehearse", model="price", evaluated=evaluate.output)
+        canary = CanaryOperator(task_id="try", model="price", evaluated=evaluate.output)
         promote = PromoteOperator(
-            task_id="raise", model="price", evaluated=evaluate.output, rehearsed=shadow.output if is_live else None
+            task_id="raise",
+            model="price",
+            evaluated=evaluate.output,
+            rehearsed=shadow.output if is_live else None,
+            canaried=canary.output if is_live else None,
         )
         guard = GuardOperator(task_id="watch", model="price", deployed=promote.output)
         conclude = ConcludeOperator(
@@ -56,9 +62,10 @@ def concluding(is_live: bool = False, **results: Any) -> ConcludeOperator:
             evaluated=evaluate.output,
             deployed=promote.output,
             rehearsed=shadow.output if is_live else None,
+            canaried=canary.output if is_live else None,
             guarded=guard.output if is_live else None,
         )
-    for name in ("evaluated", "deployed", "rehearsed", "guarded"):
+    for name in ("evaluated", "deployed", "rehearsed", "canaried", "guarded"):
         setattr(conclude, name, results.get(name))
     return conclude
 
@@ -120,6 +127,13 @@ REHEARSED = Rehearsed(
     judgement=Judgement(verdict=Verdict.PASSED, results=()),
     sentence="version 7 was rehearsed beside version 3: all 4 questions passed",
 )
+CANARIED = Canaried(
+    version=7,
+    champion_version=3,
+    judgement=Judgement(verdict=Verdict.PASSED, results=()),
+    share=1.0,
+    sentence="version 7 answered 100% of the callers beside version 3: all 2 questions passed",
+)
 GUARDED = Guarded(
     version=7,
     judgement=Judgement(verdict=Verdict.PASSED, results=()),
@@ -136,6 +150,26 @@ def test_a_promotion_that_kept_up_its_probation_says_so() -> None:
     concluded = live(rehearsed=REHEARSED, deployed=DEPLOYED, guarded=GUARDED)
     assert concluded["outcome"] == "promoted"
     assert concluded["sentence"] == f"{DEPLOYED['sentence']}; {GUARDED.sentence}"
+
+
+def test_a_promotion_tells_of_its_canary() -> None:
+    concluded = live(rehearsed=REHEARSED, canaried=CANARIED, deployed=DEPLOYED, guarded=GUARDED)
+    assert concluded["sentence"] == f"{DEPLOYED['sentence']}; {CANARIED.sentence}; {GUARDED.sentence}"
+    waved = CANARIED.model_copy(
+        update={"judgement": Judgement(verdict=Verdict.PASSED, results=(), rubber_stamped=True)}
+    )
+    assert live(canaried=waved, deployed=DEPLOYED, guarded=GUARDED)["sentence"].count(";") == 1
+
+
+def test_a_declined_or_broken_canary_says_so() -> None:
+    declined = CANARIED.model_copy(update={"judgement": Judgement(verdict=Verdict.FAILED, results=())})
+    concluded = live(rehearsed=REHEARSED, canaried=declined)
+    assert concluded["outcome"] == "declined"
+    assert concluded["sentence"] == f"version 7 was declined (failed): {CANARIED.sentence}"
+    broken = live({("try", PROBLEM_KEY): "a gateway lags"}, rehearsed=REHEARSED)
+    assert "its canary broke (a gateway lags); clear that task" in broken["sentence"]
+    refused = live({("try", REFUSAL_KEY): "it is locked"}, rehearsed=REHEARSED)
+    assert (refused["outcome"], refused["sentence"]) == ("promotion_refused", "it is locked")
 
 
 def test_a_champion_that_was_taken_back_is_a_bad_end() -> None:
@@ -165,18 +199,29 @@ def test_a_broken_rehearsal_or_probation_is_broken_with_its_sentence() -> None:
     assert "its probation broke (it is locked)" in probation["sentence"]
 
 
-def test_a_mirror_that_a_broken_task_left_ends_with_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("started", "tried", "ended"),
+    [
+        (Change.MIRROR_STARTED, {"mirror": 7}, Change.MIRROR_ENDED),
+        (Change.CANARY_STARTED, {"canary": 7, "canary_share": 0.1}, Change.CANARY_ENDED),
+    ],
+    ids=["mirror", "canary"],
+)
+def test_what_a_broken_task_left_beside_the_champion_ends_with_its_run(
+    monkeypatch: pytest.MonkeyPatch, started: Change, tried: dict[str, Any], ended: Change
+) -> None:
     monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_: SimpleNamespace(follow=lambda record: {}))
     deployments, bundle = connect().deployments, Evaluated.model_validate(evaluated(Verdict.PASSED, True)).bundle
     first = bundle.model_copy(update={"version": 3, "model_sha256": "b"})
     record = Deployment(model="price", epoch=1, change=Change.PROMOTION, champion=first, previous=None)
     deployments.deploy(record, 0, "ann", "test")
-    mirrored = record.model_copy(update={"epoch": 2, "change": Change.MIRROR_STARTED, "mirror": bundle})
-    deployments.deploy(mirrored, 1, "ann", "rehearsal", run_key("manual__1"))
+    named = {name: bundle if name in {"mirror", "canary"} else value for name, value in tried.items()}
+    beside = record.model_copy(update={"epoch": 2, "change": started, **named})
+    deployments.deploy(beside, 1, "ann", "rehearsal", run_key("manual__1"))
     live({("rehearse", PROBLEM_KEY): "the trigger broke"})
     current = deployments.current("price")
     assert current is not None
-    assert (current.change, current.mirror, current.epoch) == (Change.MIRROR_ENDED, None, 3)
+    assert (current.change, current.mirror, current.canary, current.epoch) == (ended, None, None, 3)
 
 
 @pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.INCONCLUSIVE])
