@@ -225,3 +225,35 @@ def test_a_model_that_the_factory_cannot_build_stands_alone(models: Path, monkey
     dags = parsed("dags/retraining.py")
     assert "broken-spec" in dags["retrain__price"].tags
     assert "broken-spec" not in dags["retrain__demand"].tags
+
+
+WATCHED = SPEC + "monitor: {{schedule: '30 * * * *', window: 7d}}\n"
+
+
+def test_a_model_that_declares_it_is_watched(models: Path) -> None:
+    declare(models, "seen", WATCHED.format(name="seen"))
+    dags = parsed("dags/monitoring.py")
+    assert set(dags) == {"monitor__seen"}
+    dag = dags["monitor__seen"]
+    assert dag.get_task("decide").upstream_task_ids == {"window", "drift", "quality"}
+    assert dag.get_task("drift").upstream_task_ids == dag.get_task("quality").upstream_task_ids == {"window"}
+    assert (dag.max_active_runs, "30 * * * *" in str(dag.timetable)) == (1, True)
+    assert "columns with 30% of the importance moved" in str(dag.doc_md)
+    json.dumps(DagSerialization.to_dict(dag), default=str)
+
+
+def test_whatever_is_wrong_with_one_model_the_others_are_watched(models: Path) -> None:
+    declare(models, "seen", WATCHED.format(name="seen"))
+    declare(models, "broken", WATCHED.format(name="broken").replace("owner:", "ownr:"))
+    declare(models, "lost", WATCHED.format(name="lost").replace("window: 7d", "of: scored"))
+    dags = parsed("dags/monitoring.py")
+    assert set(dags) == {"monitor__seen", "monitor__lost"}
+    assert "does not say where they lie" in str(dags["monitor__lost"].doc_md)
+    assert [task.task_id for task in dags["monitor__lost"].tasks] == ["broken_spec"]
+
+
+def test_a_task_of_a_look_parses_its_own_dag_only(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("seen", "other"):
+        declare(models, name, WATCHED.format(name=name))
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "monitor__seen")
+    assert set(parsed("dags/monitoring.py")) == {"monitor__seen"}

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from understudy.cli.app import app
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ModelStatus
-from understudy.contract.words import Change
+from understudy.contract.words import Change, EntryKind
 from understudy.hooks.connect import Hooks
 from understudy.hooks.gateways import Gateways
 from understudy.settings import settings
@@ -23,6 +23,14 @@ data: {source: data/prices.csv, time: at, target: up}
 gates: [{metric: roc_auc, floor: 0.6}]
 stages: {train: {image: "team/never-built:1"}}
 """
+
+DUE = """{
+  "report": {"model": "prices", "watched": "data", "champion_version": 1, "champion_since": "2026-01-01T00:00:00Z",
+             "as_of": "2026-02-01T00:00:00Z", "window_start": "2026-01-25T00:00:00Z",
+             "window_end": "2026-02-01T00:00:00Z"},
+  "decision": {"judgement": {"verdict": "failed", "results": []}, "is_drifting": true, "reasons": ["drift"],
+               "sentence": "wind moved"},
+  "is_due": true, "champion_since": 1}"""
 
 
 @pytest.fixture
@@ -107,3 +115,26 @@ def test_a_gateway_that_lags_behind_the_ledger_is_named_with_both_epochs(
     monkeypatch.setattr(Gateways, "status", lambda *_: (status.model_copy(update={"epoch": 1, "version": 4}),))
     (gateway,) = findings()["gateway"]
     assert (gateway["severity"], gateway["found"]) == ("fine", "left serves version 4 of prices; warm processes: 0")
+
+
+def test_a_retraining_that_nobody_began_is_broken(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__RETRAIN_WITHIN", "0s")
+    settings.cache_clear()
+    assert "retraining" not in findings()
+    look = json.loads(DUE)
+    Hooks(settings()).ledger.append("prices", EntryKind.MONITORED, "scheduled", "wind moved", "look1", look)
+    (finding,) = findings()["retraining"]
+    assert finding["severity"] == "broken"
+    assert "is the DAG retrain__prices paused or broken?" in finding["found"]
+    assert "understudy retrain prices" in finding["way_out"]
+    answer = CliRunner().invoke(app, ["doctor"])
+    assert answer.exit_code == 1
+
+
+def test_status_shows_the_last_look(models: Path) -> None:
+    settings.cache_clear()
+    Hooks(settings()).ledger.append("prices", EntryKind.MONITORED, "scheduled", "wind moved", "look1", json.loads(DUE))
+    (told,) = json.loads(CliRunner().invoke(app, ["status", "prices", "--json"]).stdout)
+    assert (told["last_look"]["is_due"], told["last_look"]["sentence"]) == (True, "wind moved")
+    assert told["last_look"]["trouble"] == []
+    assert "wind moved" in CliRunner().invoke(app, ["status", "prices"]).stdout

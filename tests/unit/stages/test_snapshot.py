@@ -218,3 +218,16 @@ def test_a_query_is_bound_to_the_window(tmp_path: Path, query: str) -> None:
     )
     assert table["x"].to_list() == [1.0, 2.0, 9.0]
     assert report.rows_outside_window == 0
+
+
+def test_a_look_takes_rows_whose_labels_have_not_come_and_counts_the_new_ones(tmp_path: Path) -> None:
+    rows = "at,x,y\n2026-01-01,1,a\n2026-01-02,2,b\n2026-01-03,3,a\n2026-01-04,4,\n"
+    asked = {"labels": "optional", "start": "2026-01-03T00:00:00Z", "end": "2026-02-01T00:00:00Z"}
+    report, table = snapshot(tmp_path, {"w.csv": rows}, **asked, labelled_since="2026-01-01T00:00:00Z")
+    assert (report.rows, report.new_labels) == (2, 2), "labels are counted over the source, not over the window"
+    assert table["y"].to_list() == ["a", None]
+
+
+def test_a_look_needs_no_label_at_all(tmp_path: Path) -> None:
+    report, _ = snapshot(tmp_path, {"w.csv": "at,x\n2026-01-01,1\n2026-01-02,2\n"}, labels="optional")
+    assert (report.rows, report.new_labels) == (2, 0)

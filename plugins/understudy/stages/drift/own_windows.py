@@ -89,11 +89,11 @@ def _numbered(
     if oldest is None:
         return count, reference.with_row_index(ROW).with_columns(pl.lit(None, pl.Int64).alias(WINDOW)), "no time"
     span = newest - oldest
-    length = max(min(length, span / MIN_WINDOWS), timedelta(microseconds=1))
+    asked, length = length, max(min(length, span / MIN_WINDOWS), timedelta(microseconds=1))
     number = (pl.lit(newest) - pl.col(time)).dt.total_microseconds() // int(length / timedelta(microseconds=1))
     # The oldest row would be a window of its own where the span is a multiple of the length.
     number = number.clip(upper_bound=max(0, -(-span // length) - 1))
-    told = format_duration(timedelta(seconds=round(length.total_seconds())))
+    told = format_duration(length) if length == asked else f"{length / timedelta(days=1):.3g} days"
     return count, reference.with_row_index(ROW).with_columns(number.alias(WINDOW)), told
 
 

@@ -24,8 +24,8 @@ class Scale:
     """Hold what a reference sample says of a column.
 
     A number's values are cut one range beyond its reference's 0.1 and 99.9 % quantiles: a single 1e9 is far away and
-    no further, and so neither raises nor hides a movement, while a heat wave still stands out from summer. Levels beyond the 50 most frequent, and new ones, are one level. NaN and infinity are missing, as
-    they are for the model.
+    no further, so that it neither raises nor hides a movement, while a heat wave still stands out from summer. Levels
+    beyond the 50 most frequent, and new ones, are one level. NaN and infinity are missing, as they are for the model.
     """
 
     column: str
