@@ -118,6 +118,7 @@ class Role(Word):
     CHAMPION = "champion"
     SHADOW = "shadow"
     STANDBY = "standby"  # the previous champion, while the champion's process was gone
+    ASKED = "asked"  # a caller named this version, and it is not the champion
     PROBE = "probe"  # nobody's request: one that checks which version answers
 
 
