@@ -192,6 +192,13 @@ def test_tensors_that_are_almost_right_are_scored_or_refused(door: Door, body: A
     judge(door.post(PATHS[True], json.dumps(body).encode()), True, {200, 400, 413})
 
 
+@given(body=V2, version=st.sampled_from(["1", "2", "77", "01", "x", "%00", "1%2e0", "%D9%A1"]))
+@settings(BOUNDED, max_examples=100)
+def test_tensors_for_one_version_are_scored_or_refused(door: Door, body: Any, version: str) -> None:
+    path = f"/v2/models/{MODEL}/versions/{version}/infer"
+    judge(door.post(path, json.dumps(body).encode()), True, {200, 400, 404, 413})
+
+
 @given(body=SPOILED, is_v2=st.booleans())
 @settings(BOUNDED, max_examples=200)
 def test_spoiled_bytes_are_scored_or_refused(door: Door, body: bytes, is_v2: bool) -> None:
@@ -308,6 +315,7 @@ def test_wrong_headers_get_one_sentence(door: Door, headers: dict[str, str], sta
 def test_a_model_that_nobody_knows_and_a_method_that_nobody_takes_get_one_sentence(door: Door) -> None:
     judge(door.post("/models/zq7-anna-example-org/invocations", GOOD), False, {404})
     judge(door.post("/v2/models/zq7-anna-example-org/infer", GOOD), True, {404})
+    judge(door.post(f"/v2/models/{MODEL}/versions/zq7-anna-example-org/infer", GOOD), True, {404})
     judge(door.post(PATHS[False], GOOD, None), False, {400})
     for is_v2, path in PATHS.items():
         answer = door.client.get(f"{door.gateway.url}{path}")

@@ -144,6 +144,7 @@ class Role(Word):
     STANDBY = "standby"  # the previous champion, while the champion's process was gone
     CANARY = "canary"  # a challenger, for its share of the keys
     BASELINE = "baseline"  # a fresh copy of the champion, for as many keys as the canary has
+    ASKED = "asked"  # a caller named this version, and it is not the champion
     PROBE = "probe"  # nobody's request: one that checks which version answers
 
 

@@ -47,6 +47,9 @@ class GatewayApp:
             if len(parts) == 4 and parts[3] == "invocations" and parts[1] == "models":
                 await self._scoring.score(scope, receive, send, parts[2], is_v2=False)
                 return
+            if len(parts) == 7 and parts[6] == "infer" and parts[1:3] == ["v2", "models"] and parts[4] == "versions":
+                await self._scoring.score(scope, receive, send, parts[3], is_v2=True, version=parts[5])
+                return
             if len(parts) == 5 and parts[4] == "infer" and parts[1:3] == ["v2", "models"]:
                 await self._scoring.score(scope, receive, send, parts[3], is_v2=True)
                 return

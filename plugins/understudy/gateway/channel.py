@@ -40,6 +40,9 @@ class Channel:
     ) -> None:
         self.start, self.bundle = start, start.bundle
         self.mirrored = mirrored
+        self.named = LiveQueue()
+        """Requests that ask this version by its number while another one answers for the model."""
+        self.named_stamp: Stamp | None = None
         self.max_batch, self.patience_s = 64, 2.0
         """How many requests are scored together, and how long that may take before the process counts as hung."""
         self.is_front = False
@@ -76,7 +79,7 @@ class Channel:
     @property
     def waiting(self) -> int:
         """Count what this process scores and what waits for nobody but it."""
-        return len(self._answering) + len(self._rehearsing) + len(self.mirrored)
+        return len(self._answering) + len(self._rehearsing) + len(self.mirrored) + len(self.named)
 
     def keep(self) -> None:
         """Start the process, and again whenever it dies."""
@@ -110,8 +113,14 @@ class Channel:
 
     def give_back(self) -> list[Waiting]:
         """Hand over the live requests in work; answers that still come for them are ignored."""
-        taken, self._answering = self._answering, []
+        taken = [waiting for waiting in self._answering if not waiting.is_named]
+        self._answering = [waiting for waiting in self._answering if waiting.is_named]
         return [waiting for waiting in taken if waiting.at is self]
+
+    def ask(self, waiting: Waiting) -> None:
+        """Take a request that names this version."""
+        self.named.put(waiting)
+        self.wake()
 
     def mirror(self, copy: Mirrored) -> None:
         """Take a copy, or log that it was lost."""
@@ -191,15 +200,17 @@ class Channel:
 
     def _bury(self, reason: str) -> None:
         loss = MirrorLoss.TIMEOUT if self._is_hung else MirrorLoss.DOWN
-        back = self.give_back()
-        for waiting in back:
+        back, named = self.give_back(), self._answering
+        self._answering = []
+        for waiting in (*back, *named):
             waiting.attempts += 1
-            if self.fall_back is not None:
+            if self.fall_back is not None and not waiting.is_named:
                 self.fall_back(waiting, loss, None)
             elif waiting.attempts >= MOST_DEATHS_PER_REQUEST:
                 self._refuse(waiting)
         if self.fall_back is None:
             self.queue.put_back(back)
+        self.named.put_back(named)
         self._lose(self._rehearsing, loss)
         self._rehearsing = []
         self._lose(self.mirrored.take_all(), MirrorLoss.DOWN)
@@ -210,9 +221,10 @@ class Channel:
         self._reply(waiting, Answer(500, body, rows=0, output=b"", score_us=0, batch=1, error="WorkerDied"), 0)
 
     def _reply(self, waiting: Waiting, answer: Answer, queue_us: int) -> None:
-        if self.stamp is not None and not waiting.future.done():
-            self.stamp.leaving += 1
-            waiting.future.set_result(Answered(answer, self.stamp, queue_us))
+        stamp = self.named_stamp if waiting.is_named else self.stamp
+        if stamp is not None and not waiting.future.done():
+            stamp.leaving += 1
+            waiting.future.set_result(Answered(answer, stamp, queue_us))
 
     def _lose(self, copies: Sequence[Mirrored], loss: MirrorLoss) -> None:
         now = time.perf_counter_ns()
@@ -238,6 +250,9 @@ class Channel:
                 elif self.mirrored and (has_lingered or self._is_closing or len(self.mirrored) >= self.max_batch):
                     await self._rehearse(worker, self.mirrored.take(self.max_batch))
                     has_lingered = bool(self.mirrored)
+                elif batch := self.named.take(self.max_batch):
+                    # After the copies: whoever names a version in probation must not cost it its evidence.
+                    await self._answer(worker, batch)
                 elif self._is_closing:
                     return None
                 else:
@@ -260,7 +275,7 @@ class Channel:
         for waiting, answer in zip(batch, answers, strict=True):
             if waiting.at is not self:
                 continue
-            if answer.error is not None and self.fall_back is not None:
+            if answer.error is not None and self.fall_back is not None and not waiting.is_named:
                 self.fall_back(waiting, MirrorLoss.FAILED, answer)
             else:
                 self._reply(waiting, answer, (taken - waiting.arrived_ns) // 1000)

@@ -84,6 +84,17 @@ class NotServing(UnderstudyError):
         super().__init__(f"{model} does not serve at the moment{why}. Try again shortly.")
 
 
+class NoSuchVersion(UnderstudyError):
+    """A version is asked by its number that does not answer callers here."""
+
+    def __init__(self, model: str, version: int) -> None:
+        self.model, self.version = model, version
+        super().__init__(
+            f"Version {version} of {model} answers nobody here. Leave the version out, or name one of those that "
+            f"/v2/models/{model} lists."
+        )
+
+
 class Overloaded(UnderstudyError):
     """As many requests wait as may wait."""
 

@@ -18,6 +18,7 @@ ALWAYS = {
     503: "Nothing can answer at the moment, or there is no room.",
 }
 MODEL = {404: "No model of this name is served here."}
+VERSION = {404: "No model of this name is served here, or this version of it answers nobody."}
 BODY = {413: "The body is too large, or has too many rows."}
 SCORING = {
     415: "The body is compressed, or of a type that is not taken.",
@@ -72,8 +73,9 @@ def _post(summary: str, bodies: dict[str, Schema], answer: Schema, problem: str,
     }
 
 
-def _of_a_model(path: Schema) -> Schema:
-    return {"parameters": [{"name": "model", "in": "path", "required": True, "schema": TEXT}], **path}
+def _of_a_model(path: Schema, *more: str) -> Schema:
+    names = ("model", *more)
+    return {"parameters": [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in names], **path}
 
 
 KEY: Schema = {
@@ -89,7 +91,7 @@ WHO: Schema = {
         "Request-Id": TEXT,
         "Version": {"type": "integer"},
         "Epoch": {"type": "integer"},
-        "Role": {"enum": ["champion", "standby", "canary", "baseline"]},
+        "Role": {"enum": ["champion", "standby", "canary", "baseline", "asked"]},
     }.items()
 }
 CELL: Schema = {"type": ["number", "boolean", "string", "null"]}
@@ -134,6 +136,12 @@ HEALTH = _object(
     {"status": {"enum": ["ok", "degraded"]}, "name": TEXT, "models": {"type": "object"}, "truth": {"type": "object"}}
 )
 PING = "Ask if the model is served."
+DESCRIBE, ASK_READY = "Describe what the model takes and gives.", "Ask if the model is ready."
+INFER = _post(
+    "Predict, in the Open Inference Protocol.", {JSON: _ref("V2Request")}, _ref("V2Answer"), "V2Problem", SCORING
+)
+DESCRIPTION = _object({"name": TEXT, "versions": NAMES, "platform": TEXT, "inputs": KINDS, "outputs": KINDS})
+READINESS = _object({"name": TEXT, **IS_READY})
 PATHS = {
     "/models/{model}/invocations": _of_a_model(
         _post(
@@ -158,25 +166,13 @@ PATHS = {
     "/models/{model}/version": _of_a_model(
         _get("Ask for the version of MLflow whose protocol this is.", None, "MlflowProblem", MODEL)
     ),
-    "/v2/models/{model}/infer": _of_a_model(
-        _post(
-            "Predict, in the Open Inference Protocol.",
-            {JSON: _ref("V2Request")},
-            _ref("V2Answer"),
-            "V2Problem",
-            SCORING,
-        )
-    ),
-    "/v2/models/{model}": _of_a_model(
-        _get(
-            "Describe what the model takes and gives.",
-            _object({"name": TEXT, "versions": NAMES, "platform": TEXT, "inputs": KINDS, "outputs": KINDS}),
-            "V2Problem",
-            MODEL,
-        )
-    ),
-    "/v2/models/{model}/ready": _of_a_model(
-        _get("Ask if the model is ready.", _object({"name": TEXT, **IS_READY}), "V2Problem", MODEL, also_503=True)
+    "/v2/models/{model}/infer": _of_a_model(INFER),
+    "/v2/models/{model}": _of_a_model(_get(DESCRIBE, DESCRIPTION, "V2Problem", MODEL)),
+    "/v2/models/{model}/ready": _of_a_model(_get(ASK_READY, READINESS, "V2Problem", MODEL, also_503=True)),
+    "/v2/models/{model}/versions/{version}/infer": _of_a_model(INFER, "version"),
+    "/v2/models/{model}/versions/{version}": _of_a_model(_get(DESCRIBE, DESCRIPTION, "V2Problem", VERSION), "version"),
+    "/v2/models/{model}/versions/{version}/ready": _of_a_model(
+        _get(ASK_READY, READINESS, "V2Problem", VERSION, also_503=True), "version"
     ),
     "/v2": _get("Name the server.", _object({"name": TEXT, "version": TEXT, "extensions": NAMES}), "V2Problem", {}),
     "/v2/health/live": _get("Ask if the gateway lives.", _object({"live": {"const": True}}), "V2Problem", {}),

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from understudy import __version__
+from understudy.gateway.channel import Channel
 from understudy.gateway.errors import RequestRefused
 from understudy.gateway.exchange import Wire
 from understudy.gateway.health import gateway_health
@@ -18,6 +19,7 @@ from understudy.gateway.openapi import document
 from understudy.gateway.refusals import refusal
 from understudy.gateway.request_body import BodyReader, Disconnected
 from understudy.gateway.roster import Roster
+from understudy.gateway.scoring_route import version_of
 from understudy.gateway.served_model import ServedModel
 
 JSON = "application/json"
@@ -49,6 +51,8 @@ class PublicRoutes:
             Route("/v2/health/ready", self._ready),
             Route("/v2/models/{model}", self._metadata),
             Route("/v2/models/{model}/ready", self._model_ready),
+            Route("/v2/models/{model}/versions/{version}", self._metadata),
+            Route("/v2/models/{model}/versions/{version}/ready", self._model_ready),
         ]
 
     async def _health(self, _request: Request) -> Response:
@@ -109,29 +113,45 @@ class PublicRoutes:
         model = self._find(request)
         if model is None:
             return no(Wire.V2_JSON, 404, "No model of this name is served here.")
-        body = orjson.dumps({"name": model.name, "ready": model.is_serving})
-        return Response(body, status_code=200 if model.is_serving else 503, media_type=JSON)
+        try:
+            channel = _named(model, request)
+        except RequestRefused as unknown:
+            return no(Wire.V2_JSON, unknown.status, str(unknown))
+        is_ready = channel is not None and channel.worker is not None
+        body = orjson.dumps({"name": model.name, "ready": is_ready})
+        return Response(body, status_code=200 if is_ready else 503, media_type=JSON)
 
     async def _metadata(self, request: Request) -> Response:
         model = self._find(request)
         if model is None:
             return no(Wire.V2_JSON, 404, "No model of this name is served here.")
-        worker = model.front.worker if model.front is not None else None
+        try:
+            channel = _named(model, request)
+        except RequestRefused as unknown:
+            return no(Wire.V2_JSON, unknown.status, str(unknown))
+        worker = channel.worker if channel is not None else None
         if worker is None:
             return no(Wire.V2_JSON, 503, f"{model.name} does not serve at the moment.")
         named = zip(worker.ready.inputs, worker.ready.input_datatypes, strict=True)
         inputs = [{"name": column, "datatype": datatype, "shape": [-1]} for column, datatype in named]
         told = {
             "name": model.name,
-            "versions": [str(worker.bundle.version)],
+            "versions": [str(version) for version in model.versions],
             "platform": "mlflow_pyfunc",
             "inputs": inputs,
             "outputs": [{"name": "predict", "datatype": worker.ready.output_datatype, "shape": [-1]}],
         }
-        return Response(orjson.dumps(told), media_type=JSON, headers=_stamped(model))
+        headers = _stamped(model) if channel is model.front else None
+        return Response(orjson.dumps(told), media_type=JSON, headers=headers)
 
     def _find(self, request: Request) -> ServedModel | None:
         return self._roster.find(str(request.path_params["model"]))
+
+
+def _named(model: ServedModel, request: Request) -> Channel | None:
+    """Find the version that a path names, or whoever answers; raise RequestRefused."""
+    named = request.path_params.get("version")
+    return model.front if named is None else model.channel_of(version_of(model, str(named)))
 
 
 def _stamped(model: ServedModel) -> dict[str, str]:

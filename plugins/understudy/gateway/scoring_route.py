@@ -7,7 +7,7 @@ import time
 
 from understudy.contract.words import MirrorLoss, Role
 from understudy.gateway.content import NO_BINARY, wire_of
-from understudy.gateway.errors import NotServing, Overloaded, RequestRefused
+from understudy.gateway.errors import NoSuchVersion, NotServing, Overloaded, RequestRefused
 from understudy.gateway.exchange import Answer, Item, LogRow, Wire
 from understudy.gateway.refusals import refusal
 from understudy.gateway.request_body import BodyReader, Disconnected, Receive, Scope, Send
@@ -21,6 +21,7 @@ JSON = (b"content-type", b"application/json")
 AGAIN = (b"retry-after", b"1")
 LONGEST_CLIENT_ID = 200
 TRIED = (Role.CANARY, Role.BASELINE)
+LONGEST_VERSION = 9
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -29,6 +30,7 @@ class Call:
 
     __slots__ = (
         "arrived_ns", "client_id", "content_type", "encoding", "id", "is_binary", "key", "length", "probe", "ts_ns",
+        "version",
     )  # fmt: skip
 
     def __init__(self, headers: list[tuple[bytes, bytes]], identity: tuple[str, int]) -> None:
@@ -41,6 +43,8 @@ class Call:
         self.encoding: bytes | None = None
         self.length: bytes | None = None
         self.is_binary = False
+        self.version: int | None = None
+        """The one version that may answer."""
         for name, value in headers:
             if name == b"content-type":
                 self.content_type = value
@@ -68,11 +72,14 @@ class ScoringRoute:
         token = roster.config.token
         self._token = token.get_secret_value().encode() if token is not None else b""
 
-    async def score(self, scope: Scope, receive: Receive, send: Send, name: str, is_v2: bool) -> None:
-        """Answer one request, in its protocol whatever happens."""
+    async def score(
+        self, scope: Scope, receive: Receive, send: Send, name: str, *, is_v2: bool, version: str | None = None
+    ) -> None:
+        """Answer one request, in its protocol whatever happens; where it names a version, only that one answers."""
         call = Call(scope["headers"], self._ids.next())
         try:
             model = self._find(scope, name)
+            call.version = None if version is None else version_of(model, version)
             self._refuse_unusable(call)
             wire = wire_of(call.content_type, is_v2)
             body = await self._bodies.read(call.length, receive)
@@ -93,11 +100,16 @@ class ScoringRoute:
 
     async def _ask(self, send: Send, call: Call, model: ServedModel, item: Item) -> None:
         try:
-            if model.has_trial and call.probe is None:
+            if call.version is not None:
+                waiting = model.ask_version(item, call.arrived_ns, call.version)
+            elif model.has_trial and call.probe is None:
                 sticky = call.key or call.client_id
                 waiting = model.ask(item, call.arrived_ns, sticky or call.id, is_loose=not sticky)
             else:
                 waiting = model.ask(item, call.arrived_ns)
+        except NoSuchVersion as unknown:
+            await self._refuse(send, call, item.wire, 404, str(unknown))
+            return
         except NotServing as absent:
             await self._refuse(send, call, item.wire, 503, str(absent))
             return
@@ -137,6 +149,11 @@ class ScoringRoute:
         self, send: Send, call: Call, model: ServedModel, item: Item, answered: Answered, unit: str | None
     ) -> None:
         answer, stamp, queue_us = answered
+        if call.version not in {None, stamp.bundle.version}:
+            # It was the champion when it was asked, and another one took over.
+            stamp.leaving -= 1
+            await self._refuse(send, call, item.wire, 503, f"Version {call.version} has stopped answering meanwhile.")
+            return
         row = _row(call, stamp, item, answer, queue_us, unit if stamp.role in TRIED else None)
         try:
             if model.is_strict and not await _is_logged(model, row):
@@ -149,16 +166,19 @@ class ScoringRoute:
             stamp.leaving -= 1
         if not model.is_strict:
             model.note(row)
-        if row.role is not Role.PROBE:
+        if row.role not in {Role.PROBE, Role.ASKED}:
             model.mirror(row)
 
     async def _time_out(self, send: Send, call: Call, model: ServedModel, item: Item) -> None:
         sentence = f"No answer within {model.timeout_s * 1000:.0f} ms."
         body = refusal(item.wire, 504, sentence)
-        front = model.front
-        if front is not None and front.stamp is not None:
+        try:
+            stamp = model.stamp_of(call.version)
+        except NoSuchVersion:
+            stamp = None  # it left while it was waited for
+        if stamp is not None:
             answer = Answer(504, body, rows=0, output=b"", score_us=0, batch=0, error="Timeout")
-            model.note(_row(call, front.stamp, item, answer, int(model.timeout_s * 1e6)))
+            model.note(_row(call, stamp, item, answer, int(model.timeout_s * 1e6)))
         await self._refuse(send, call, item.wire, 504, sentence)
 
     async def _refuse(self, send: Send, call: Call, wire: Wire, status: int, sentence: str) -> None:
@@ -170,6 +190,16 @@ class ScoringRoute:
         elif status == 413:
             headers = (*headers, (b"connection", b"close"))
         await _send(send, status, refusal(wire, status, sentence), headers)
+
+
+def version_of(model: ServedModel, named: str) -> int:
+    """Read a version of a path; raise RequestRefused where it can be none or answers nobody."""
+    if not (named.isascii() and named.isdecimal() and len(named) <= LONGEST_VERSION):
+        raise RequestRefused(404, "A version is a whole number from 1 on.")
+    try:
+        return model.channel_of(int(named)).bundle.version
+    except NoSuchVersion as unknown:
+        raise RequestRefused(404, str(unknown)) from unknown
 
 
 def _row(  # noqa: PLR0917 - as it stands in the log

@@ -17,7 +17,7 @@ from understudy.gateway.break_glass import Glasses
 from understudy.gateway.canary import Arm, Trial, release
 from understudy.gateway.channel import Channel, Spawn
 from understudy.gateway.config import GatewayConfig
-from understudy.gateway.errors import AnotherAnswers, FilesMissing, NotServing, OrderStale, Overloaded
+from understudy.gateway.errors import AnotherAnswers, FilesMissing, NoSuchVersion, NotServing, OrderStale, Overloaded
 from understudy.gateway.exchange import Item, LogRow
 from understudy.gateway.log.prediction_log import PredictionLog
 from understudy.gateway.mirror import Mirrored, MirrorQueue, is_sampled
@@ -78,6 +78,40 @@ class ServedModel:
     def front(self) -> Channel | None:
         """The channel that answers."""
         return self._front
+
+    @property
+    def versions(self) -> list[int]:
+        """Name the versions that callers may ask by number: the champion and the standby while they are warm."""
+        return [c.bundle.version for c in (self._champion, self._standby) if c is not None and c.worker is not None]
+
+    def channel_of(self, version: int) -> Channel:
+        """Find a version that callers may ask by its number; a mirror answers nobody. Raise NoSuchVersion."""
+        for channel in (self._champion, self._standby):
+            if channel is not None and channel.bundle.version == version:
+                return channel
+        raise NoSuchVersion(self.name, version)
+
+    def stamp_of(self, version: int | None) -> Stamp | None:
+        """Say as what a version answers that was asked by its number; without one, whoever answers."""
+        channel = self._front if version is None else self.channel_of(version)
+        if channel is None:
+            return None
+        return channel.stamp if channel is self._front else channel.named_stamp
+
+    def ask_version(self, item: Item, arrived_ns: int, version: int) -> Waiting:
+        """Let a request wait for the answer of one version; NoSuchVersion, NotServing or Overloaded where it cannot."""
+        channel = self.channel_of(version)
+        if channel is self._front:
+            return self.ask(item, arrived_ns)
+        if channel.worker is None:
+            self.refused += 1
+            raise NotServing(self.name, channel.problem or f"version {version} is being loaded")
+        if not channel.named.has_room(self._max_queue):
+            self.refused += 1
+            raise Overloaded(self.name, self._max_queue)
+        waiting = Waiting(item, arrived_ns, self._loop.create_future(), is_named=True)
+        channel.ask(waiting)
+        return waiting
 
     @property
     def has_trial(self) -> bool:
@@ -341,7 +375,8 @@ class ServedModel:
                 self.queue.put_back(channel.give_back())
         if self._standby is not None:
             self._standby.stamp = Stamp(record.epoch, self._standby.bundle, Role.STANDBY)
-        champion.stamp = Stamp(record.epoch, champion.bundle, Role.CHAMPION)
+            self._standby.named_stamp = Stamp(record.epoch, self._standby.bundle, Role.ASKED)
+        champion.stamp = champion.named_stamp = Stamp(record.epoch, champion.bundle, Role.CHAMPION)
         self._try(champion, record, terms)
         for named in (champion, self._standby, self._mirror, *self._tried.values()):
             if named is not None:

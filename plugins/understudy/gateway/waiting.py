@@ -48,10 +48,14 @@ class Lost(NamedTuple):
 class Waiting:
     """Hold one live request until it is answered; None as the answer means that its time ran out."""
 
-    __slots__ = ("arm", "arrived_ns", "at", "attempts", "future", "item", "lost", "timer", "unit")
+    __slots__ = ("arm", "arrived_ns", "at", "attempts", "future", "is_named", "item", "lost", "timer", "unit")
 
-    def __init__(self, item: Item, arrived_ns: int, future: "asyncio.Future[Answered | None]") -> None:
+    def __init__(
+        self, item: Item, arrived_ns: int, future: "asyncio.Future[Answered | None]", *, is_named: bool = False
+    ) -> None:
         self.item, self.arrived_ns, self.future = item, arrived_ns, future
+        self.is_named = is_named
+        """Whether one version was asked by its number, so that no other may answer."""
         self.attempts = 0
         """How many processes died over it."""
         self.at: object = None
