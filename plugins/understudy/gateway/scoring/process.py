@@ -43,7 +43,7 @@ def live(sock: Stream) -> NoReturn:
     sock.sendall(pack({"kind": "hello", "pid": os.getpid()}))
     first = receive(sock)
     if first is not None:
-        _serve(sock, WorkerStart.model_validate(first.header["start"]))
+        _serve(sock, WorkerStart.read(first.header["start"]))
     os._exit(0)
 
 
