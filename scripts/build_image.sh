@@ -38,6 +38,7 @@ if [ -n "${UNDERSTUDY_EXTRA_CA:-}" ]; then
   set -- "$@" --build-arg "EXTRA_CA=$(cat "$UNDERSTUDY_EXTRA_CA")"
 fi
 
+replaced=$(docker image inspect --format '{{.Id}}' "$image" 2>/dev/null || true)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 started=$SECONDS
@@ -47,5 +48,8 @@ if ! DOCKER_BUILDKIT=$builder docker build "$@" . >"$log" 2>&1; then
   echo "image: the build failed, see above; to go on without it: export AIRFLOW__UNDERSTUDY__ISOLATION=process" >&2
   exit 1
 fi
-docker image prune --force --filter label=org.understudy.stage >/dev/null  # what the new image replaces
+# Not whatever has our label and no name: images that are made of ours inherit it, and versions are served in them.
+if [ -n "$replaced" ] && [ "$replaced" != "$(docker image inspect --format '{{.Id}}' "$image")" ]; then
+  docker image rm "$replaced" >/dev/null 2>&1 || true  # others are made of it, or a container runs it
+fi
 echo "image: $image is ready ($((SECONDS - started)) s)"

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -29,6 +29,13 @@ class WorkerStart(Fact):
     allow_pickle: bool = False
     is_copy: bool = False
     """Whether it is a second process of a version, beside the one that was there before."""
+
+    @classmethod
+    def read(cls, told: Any) -> "WorkerStart":
+        """Read what a gateway says; a later release than the one in a process's image may say more."""
+        known = {name: told[name] for name in cls.model_fields if name in told}
+        bundle = {name: told["bundle"][name] for name in Bundle.model_fields if name in told["bundle"]}
+        return cls.model_validate({**known, "bundle": bundle})
 
 
 class WorkerReady(Fact):

@@ -135,6 +135,15 @@ def test_a_container_that_does_not_start_is_removed(tmp_path: Path, engine: Engi
     assert b"model/MLmodel" in engine.files
 
 
+def test_an_image_understands_a_gateway_that_says_more_than_it_knows() -> None:
+    start = WorkerStart(bundle=version(), folder="/f", memory_bytes=1, max_rows=9)
+    told = start.model_dump(mode="json")
+    later = {**told, "patience": 3, "bundle": {**told["bundle"], "colour": "blue"}}
+    assert WorkerStart.read(later) == start
+    del told["allow_pickle"], told["bundle"]["signature"]
+    assert WorkerStart.read(told) == start
+
+
 def test_the_stage_image_speaks_the_gateways_version() -> None:
     recipe = (PROJECT / "include" / "images" / "stage" / "Dockerfile").read_text(encoding="utf-8")
     assert re.findall(rf"{re.escape(SCORING_LABEL)}=(\S+)", recipe) == [str(PROTOCOL)]

@@ -48,7 +48,7 @@ def live(sock: Stream, gateway: int | None = None) -> NoReturn:
     sock.sendall(pack({"kind": "hello", "pid": os.getpid()}))
     first = receive(sock)
     if first is not None:
-        _serve(sock, gateway, WorkerStart.model_validate(first.header["start"]))
+        _serve(sock, gateway, WorkerStart.read(first.header["start"]))
     os._exit(0)
 
 
