@@ -119,8 +119,7 @@ class ScoringRoute:
         timer = asyncio.get_running_loop().call_later(model.timeout_s, waiting.expire)
         answered = await waiting.future
         timer.cancel()
-        if waiting.timer is not None:
-            waiting.cancel_timer()
+        waiting.cancel_timer()
         if answered is None:
             await self._time_out(send, call, model, item)
         else:

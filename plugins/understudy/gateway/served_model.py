@@ -202,9 +202,10 @@ class ServedModel:
         self.glasses.refuse(order.record)
         is_repeated = (order.record, order.terms) == (self.record, self.terms)
         starts = [self._start_of(order.record.champion, order.terms)]
-        if not is_repeated and order.record.change is Change.MIRROR_STARTED and order.record.mirror is not None:
-            starts.append(self._start_of(order.record.mirror, order.terms))
-        starts += self._starts_of_trial(order.record, order.terms).values()
+        if not is_repeated:
+            if order.record.change is Change.MIRROR_STARTED and order.record.mirror is not None:
+                starts.append(self._start_of(order.record.mirror, order.terms))
+            starts += self._starts_of_trial(order.record, order.terms).values()
         self._wanted.update(starts)
         try:
             # Outside the lock: a rollback never waits for the load of the version that it takes back.

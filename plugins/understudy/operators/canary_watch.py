@@ -12,8 +12,10 @@ from understudy.contract.serving import ServingTerms
 from understudy.contract.words import CanaryMode
 from understudy.operators.watch import LOOKS, Ending, asked_of_ending
 
-LONGEST_PAUSE_S = 10.0
-"""Callers are affected: harm must be seen soon."""
+LONGEST_PAUSE_S, LATER_PAUSE_S = 10.0, 60.0
+"""Callers are affected, so harm must be seen soon; but each look reads a log that grows."""
+YOUNG = timedelta(hours=1)
+"""How long a step is looked at more often: what is wrong with a version mostly shows at once."""
 
 
 class CanaryWatch(Fact):
@@ -65,7 +67,8 @@ class CanaryWatch(Fact):
         """How many seconds to wait between two looks."""
         is_stepping = self.gates.mode is CanaryMode.CANARY
         usual = self.gates.hold if is_stepping and self.gates.hold else self.gates.length_of_step
-        return min(max(usual.total_seconds() / LOOKS, 0.5), LONGEST_PAUSE_S)
+        is_young = datetime.now(timezone.utc) < self.step_since + YOUNG
+        return min(max(usual.total_seconds() / LOOKS, 0.5), LONGEST_PAUSE_S if is_young else LATER_PAUSE_S)
 
     @property
     def query(self) -> CanaryQuery:

@@ -71,6 +71,20 @@ def test_a_canary_that_cannot_be_loaded_refuses_the_order_and_nothing_changes(tm
     play(tmp_path, act)
 
 
+def test_an_order_that_is_repeated_waits_for_no_side(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.model.apply(order(1, champion=1))
+        await scene.model.apply(tried())
+        scene.nursery.refused.add(2)
+        scene.nursery.of(2).die()
+        for channel in scene.model.channels.values():
+            channel.notice_death()
+        await until(lambda: any(channel.was_refused for channel in scene.model.channels.values()))
+        assert (await scene.model.apply(tried())).epoch == 2
+
+    play(tmp_path, act)
+
+
 async def waiting_for(scene: Scene, role: Role, count: int = 3) -> list[Waiting]:
     """Let a side hold some requests: one in work, the others in its queue."""
     worker = scene.nursery.of(2) if role is Role.CANARY else scene.nursery.copy()
