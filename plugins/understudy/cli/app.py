@@ -14,6 +14,7 @@ from understudy.cli import (
     ledger,
     lock,
     predictions,
+    replay,
     retrain,
     rollback,
     schema,
@@ -34,6 +35,7 @@ app.command("init")(declare.init)
 app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("retrain")(retrain.retrain)
+app.command("replay")(replay.replay)
 app.command("rollback")(rollback.rollback)
 app.command("gateway")(gateway.gateway)
 app.command("ledger")(ledger.ledger)

@@ -11,7 +11,6 @@ from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.monitoring import QualityReport
 from understudy.contract.words import MlTask, Verdict
 
-
 QUESTIONS = 2
 """The loss and the metric are asked about; each gets half of alpha (Bonferroni)."""
 

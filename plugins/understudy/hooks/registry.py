@@ -16,7 +16,15 @@ from understudy.hooks.errors import (
     RegistryRefused,
     UnknownVersion,
 )
-from understudy.hooks.registration import KEY, Registration, check_folder, log_files, log_numbers, write_run
+from understudy.hooks.registration import (
+    KEY,
+    Registration,
+    check_folder,
+    log_files,
+    log_numbers,
+    write_evidence,
+    write_run,
+)
 from understudy.hooks.registry_client import RegistryClient, is_missing, is_there_already
 
 BUNDLE_TAGS = ("model_sha256", "image_digest", "code_commit", "spec_sha256", "data_version", "run", "reference_data")
@@ -170,6 +178,10 @@ class Registry:
         run_id = str(self._version(bundle.model, bundle.version).run_id)
         with self._mlflow.asking() as client:
             log_numbers(client, client.get_run(run_id), {}, metrics)
+
+    def keep_evidence(self, model: str, name: str, files: Mapping[str, Path], metrics: Mapping[str, float]) -> None:
+        """Keep files and numbers that are about a model but about no version of it."""
+        write_evidence(self._mlflow, model, name, files, metrics)
 
     def fetch(self, bundle: Bundle, destination: Path) -> Path:
         """Bring a version's files to ``destination``, verified; raise ArtefactMissing or ArtefactTampered.
