@@ -1,10 +1,13 @@
-"""The Airflow DAGs that act on the models that are declared: rollback, its drill, and housekeeping."""
+"""The Airflow DAGs that act on the models that are declared: rollback, its drill, replay, and housekeeping."""
 
 from understudy.contract.load import declared
 from understudy.dag_factory import build_housekeeping_dag, build_rollback_dag, declaration_of
 from understudy.drill_dag import build_drill_dag
+from understudy.replay_dag import build_replay_dag
 from understudy.settings import settings
 
 build_housekeeping_dag()
-build_rollback_dag([declaration_of(path) for path in declared(settings().models_dir)])
+models = [declaration_of(path) for path in declared(settings().models_dir)]
+build_rollback_dag(models)
+build_replay_dag(models)
 build_drill_dag()

@@ -238,3 +238,22 @@ Every hour: containers and processes whose task is over are removed, mirrors and
 are ended, and run folders older than `keep_runs` are deleted. Models, reports, data versions, quarantined windows and
 the ledger are never touched.
 """
+
+
+def replay_page() -> str:
+    """Explain the replay form."""
+    return """
+### Try retraining policies on the past
+
+Walks through a model's own history: each step's rows are answered by the model in force, their labels come when
+`data.label_delay` has passed, and only then may a policy use them. Trainings, gates and looks are the real ones.
+
+1. **rows** reads the history and cuts it into steps.
+2. **train** trains once at each step, for all policies together; what an earlier replay of the same rows trained is
+   taken up, so a failed run loses little when it is cleared.
+3. **walk** takes each policy through the history.
+4. **report** compares them and recommends one as a block for model.yaml: in the ledger (`replayed`), and with page and
+   picture in MLflow.
+
+Nothing is registered, promoted or changed.
+"""

@@ -15,6 +15,7 @@ from understudy.cli import (
     lock,
     monitor,
     predictions,
+    replay,
     retrain,
     rollback,
     schema,
@@ -36,6 +37,7 @@ app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("retrain")(retrain.retrain)
 app.command("monitor")(monitor.monitor)
+app.command("replay")(replay.replay)
 app.command("rollback")(rollback.rollback)
 app.command("gateway")(gateway.gateway)
 app.command("ledger")(ledger.ledger)

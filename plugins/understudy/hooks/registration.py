@@ -73,6 +73,18 @@ def write_run(registry: RegistryClient, registration: Registration) -> tuple[str
         return run_id, f"{run.info.artifact_uri}/{registration.folder}"
 
 
+def write_evidence(
+    registry: RegistryClient, model: str, name: str, files: Mapping[str, Path], metrics: Mapping[str, float]
+) -> None:
+    """Write a run of its own that belongs to no version, with its numbers and files."""
+    experiment = _experiment(registry, model)
+    with registry.asking() as client:
+        run = client.create_run(experiment, run_name=name)
+        log_numbers(client, run, {}, metrics)
+        log_files(client, run.info.run_id, files)
+        client.set_terminated(run.info.run_id)
+
+
 def log_files(client: "MlflowClient", run_id: str, files: Mapping[str, Path]) -> None:
     """Log files and folders under the names that they are given."""
     for name, path in files.items():

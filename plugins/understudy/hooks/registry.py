@@ -19,7 +19,15 @@ from understudy.hooks.errors import (
     SignatureRefused,
     UnknownVersion,
 )
-from understudy.hooks.registration import KEY, Registration, check_folder, log_files, log_numbers, write_run
+from understudy.hooks.registration import (
+    KEY,
+    Registration,
+    check_folder,
+    log_files,
+    log_numbers,
+    write_evidence,
+    write_run,
+)
 from understudy.hooks.registry_client import RegistryClient, is_missing, is_there_already
 from understudy.signatures import SignatureInvalid, Signatures, sign
 
@@ -190,6 +198,10 @@ class Registry:
         run_id = str(self._version(bundle.model, bundle.version).run_id)
         with self._mlflow.asking() as client:
             log_numbers(client, client.get_run(run_id), {}, metrics)
+
+    def keep_evidence(self, model: str, name: str, files: Mapping[str, Path], metrics: Mapping[str, float]) -> None:
+        """Keep files and numbers that are about a model but about no version of it."""
+        write_evidence(self._mlflow, model, name, files, metrics)
 
     def trace(self, bundle: Bundle, metrics: Mapping[str, float], at: datetime, step: int) -> None:
         """Log numbers of one moment to a version's run, which MLflow draws over time; again changes nothing."""

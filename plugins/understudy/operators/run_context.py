@@ -24,19 +24,33 @@ def as_of(context: "Context") -> datetime:
 
     :raises BadMoment: when the form's value is no time.
     """
-    asked: Any = dict(context.get("params") or {}).get(AS_OF)
-    if asked:
-        try:
-            moment = datetime.fromisoformat(str(asked).replace("Z", "+00:00"))
-        except ValueError as unreadable:
-            raise BadMoment(str(asked)) from unreadable
-    else:
-        moment = (
-            asked_moment(context)
-            or context.get("data_interval_end")
-            or context.get("logical_date")
-            or context["dag_run"].run_after
-        )
+    asked = moment_of(context, AS_OF)
+    if asked is not None:
+        return asked
+    moment = (
+        asked_moment(context)
+        or context.get("data_interval_end")
+        or context.get("logical_date")
+        or context["dag_run"].run_after
+    )
+    return _in_utc(moment)
+
+
+def moment_of(context: "Context", name: str) -> datetime | None:
+    """Read a moment from the run's form; None where nothing is written there.
+
+    :raises BadMoment: when the form's value is no time.
+    """
+    asked: Any = dict(context.get("params") or {}).get(name)
+    if not asked:
+        return None
+    try:
+        return _in_utc(datetime.fromisoformat(str(asked).replace("Z", "+00:00")))
+    except ValueError as unreadable:
+        raise BadMoment(str(asked)) from unreadable
+
+
+def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 

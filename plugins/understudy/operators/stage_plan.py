@@ -73,7 +73,7 @@ def plan(
         image=image,
         inputs=asked.inputs,
         outputs=folder.outputs(ti.task_id, _map_index(ti)),
-        resources=_resources(runtime, timeout),
+        resources=resources_of(runtime, timeout),
         needs_network=asked.needs_network,
         labels=labels,
     )
@@ -82,7 +82,8 @@ def plan(
     )
 
 
-def _resources(runtime: RuntimeSpec, timeout: timedelta | None) -> Resources:
+def resources_of(runtime: RuntimeSpec, timeout: timedelta | None) -> Resources:
+    """Bound what a stage may use; ``timeout`` instead of the declared one."""
     limits: dict[str, Any] = {"shm_bytes": memory_bytes(runtime.shm)} if runtime.shm else {}
     return Resources(
         memory_bytes=memory_bytes(runtime.memory or settings().memory),
