@@ -2,15 +2,17 @@
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param
+from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule
 
 from understudy.contract.cause import MONITOR_PREFIX
 from understudy.contract.spec import ModelSpec
+from understudy.contract.words import Watched
 from understudy.dag_factory import TAG, default_args
 from understudy.dag_pages import monitoring_page
 from understudy.operators.collect import CollectWindowOperator, monitored
 from understudy.operators.decide import DecideRetrainingOperator
 from understudy.operators.drift_check import DriftCheckOperator
+from understudy.operators.labels import LabelsOperator
 from understudy.operators.quality_check import QualityCheckOperator
 
 LONGEST = timedelta(hours=6)
@@ -18,7 +20,7 @@ LONGEST = timedelta(hours=6)
 
 
 def build_monitoring_dag(spec: ModelSpec) -> DAG:
-    """Wire window → drift, quality → decide for one model that declares ``monitor``."""
+    """Wire [labels] → window → drift, quality → decide for one model that declares ``monitor``."""
     monitor, watched = monitored(spec)
     with DAG(
         dag_id=f"{MONITOR_PREFIX}{spec.model}",
@@ -42,7 +44,15 @@ def build_monitoring_dag(spec: ModelSpec) -> DAG:
         default_args=default_args(spec),
         dag_display_name=f"Monitor {spec.model}",
     ) as dag:
-        window = CollectWindowOperator(task_id="window", model=spec.model)
+        fetches_labels = monitor.labels is not None and watched is Watched.GATEWAY
+        window = CollectWindowOperator(
+            task_id="window",
+            model=spec.model,
+            # A look without the newest labels is better than none.
+            trigger_rule=TriggerRule.ALL_DONE if fetches_labels else TriggerRule.ALL_SUCCESS,
+        )
+        if fetches_labels:
+            LabelsOperator(task_id="labels", model=spec.model).set_downstream(window)
         drift = DriftCheckOperator(task_id="drift", model=spec.model, collected=window.output)
         quality = QualityCheckOperator(task_id="quality", model=spec.model, collected=window.output)
         DecideRetrainingOperator(

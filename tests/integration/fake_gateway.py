@@ -1,6 +1,7 @@
 """A small HTTP server that keeps the gateway's admin contract, and fails in all the ways that a test asks for."""
 
 import io
+import json
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -56,6 +57,7 @@ class FakeGateway:
     probes: list[tuple[str, bytes]] = field(default_factory=list)
     truths: list[TruthReport] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    labels: list[dict[str, Any]] = field(default_factory=list)
     report: RehearsalReport | None = None
     canary: Callable[[CanaryQuery], CanaryReport] | None = None
     """What it says of a canary."""
@@ -116,7 +118,10 @@ class _Handler(BaseHTTPRequestHandler):
                 gateway.comes_back_after -= 1
                 gateway.is_down = gateway.comes_back_after > 0
             return
-        if self.path.startswith("/models/"):
+        if self.path.endswith("/labels"):
+            gateway.labels += json.loads(body)["labels"]
+            self._send(200, None)
+        elif self.path.startswith("/models/"):
             self._answer_probe(body)
         elif self.headers.get("Authorization") != f"Bearer {TOKEN.get_secret_value()}":
             self._send(401, Problem(problem="wrong token"))

@@ -111,6 +111,26 @@ def test_a_champion_that_keeps_up_stays(acts: Any, gateway: FakeGateway) -> None
     assert entries[EntryKind.GUARDED].facts["verdict"] == "passed"
 
 
+def test_labels_that_arrive_as_files_are_sent_to_the_gateways_once(acts: Any, gateway: FakeGateway, site: Site) -> None:
+    drop = site.home / "data" / "outcomes"
+    drop.mkdir()
+    site.declare(MODEL, **SECTIONS, monitor={"labels": {"source": str(drop / "*.csv"), "id": "order", "label": "up"}})
+
+    def look() -> Run:
+        return site.run(f"monitor__{MODEL}", "monitoring", {}, {})
+
+    assert look().tasks["labels"] == "skipped", "no file is there yet"
+    (drop / "monday.csv").write_text("order,up\na,1\nb,0\n")
+    assert look().returned["labels"]["sent"] == 2
+    assert look().returned["labels"]["sent"] == 0, "the same as last time"
+    (drop / "tuesday.csv").write_text("order,up\nb,1\n")
+    assert "1 rows with different labels" in look().returned["labels"]["sentence"]
+    told = [(label["client_id"], label["label"]) for label in gateway.labels]
+    assert told == [("a", 1), ("b", 0), ("a", 1), ("b", 1)]
+    entries = site.hooks.ledger.entries(MODEL, [EntryKind.LABELLED])
+    assert [(entry.facts["sent"], entry.facts["contradicted"]) for entry in entries] == [(2, 0), (2, 1)]
+
+
 def test_the_whole_story_can_be_read_from_an_intact_ledger(acts: Any, site: Site) -> None:
     assert site.hooks.ledger.verify().ok
     outcomes = [entry.facts["outcome"] for entry in site.hooks.ledger.entries(MODEL, [EntryKind.CONCLUDED])]
