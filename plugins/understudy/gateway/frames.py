@@ -15,8 +15,8 @@ LENGTH = struct.Struct(">I")
 LIMIT_BYTES = 256 << 20
 STATUSES = range(200, 600)
 PROTOCOL = 1
-"""What is spoken here; the label of an image says what its scoring code speaks. It changes only where an older image and
-a gateway would misunderstand each other, which a field more is not: each change takes away what one could go back to."""
+"""What is spoken here; the label of an image says what its scoring code speaks. It changes only where an older image
+and a gateway would misunderstand each other, which a field more is not: each change costs versions to go back to."""
 ENDED = "it ended"
 
 
