@@ -82,6 +82,7 @@ def gateway(
         state_dir=settings.gateway_dir,
         bundles_dir=settings.home / "bundles",
         token=token,
+        peers=settings.gateway_urls if settings.gateways else (),
         max_body_bytes=memory_bytes(settings.gateway_max_body),
     )
     beside: list[Companion] = []
