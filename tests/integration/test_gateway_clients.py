@@ -65,15 +65,6 @@ class TestMlflow:
 
         assert client.get_version() == mlflow.__version__
 
-    def test_it_asks_a_version_by_its_number(self, served: Served, client: Any) -> None:
-        assert client.is_model_ready(MODEL, "1")
-        assert not client.is_model_ready(MODEL, "2")
-        assert client.get_model_metadata(MODEL, "1") == client.get_model_metadata(MODEL)
-        matrix = InferInput("rows", list(ROWS.shape), "FP64").set_data_from_numpy(ROWS.to_numpy(), binary_data=False)
-        assert client.infer(MODEL, [matrix], model_version="1").as_numpy("predict").tolist() == served.predictions
-        with pytest.raises(InferenceServerException, match="answers nobody here"):
-            client.infer(MODEL, [matrix], model_version="2")
-
     def test_it_tells_a_refusal_by_our_sentence(self, client: Any) -> None:
         with pytest.raises(Exception, match=r"error code 400.*lack the column 'c'"):
             client.invoke(ROWS.drop(columns="c"))
@@ -117,6 +108,15 @@ class TestTriton:
         answer = client.infer(MODEL, [matrix], outputs=[wanted])
         assert answer.as_numpy("predict").tolist() == served.predictions
         assert answer.as_numpy("probabilities") is None
+
+    def test_it_asks_a_version_by_its_number(self, served: Served, client: Any) -> None:
+        assert client.is_model_ready(MODEL, "1")
+        assert not client.is_model_ready(MODEL, "2")
+        assert client.get_model_metadata(MODEL, "1") == client.get_model_metadata(MODEL)
+        matrix = InferInput("rows", list(ROWS.shape), "FP64").set_data_from_numpy(ROWS.to_numpy(), binary_data=False)
+        assert client.infer(MODEL, [matrix], model_version="1").as_numpy("predict").tolist() == served.predictions
+        with pytest.raises(InferenceServerException, match="answers nobody here"):
+            client.infer(MODEL, [matrix], model_version="2")
 
     def test_it_tells_a_refusal_by_our_sentence(self, client: Any) -> None:
         column = InferInput("a", [20], "FP64").set_data_from_numpy(ROWS["a"].to_numpy(), binary_data=False)

@@ -84,6 +84,7 @@ def gateway(
         token=token,
         isolation=settings.gateway_isolation,
         verify_keys=settings.verify_keys,
+        peers=settings.gateway_urls if settings.gateways else (),
         max_body_bytes=memory_bytes(settings.gateway_max_body),
     )
     beside: list[Companion] = []

@@ -23,6 +23,8 @@ class GatewayConfig(Fact):
     """Holds ``records/<model>.json`` and ``log/<model>/``."""
     bundles_dir: Path
     """Holds the model files of each version: ``<model>/<version>/``."""
+    peers: tuple[str, ...] = ()
+    """The base URLs of all replicas, to give labels to; its own may be among them."""
     token: SecretStr | None = None
     """What the admin API asks for; without one it is closed."""
     isolation: ScoringIsolation = "auto"

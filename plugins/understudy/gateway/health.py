@@ -43,6 +43,8 @@ class GatewayHealth(Fact):
     models: dict[str, ModelHealth] = Field(default_factory=dict)
     turned_away: dict[int, int] = Field(default_factory=dict)
     """Requests that reached no model and so are in no prediction log, by the status of their refusal."""
+    labels_not_taken: dict[str, int] = Field(default_factory=dict)
+    """Batches of labels that a replica did not take from this one, by its address; their senders were told."""
     truth: TruthHealth
 
 
@@ -56,6 +58,7 @@ def gateway_health(roster: Roster) -> GatewayHealth:
         name=roster.config.name,
         models=models,
         turned_away=dict(roster.turned_away),
+        labels_not_taken=dict(roster.relay.refused),
         truth=truth,
     )
 

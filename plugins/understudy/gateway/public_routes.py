@@ -23,6 +23,7 @@ from understudy.gateway.scoring_route import version_of
 from understudy.gateway.served_model import ServedModel
 
 JSON = "application/json"
+ONCE_MORE = "Send them once more: where they are kept, that changes nothing."
 
 
 class PublicRoutes:
@@ -82,22 +83,29 @@ class PublicRoutes:
         if model.log is None:
             return no(wire, 503, f"{model.name} has no log yet. Try again shortly.")
         try:
-            accepted = await self._keep(request, model.log)
+            accepted, lacking = await self._keep(request, model.name, model.log)
         except Disconnected:
             return no(wire, 400, "The request ended before its end.")
         except (RequestRefused, LabelsRefused, LogUnwritable) as failed:
             status = failed.status if isinstance(failed, RequestRefused) else 400
             return no(wire, 503 if isinstance(failed, LogUnwritable) else status, str(failed))
+        if lacking:
+            return no(wire, 503, f"The labels are kept here and not by {lacking} of the other gateways. {ONCE_MORE}")
         return Response(orjson.dumps({"accepted": accepted}), media_type=JSON)
 
-    async def _keep(self, request: Request, log: PredictionLog) -> int:
+    async def _keep(self, request: Request, model: str, log: PredictionLog) -> tuple[int, int]:
+        """Keep labels here and at all replicas; return how many there are, and how many replicas lack them."""
+        relay = self._roster.relay
+        is_for_us_alone = relay.is_for_us_alone(request.headers)
         body = await self._bodies.read(request.headers.get("content-length"), request.receive)
         try:
             labels = await run_in_threadpool(parse_labels, body)
+            if is_for_us_alone and relay.is_own(request.headers):
+                return len(labels), 0
             await log.append_labels(labels)
+            return len(labels), 0 if is_for_us_alone else await relay.spread(model, body)
         finally:
             self._bodies.release(body)
-        return len(labels)
 
     async def _server(self, _request: Request) -> Response:
         return Response(orjson.dumps({"name": "understudy", "version": __version__, "extensions": []}), media_type=JSON)

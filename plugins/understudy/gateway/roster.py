@@ -13,6 +13,7 @@ from understudy.contract.serving import Acknowledgement, PrepareOrder, ServingOr
 from understudy.contract.train_spec import memory_bytes
 from understudy.gateway.config import GatewayConfig
 from understudy.gateway.errors import RecordUnreadable
+from understudy.gateway.label_relay import LabelRelay
 from understudy.gateway.log.compact import compact_apart
 from understudy.gateway.log.prediction_log import PredictionLog
 from understudy.gateway.places import Place
@@ -32,6 +33,7 @@ class Roster:
 
     def __init__(self, config: GatewayConfig, place: Place) -> None:
         self.config = config
+        self.relay = LabelRelay(config)
         self.models: dict[str, ServedModel] = {}
         self.turned_away: Counter[int] = Counter()
         """Requests that reached no model, by the status that they were answered with."""
@@ -68,6 +70,7 @@ class Roster:
         await asyncio.gather(*(model.close() for model in self.models.values()))
         if self._preload is not None:
             await asyncio.wait([self._preload])
+        await self.relay.close()
         await self._place.close()
 
     def find(self, name: str) -> ServedModel | None:
