@@ -35,6 +35,9 @@ REACHED_BY = {
     "ServingSpec": {"serving", "ServingSpec", "terms", "ServingTerms"},
     "ShadowSpec": {"ShadowSpec", "RehearsalGates", "Contest"},
     "GuardSpec": {"GuardSpec", "RehearsalGates", "Contest"},
+    "MonitorSpec": {"monitor", "MonitorSpec"},
+    "ScoredSpec": {"scored", "ScoredSpec"},
+    "LabelsSpec": {"LabelsSpec"},
     "ModelSpec": {"spec", "ModelSpec"},
     "Settings": {"settings", "Settings", "chosen", "self"},
 }
