@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import polars as pl
 
@@ -15,6 +17,9 @@ from understudy.stages.drift.baseline import Usual
 from understudy.stages.drift.scale import MIN_VALUES
 
 EVIDENTLY_COLUMNS = 100  # each is a plot of a quarter of a second and 40 kB; more are in the table only
+RANDOM_ID = re.compile(
+    r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])"
+)
 UNREACHABLE = 1e9  # a column without a threshold of its own never counts as moved
 
 
@@ -30,7 +35,20 @@ def write_evidently(
     if not shown:
         return None
     snapshot(reference, current, shown, drift_share).save_html(str(path))
+    path.write_text(_with_steady_ids(path.read_text(encoding="utf-8")), encoding="utf-8")
     return path
+
+
+def _with_steady_ids(page: str) -> str:
+    """Replace random ids by their order of appearance, so that the same samples give the same bytes."""
+    known: dict[str, str] = {}
+
+    def steady(found: re.Match[str]) -> str:
+        plain = found[0].replace("-", "")
+        number = known.setdefault(plain, f"{len(known) + 1:032x}")
+        return number if plain == found[0] else str(UUID(number))
+
+    return RANDOM_ID.sub(steady, page)
 
 
 def snapshot(reference: pl.DataFrame, current: pl.DataFrame, columns: Sequence[Usual], drift_share: float) -> Any:
