@@ -35,7 +35,7 @@ UNUSABLE = [None, math.nan, math.inf, -math.inf]
 def column(name: str, **changes: Any) -> ColumnDrift:
     facts = {"method": DistanceMethod.WASSERSTEIN, "distance": 0.02, "threshold": 0.1, "importance": 0.25}
     gaps = {"null_share": 0.0, "reference_null_share": 0.0, "null_threshold": 0.1}
-    return ColumnDrift(column=name, **{**facts, **gaps, **changes})  # type: ignore[arg-type]
+    return ColumnDrift(column=name, **{**facts, **gaps, **changes})
 
 
 def drift(**changes: Any) -> DriftReport:
