@@ -20,8 +20,9 @@ import pytest
 import yaml
 
 from tests.conftest import what_docker_lacks
+from understudy.contract.cause import Cause
 from understudy.contract.release import LedgerEntry
-from understudy.contract.words import EntryKind
+from understudy.contract.words import EntryKind, Trigger
 from understudy.embedded import stack
 from understudy.embedded.airflow_api import AirflowApi
 from understudy.embedded.layout import Layout
@@ -80,6 +81,11 @@ class Site:
 
     def entries(self, model: str, kind: EntryKind) -> list[LedgerEntry]:
         return Hooks(settings()).ledger.entries(model, [kind])
+
+    def began(self, model: str) -> tuple[LedgerEntry, Cause, datetime]:
+        """Say of the newest retraining why it began, and as of when."""
+        entry = self.entries(model, EntryKind.TRIGGERED)[-1]
+        return entry, Cause.model_validate(entry.facts["cause"]), datetime.fromisoformat(str(entry.facts["as_of"]))
 
     def look(self, model: str, as_of: str) -> dict[str, Any]:
         """Look at a model as of a day; return what was decided."""
@@ -191,7 +197,7 @@ def declare_watched(home: Path, model: str, **sections: Any) -> None:
     """Declare a quick model of hourly weather whose wind, on which the answer depends, turns on the 20th of April."""
     rng, rows = np.random.default_rng(1), 3000
     at = pd.date_range("2024-01-01", periods=rows, freq="h")
-    wind, sun = rng.normal(size=rows) + 3 * (at >= "2024-04-20"), rng.normal(size=rows)
+    wind, sun = rng.normal(size=rows) + 3 * (at >= pd.Timestamp("2024-04-20")), rng.normal(size=rows)
     up = (np.sin(2 * wind) + sun + 0.4 * rng.normal(size=rows) > 0).astype(int)
     folder = home / "models" / model
     folder.mkdir(parents=True)
@@ -201,7 +207,7 @@ def declare_watched(home: Path, model: str, **sections: Any) -> None:
         "data": {"source": str(home / f"{model}.csv"), "time": "at", "target": "up"},
         "train": {"estimator": "decision_tree", "params": {"max_depth": 6}},
         "evaluate": {"must_beat": ["dummy"]}, "gates": [{"metric": "roc_auc", "floor": 0.6, "margin": 0.1}],
-        "retrain": {"schedule": "0 0 * * 1"},
+        "retrain": {"schedule": "0 0 * * 1", "quality": False},
         # Its own schedule keeps out of the way.
         "monitor": {"schedule": "0 0 1 1 *", "of": "data", "window": "7d", "looks": 1, "min_rows": 100},
         **sections,
@@ -251,11 +257,11 @@ def test_drift_starts_exactly_one_retraining_which_knows_why(site: Site) -> None
     ended = site.api.xcom("retrain__gale", run["dag_run_id"], "outcome")
     assert (ended["outcome"], ended["champion"]) == ("promoted", 2)
 
-    triggered = site.entries("gale", EntryKind.TRIGGERED)[-1]
+    triggered, cause, as_of = site.began("gale")
     assert triggered.reason.startswith("drift: ")
     assert "wind by" in triggered.reason
-    assert triggered.facts["cause"]["asks"][0]["ledger_seq"] == windy["ledger_seq"]
-    assert datetime.fromisoformat(triggered.facts["as_of"]) == datetime(2024, 4, 28, tzinfo=timezone.utc)
+    assert [ask.ledger_seq for ask in cause.asks] == [windy["ledger_seq"]]
+    assert as_of == datetime(2024, 4, 28, tzinfo=timezone.utc)
     promoted = site.entries("gale", EntryKind.DEPLOYED)[-1]
     assert (promoted.reason, promoted.run) == (triggered.reason, triggered.run)
     again = site.look("gale", "2024-04-29T00:00:00Z")
@@ -272,8 +278,9 @@ def test_a_thousand_events_are_one_retraining(site: Site) -> None:
     runs = site.runs("storm", "asset_triggered")
     ends = [site.api.xcom("retrain__storm", run["dag_run_id"], "outcome")["outcome"] for run in runs]
     assert (ends[0], set(ends[1:]) <= {"held_back"}) == ("promoted", True)
-    (triggered,) = site.entries("storm", EntryKind.TRIGGERED)
-    assert triggered.facts["cause"]["reasons"] == ["external"]
+    assert len(site.entries("storm", EntryKind.TRIGGERED)) == 1
+    triggered, cause, _ = site.began("storm")
+    assert cause.is_external
     assert "the meters were replaced" in triggered.reason
 
 
@@ -287,8 +294,7 @@ def test_a_backfill_trains_and_judges_the_past_and_promotes_nothing(site: Site) 
     ended = site.api.xcom("retrain__gale", run["dag_run_id"], "outcome")
     assert ended["outcome"] == "dry_run"
     assert "backfill without promote_past" in ended["sentence"]
-    facts = site.entries("gale", EntryKind.TRIGGERED)[-1].facts
-    assert datetime.fromisoformat(facts["as_of"]) == datetime(2024, 3, 11, tzinfo=timezone.utc)
-    assert facts["cause"]["reasons"] == ["backfill"]
-    assert site.entries("gale", EntryKind.JUDGED)[-1].run == site.entries("gale", EntryKind.TRIGGERED)[-1].run
+    triggered, cause, as_of = site.began("gale")
+    assert (as_of, cause.reasons) == (datetime(2024, 3, 11, tzinfo=timezone.utc), (Trigger.BACKFILL,))
+    assert site.entries("gale", EntryKind.JUDGED)[-1].run == triggered.run
     assert site.entries("gale", EntryKind.DEPLOYED) == before

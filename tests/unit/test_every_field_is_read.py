@@ -36,6 +36,9 @@ REACHED_BY = {
     "ShadowSpec": {"ShadowSpec", "RehearsalGates", "Contest"},
     "CanarySpec": {"CanarySpec", "CanaryWatch", "Contest"},
     "GuardSpec": {"GuardSpec", "RehearsalGates", "Contest"},
+    "MonitorSpec": {"monitor", "MonitorSpec"},
+    "ScoredSpec": {"scored", "ScoredSpec"},
+    "LabelsSpec": {"LabelsSpec"},
     "ModelSpec": {"spec", "ModelSpec"},
     "Settings": {"settings", "Settings", "chosen", "self"},
 }

@@ -53,6 +53,13 @@ class Seen(Fact):
     """None where the look broke before anything was recorded."""
     log: str
 
+    @property
+    def exit_code(self) -> int:
+        """Say what the command exits with."""
+        if self.ledger_seq is None:
+            return BROKEN
+        return DUE if self.is_due else BLIND if self.is_blind else 0
+
 
 def monitor(
     model: Annotated[str, typer.Argument(help="The model.")],
@@ -75,7 +82,7 @@ def monitor(
     conf = {"as_of": parse_moment(as_of, "--as-of").isoformat() if as_of else None}
     seen = (_locally if local else _remotely)(settings, model, conf, as_json)
     answer(as_json, seen, lambda console: _page(console, seen, local=local))
-    raise typer.Exit(_exit_code(seen))
+    raise typer.Exit(seen.exit_code)
 
 
 def _locally(settings: Settings, model: str, conf: dict[str, Any], as_json: bool) -> Seen:
@@ -123,12 +130,6 @@ def seen_of(model: str, run: str, looked: Any, log: str) -> Seen:
         ledger_seq=None,
         log=log,
     )
-
-
-def _exit_code(seen: Seen) -> int:
-    if seen.ledger_seq is None:
-        return BROKEN
-    return DUE if seen.is_due else BLIND if seen.is_blind else 0
 
 
 def _page(console: "Console", seen: Seen, *, local: bool) -> None:

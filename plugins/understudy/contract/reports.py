@@ -9,6 +9,20 @@ from understudy.contract.declared import Fact
 Number = float | None
 
 
+class LabelCounts(Fact):
+    """Count labels that came as files or in a table."""
+
+    given: int
+    matched: int
+    """Rows that have found their label."""
+    repeated: int
+    """Labels that say again what another one has said."""
+    contradictory: int
+    """Rows for which labels say different things; they get none."""
+    unmatched: int
+    """Labels whose row is not in the window: too late, or of somebody else."""
+
+
 class SnapshotReport(Fact):
     """Describe the window that was read."""
 
@@ -29,6 +43,8 @@ class SnapshotReport(Fact):
     rows_without_time: int
     new_labels: int | None = None
     """Labelled rows of the sources that are newer than the time that was asked about."""
+    labels: LabelCounts | None = None
+    """What became of labels that came apart from their rows."""
 
 
 class LabelsReport(Fact):

@@ -99,12 +99,14 @@ class Retrainings(Fact):
         newest = next((begun.seq for begun in self.begun if _counts(begun)), 0)
         return next((one for one in reversed(self.looks) if one.look.is_due and one.seq > newest), None)
 
-    def history(self, as_of: datetime, now: datetime, grace: timedelta) -> History:
-        """Tell a decision of the past, as it was known at ``as_of``.
+    def history(self, now: datetime, grace: timedelta, pretended: datetime | None = None) -> History:
+        """Tell a decision of the past.
 
         A request that nobody followed within the grace counts as none, so that it can be made again.
 
         :param now: the clock's time, whatever time the look pretends.
+        :param pretended: what came later than this is not known yet. Others know all that is recorded: of two looks at
+            once, the one that is recorded first may be the later one by its own time.
         """
         asked = [
             one.look.report.as_of
@@ -113,8 +115,10 @@ class Retrainings(Fact):
         ]
         own = [begun.as_of for begun in self.begun if _counts(begun) and not self._answers_a_look(begun)]
         return History(
-            looks=tuple(_past(one) for one in self.looks if one.look.report.as_of <= as_of),
-            retrained=tuple(sorted((at for at in (*asked, *own) if at <= as_of), reverse=True)),
+            looks=tuple(_past(one) for one in self.looks if pretended is None or one.look.report.as_of <= pretended),
+            retrained=tuple(
+                sorted((at for at in (*asked, *own) if pretended is None or at <= pretended), reverse=True)
+            ),
         )
 
     def trouble(self, now: datetime, grace: timedelta, timeout: timedelta) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from understudy.operators.handover import Collected
 from understudy.operators.looking import LookingOperator
 from understudy.operators.problem import telling
 from understudy.operators.run_context import as_of, run_folder
-from understudy.operators.source_files import mounted_sources, reaches_out, source_secrets
+from understudy.operators.source_files import label_files, label_secrets, mounted_sources, reaches_out, source_secrets
 from understudy.workspace import RunFolder
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
     from pydantic import SecretStr
+
+
+LOGGED = "logged"
+"""Where a run keeps what gateways have sent."""
 
 
 class CollectWindowOperator(LookingOperator):
@@ -46,15 +50,18 @@ class CollectWindowOperator(LookingOperator):
         with telling(context):
             folder = run_folder(context, self.model)
             spec = folder.freeze_spec(self.declared())
-            if monitored(spec)[1] is Watched.GATEWAY:
-                return self._asked_of_gateways(context, spec, folder)
+            monitor, watched = monitored(spec)
+            if watched is Watched.GATEWAY:
+                asked = self._asked_of_gateways(context, spec, folder)
+                if monitor.labels is None:
+                    return asked
         return super().execute(context)
 
     def build_request(
         self,
         context: "Context",
         spec: ModelSpec,
-        folder: RunFolder,  # noqa: ARG002 - the base's
+        folder: RunFolder,
     ) -> tuple[StageRequest, dict[str, Path]]:
         """Name the window and mount the files behind it."""
         champion = self.champion()
@@ -62,7 +69,10 @@ class CollectWindowOperator(LookingOperator):
         end = as_of(context)
         read = scored_as_source(spec, monitor) if watched is Watched.SCORED else spec
         is_dated = read.data.time is not None
-        files, named = mounted_sources(context, read.data)
+        logged = folder.outputs(LOGGED) / "data.parquet"
+        files, named = (
+            ({"live.parquet": logged}, {}) if watched is Watched.GATEWAY else mounted_sources(context, read.data)
+        )
         request = self.request(
             context,
             read,
@@ -74,20 +84,26 @@ class CollectWindowOperator(LookingOperator):
                 **named,
             },
         )
-        return request, files
+        return request, {**files, **label_files(monitor.labels)}
 
     def reaches_out(self, spec: ModelSpec) -> bool:
         """Give the container a network only where the rows are on one."""
-        return reaches_out(_read(spec))
+        is_asked = monitored(spec)[0].labels
+        return (_reads_source(spec) and reaches_out(_read(spec))) or (
+            is_asked is not None and is_asked.query is not None
+        )
 
     def secrets(self, context: "Context", spec: ModelSpec) -> "Mapping[str, SecretStr]":  # noqa: ARG002 - the base's
         """Hand the database's URL over by standard input."""
-        return source_secrets(_read(spec))
+        own = source_secrets(_read(spec)) if _reads_source(spec) else {}
+        return {**own, **label_secrets(monitored(spec)[0].labels)}
 
     def conclude(self, context: "Context", result: StageResult, folder: RunFolder) -> dict[str, Any]:
         """Name the rows and whom they are about."""
         report = SnapshotReport.model_validate(result.report)
         spec, data = folder.freeze_spec(self.declared()), self.output_of(result, folder, "data")
+        if report.labels is not None:
+            self.log.info("labels: %s", report.labels)
         return self._collected(context, spec, self.champion(), data, rows=report.rows, new_labels=report.new_labels)
 
     def _asked_of_gateways(self, context: "Context", spec: ModelSpec, folder: RunFolder) -> dict[str, Any]:
@@ -102,7 +118,7 @@ class CollectWindowOperator(LookingOperator):
             until=end,
             labelled_since=_reference_end(champion),
         )
-        own = folder.outputs(self.task_id)
+        own = folder.outputs(LOGGED)
         counted, parts = hooks.gateways.rows(spec.model, query, own / "parts")
         table = own / "data.parquet"
         join_parts(parts, table, spec.data.target)
@@ -167,6 +183,7 @@ def scored_as_source(spec: ModelSpec, monitor: MonitorSpec) -> ModelSpec:
         time=scored.time,
         classes=spec.data.classes.model_copy(update={"pii": (), "sensitive": ()}),
         nulls=spec.data.nulls,
+        key=spec.data.key,
     )
     return spec.model_copy(update={"data": data})
 
@@ -186,6 +203,10 @@ def _reference_end(champion: Deployment) -> datetime | None:
 def _in_utc(text: str) -> datetime:
     at = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+
+
+def _reads_source(spec: ModelSpec) -> bool:
+    return monitored(spec)[1] is not Watched.GATEWAY
 
 
 def _read(spec: ModelSpec) -> DataSpec:

@@ -153,7 +153,8 @@ class DecideRetrainingOperator(BaseOperator):
         self, context: "Context", report: MonitorReport, current: Deployment, spec: ModelSpec, known: Retrainings
     ) -> tuple[Look, str]:
         now, grace = begun_at(context), settings().retrain_within
-        history = known.history(report.as_of, now, grace)
+        pretended = report.as_of if param(context, AS_OF) else None
+        history = known.history(now, grace, pretended)
         decision = judge_monitoring(report, monitored(spec)[0], spec.retrain, history)
         trouble = known.trouble(now, grace, spec.retrain.timeout)
         is_breach = is_lost(decision) and is_in_probation(spec, current, report)
@@ -163,7 +164,7 @@ class DecideRetrainingOperator(BaseOperator):
             is_due=decision.is_due or is_breach,
             is_breach=is_breach,
             champion_since=current.champion_since,
-            pretended=report.as_of if param(context, AS_OF) else None,
+            pretended=pretended,
             trouble=trouble,
         )
         return look, "; ".join((decision.sentence, *trouble))

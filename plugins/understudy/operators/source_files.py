@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue, SecretStr
 
 from understudy.contract.data_spec import DataSpec
+from understudy.contract.monitor_spec import LabelsSpec
 from understudy.hooks.database_url import database_url
-from understudy.hooks.sources import SourceUnusable, find_sources, is_url
+from understudy.hooks.sources import SourceNotFound, SourceUnusable, find_sources, is_url
 from understudy.operators.decisions import REFUSAL_KEY
 from understudy.settings import PROJECT, settings
 
@@ -46,3 +47,23 @@ def source_secrets(data: DataSpec) -> Mapping[str, SecretStr]:
     from airflow.sdk import BaseHook
 
     return {"connection_url": database_url(BaseHook.get_connection(data.connection))}
+
+
+def label_files(declared: LabelsSpec | None) -> dict[str, Path]:
+    """Find the files in which labels arrive; none yet is no reason not to look."""
+    if declared is None or declared.source is None:
+        return {}
+    try:
+        found = find_sources(declared.source, PROJECT, settings().data_roots, "monitor.labels.source")
+    except SourceNotFound:
+        return {}
+    return {name.replace("source-", "labels-", 1): path for name, path in found.items()}
+
+
+def label_secrets(declared: LabelsSpec | None) -> Mapping[str, SecretStr]:
+    """Give the URL of the database in which labels arrive."""
+    if declared is None or declared.connection is None:
+        return {}
+    from airflow.sdk import BaseHook
+
+    return {"labels_url": database_url(BaseHook.get_connection(declared.connection))}

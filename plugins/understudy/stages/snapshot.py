@@ -13,6 +13,7 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import digest_file
 from understudy.stages.context import Refused, StageContext, StageOutput, stage
 from understudy.stages.download import download, without_secrets
+from understudy.stages.late_labels import join_labels, new_labels
 from understudy.stages.parse_time import parse_times
 from understudy.stages.read_query import read_query
 from understudy.stages.read_source import read_file, unknown_column, without_null_texts
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 SNAPSHOT_FILE = "data.parquet"
 PREVIOUS = "previous.parquet"
+LIVE = "live.parquet"
+"""Rows that gateways have logged, in the place of a source."""
+LIVE_TIME = "__at"
 CONNECTION_URL = "connection_url"
 ROW_GROUP_ROWS = 131_072
 SHOWN_EXAMPLES = 3
@@ -40,15 +44,59 @@ def run(context: StageContext) -> StageOutput:
     reading = _Reading(spec, read_moment(params.get("start")), read_moment(params.get("end")))
     if params.get("labels") == "optional":
         reading.counts_labels, reading.labelled_since = True, read_moment(params.get("labelled_since"))
+    if LIVE in context.inputs:
+        return _labelled(context, reading, _live(context))
     previous = _previous(context, reading)
     newest = None if previous is None else previous[reading.time][-1]
     with TemporaryDirectory(dir=context.outputs, prefix=".scratch-") as scratch:
         for name, table in _sources(context, reading, Path(scratch)):
             reading.add(name, table, newer_than=newest)
     table = reading.finish(previous)
+    if reading.counts_labels:
+        return _labelled(context, reading, table)
+    return StageOutput(reading.report(table, previous), {"data": _written(context, table)})
+
+
+def _labelled(context: StageContext, reading: "_Reading", table: "pl.DataFrame") -> StageOutput:
+    """Write the rows of a look with the labels that came apart from them."""
+    joined = join_labels(context, reading.spec, table, reading.start, reading.end)
+    if joined is None:
+        return StageOutput(reading.report(table, None), {"data": _written(context, table)})
+    table, counts = joined
+    time = LIVE_TIME if LIVE in context.inputs else reading.time
+    report = reading.report(table, None) if LIVE not in context.inputs else _report_of_live(table, reading)
+    new = new_labels(table, time, reading.spec.data.target, reading.labelled_since)
+    return StageOutput(
+        report.model_copy(update={"labels": counts, "new_labels": new}), {"data": _written(context, table)}
+    )
+
+
+def _live(context: StageContext) -> "pl.DataFrame":
+    import polars as pl
+
+    return pl.read_parquet(context.inputs[LIVE])
+
+
+def _report_of_live(table: "pl.DataFrame", reading: "_Reading") -> SnapshotReport:
+    """Describe rows that gateways have logged: nothing was read from a source."""
+    return SnapshotReport(
+        rows=table.height,
+        new_rows=table.height,
+        columns={column: str(kind) for column, kind in table.schema.items()},
+        start=None,
+        end=None,
+        window_start=reading.start,
+        window_end=reading.end,
+        sources={},
+        rows_outside_window=0,
+        rows_without_time=0,
+    )
+
+
+def _written(context: StageContext, table: "pl.DataFrame") -> Path:
     target = context.outputs / SNAPSHOT_FILE
     table.write_parquet(target, compression="zstd", compression_level=3, row_group_size=ROW_GROUP_ROWS, statistics=True)
-    return StageOutput(reading.report(table, previous), {"data": target})
+    return target
 
 
 class _Reading:

@@ -74,25 +74,30 @@ def test_neither_a_dry_run_nor_the_past_answers_a_request() -> None:
 
 def test_a_request_keeps_the_cool_down_until_its_grace_is_over() -> None:
     past = told(look(1, due=True))
-    assert past.history(at(2), now=at(1.5), grace=HOUR).retrained == (at(1),)
+    assert past.history(at(1.5), HOUR).retrained == (at(1),)
     # Nothing began: it may be asked for again.
-    assert past.history(at(3), now=at(2.5), grace=HOUR).retrained == ()
+    assert past.history(at(2.5), HOUR).retrained == ()
 
 
 def test_a_retraining_and_the_request_that_it_answers_count_once() -> None:
     past = told(began(1, "r0", Trigger.SCHEDULE), look(2, due=True), began(3, "r1", Trigger.DRIFT), began(4, "r2"))
-    assert past.history(at(9), now=at(9), grace=HOUR).retrained == (at(4), at(2), at(1))
+    assert past.history(at(9), HOUR).retrained == (at(4), at(2), at(1))
 
 
 def test_a_look_that_pretends_the_past_does_not_know_what_came_later() -> None:
     past = told(look(1), look(2, days=30), began(3, "r1"))
-    known = past.history(at(2), now=at(9), grace=HOUR)
+    known = past.history(at(9), HOUR, pretended=at(2))
     assert [one.at for one in known.looks] == [at(1)]
     assert known.retrained == ()
 
 
+def test_of_two_looks_at_once_the_one_recorded_first_is_known_even_if_it_is_the_later_one() -> None:
+    past = told(look(5, due=True))  # by its own time, later than the one that decides now
+    assert past.history(at(4), HOUR).retrained == (at(5),)
+
+
 def test_a_look_is_conclusive_if_it_could_compare_even_without_labels() -> None:
-    known = told(look(1, drift=Verdict.INCONCLUSIVE), look(2)).history(at(9), now=at(9), grace=HOUR)
+    known = told(look(1, drift=Verdict.INCONCLUSIVE), look(2)).history(at(9), HOUR)
     assert [one.is_conclusive for one in known.looks] == [True, False]
 
 

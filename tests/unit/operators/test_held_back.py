@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.operators.live_traffic import declare, entries
+from understudy.contract.cause import Cause
 from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.sources import SourceNotFound
 from understudy.operators import ConcludeOperator, SnapshotDataOperator
@@ -59,7 +60,8 @@ def test_the_second_of_two_runs_within_the_cool_down_retrains_nothing() -> None:
     operator = SnapshotDataOperator(task_id="snapshot", model="price")
     with pytest.raises(RetrainingHeldBack, match="within the cool-down of 1d"):
         operator.build_request(second, operator.declared(), run_folder(second, "price"))
-    assert [entry.facts["cause"]["reasons"] for entry in entries(EntryKind.TRIGGERED)] == [["external"]]
+    (began,) = entries(EntryKind.TRIGGERED)
+    assert Cause.model_validate(began.facts["cause"]).is_external
 
     outcome = conclude(second)
     assert outcome["outcome"] == Outcome.HELD_BACK

@@ -222,7 +222,7 @@ def test_a_query_is_bound_to_the_window(tmp_path: Path, query: str) -> None:
 
 def test_a_look_takes_rows_whose_labels_have_not_come_and_counts_the_new_ones(tmp_path: Path) -> None:
     rows = "at,x,y\n2026-01-01,1,a\n2026-01-02,2,b\n2026-01-03,3,a\n2026-01-04,4,\n"
-    asked = {"labels": "optional", "start": "2026-01-03T00:00:00Z", "end": "2026-02-01T00:00:00Z"}
+    asked: dict[str, Any] = {"labels": "optional", "start": "2026-01-03T00:00:00Z", "end": "2026-02-01T00:00:00Z"}
     report, table = snapshot(tmp_path, {"w.csv": rows}, **asked, labelled_since="2026-01-01T00:00:00Z")
     assert (report.rows, report.new_labels) == (2, 2), "labels are counted over the source, not over the window"
     assert table["y"].to_list() == ["a", None]
