@@ -21,12 +21,16 @@ def judge_data_quality(report: DriftReport) -> GateResult:
     FAILED is an incident of the data, to be mended where they come from; a retraining would learn from it.
     """
     bound = "rows as declared, and no more missing values than usual"
-    broken = [finding.sentence for finding in report.invariants if finding.failed]
-    broken += [_gap(column) for column in (*report.columns, *_present(report.prediction)) if column.has_gaps]
+    broken = [finding.sentence for finding in report.invariants if finding.failed and finding.batch_level]
+    broken += [_gap(column) for column in report.columns if column.has_gaps]
     if broken:
         return GateResult(gate="data", verdict=Verdict.FAILED, bound=bound, sentence=_listed(broken))
     if not report.current_rows:
         return unanswered("data", bound, "the window holds no rows")
+    uncounted = [column for column in report.columns if not column.has_known_gaps]
+    if uncounted:
+        told = _listed([f"it is unknown how many values of {column.column!r} may be missing" for column in uncounted])
+        return unanswered("data", bound, told)
     asked = f"{len(report.invariants)} declared checks hold" if report.invariants else "no checks are declared"
     return GateResult(
         gate="data", verdict=Verdict.PASSED, bound=bound, sentence=f"{asked}, and values are missing as usual"
@@ -142,10 +146,6 @@ def _miscalibrated(calibration: Calibration, monitor: MonitorSpec) -> str | None
 
 def _too_few(report: DriftReport, monitor: MonitorSpec) -> str:
     return f"the window holds {report.current_rows:,} rows; {monitor.min_rows:,} are needed"
-
-
-def _present(column: ColumnDrift | None) -> tuple[ColumnDrift, ...]:
-    return () if column is None else (column,)
 
 
 def _importance(columns: list[ColumnDrift]) -> float:

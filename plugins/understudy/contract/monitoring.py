@@ -44,11 +44,15 @@ class ColumnDrift(Fact):
         return self.is_measured and (self.distance or 0.0) >= (self.threshold or 0.0)
 
     @property
+    def has_known_gaps(self) -> bool:
+        """Tell whether it is known how many values are missing, and how many may be."""
+        return all(is_usable(number) for number in (self.null_share, self.reference_null_share, self.null_threshold))
+
+    @property
     def has_gaps(self) -> bool:
         """Tell whether more, or fewer, values are missing than usual."""
-        numbers = (self.null_share, self.reference_null_share, self.null_threshold)
-        now, before, allowed = (number or 0.0 for number in numbers)
-        return all(is_usable(number) for number in numbers) and abs(now - before) >= allowed
+        difference = abs((self.null_share or 0.0) - (self.reference_null_share or 0.0))
+        return self.has_known_gaps and difference >= (self.null_threshold or 0.0)
 
 
 class Calibration(Fact):

@@ -198,3 +198,13 @@ class DistanceMethod(Word):
 
     WASSERSTEIN = "wasserstein"  # numbers: in standard deviations of the reference
     JENSEN_SHANNON = "jensenshannon"  # levels: the root of the divergence in nats
+
+
+class LiveColumn(Word):
+    """Name the columns that a table of live rows has beside the source's own; each may be absent."""
+
+    AT = "__at"  # when the row was asked or scored; the source's time column stands in for it
+    PREDICTION = "__prediction"  # what was answered
+    PROBABILITY = "__probability"  # for two classes: of the second one
+    VERSION = "__version"  # the model version that answered; rows of another version are left out
+    LABEL_AT = "__label_at"  # when the label arrived; the label itself is in the target's column, empty while unknown

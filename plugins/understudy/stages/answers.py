@@ -73,11 +73,11 @@ def answers_of(scorer: Scorer, typed: object, labels: Array, classes: tuple[str,
         if given is None
         else np.column_stack([given[:, own.index(c)] if c in own else np.zeros(len(given)) for c in classes])
     )
-    return Answers(task, classes, numbered(labels, classes), numbered(predicted, classes), scores)
+    return Answers(task, classes, class_numbers(labels, classes), class_numbers(predicted, classes), scores)
 
 
-def numbered(labels: Array, classes: tuple[str, ...]) -> Array:
-    """Give labels their numbers in ``classes``; one that is not among them gets the number after the last."""
+def class_numbers(labels: Array, classes: tuple[str, ...]) -> Array:
+    """Give each label its place in ``classes``, and one that is not listed the place after the last."""
     places = {label: place for place, label in enumerate(classes)}
     known, inverse = np.unique(label_texts(np.asarray(labels)), return_inverse=True)
     # A model may answer what no row and no model lists; such an answer is wrong, whatever the truth.
@@ -89,5 +89,5 @@ def no_change(window: Window, classes: tuple[str, ...], task: MlTask) -> Answers
     """Answer every row but the first with the label of the row before: what a table of yesterday's labels would say."""
     if not task.is_classification:
         return Answers(task, (), window.labels[1:], window.labels[:-1])
-    numbers = numbered(window.labels, classes)
+    numbers = class_numbers(window.labels, classes)
     return Answers(task, classes, numbers[1:], numbers[:-1], np.eye(len(classes))[numbers[:-1]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,9 @@ import polars as pl
 from understudy.contract.judge_drift import MIN_WINDOWS
 from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.monitoring import Calibration
-from understudy.stages.drift.own_windows import OwnWindows, own_windows
+from understudy.stages.drift.counts import Counted, count_reference
+from understudy.stages.drift.domain import usual_domain_auc
+from understudy.stages.drift.own_windows import WINDOW, OwnWindows, own_windows
 from understudy.stages.drift.scale import Scale, scale_of
 from understudy.stages.features import Features
 from understudy.stages.window import Array
@@ -42,7 +45,14 @@ class DriftBaseline:
     own: OwnWindows
     columns: tuple[Usual, ...]
     calibration: Calibration
+    counted: Counted
+    """What was counted over every row of the reference."""
     seed: int
+
+    @cached_property
+    def usual_auc(self) -> float | None:
+        """How well a classifier tells the reference's own windows from the rest; measured when first asked for."""
+        return usual_domain_auc(self.own, [known.scale for known in self.columns if known.importance > 0], self.seed)
 
 
 def calibrate(
@@ -87,6 +97,7 @@ def calibrate(
             for place, scale in enumerate(scales)
         ),
         calibration=Calibration(length=own.length, widening=widening, shares=tuple(float(s) for s in shares)),
+        counted=count_reference(reference.lazy(), scales),
         seed=seed,
     )
 
@@ -97,15 +108,18 @@ def own_distances(own: OwnWindows, scales: Sequence[Scale]) -> tuple[Array, Arra
     The first table holds distances, NaN where there are too few values; the second by how much the shares of missing
     values differ.
     """
-    distances, nulls = np.full((2, len(own.windows), len(scales)), np.nan)
-    for line, (number, rows) in enumerate(own.windows.items()):
-        rest = own.without(number)
-        for place, scale in enumerate(scales):
-            here, elsewhere = scale.values(rows), scale.values(rest)
-            distance = scale.distance(elsewhere, here)
+    numbers, windows = own.numbers, own.windows[WINDOW].to_numpy()
+    outside = own.sample[WINDOW].fill_null(-1).to_numpy()
+    distances, nulls = np.full((2, len(numbers), len(scales)), np.nan)
+    for place, scale in enumerate(scales):
+        sampled, of_windows = scale.all_values(own.sample), scale.all_values(own.windows)
+        for line, number in enumerate(numbers):
+            here, elsewhere = of_windows[windows == number], sampled[outside != number]
+            known, others = here[np.isfinite(here)], elsewhere[np.isfinite(elsewhere)]
+            distance = scale.distance(others, known)
             distances[line, place] = np.nan if distance is None else distance
-            if rest.height:
-                nulls[line, place] = abs(len(here) / rows.height - len(elsewhere) / rest.height)
+            if len(elsewhere):
+                nulls[line, place] = abs(len(known) / len(here) - len(others) / len(elsewhere))
     return distances, nulls
 
 

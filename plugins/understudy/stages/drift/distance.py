@@ -28,6 +28,5 @@ def jensen_shannon(reference: Array, current: Array) -> float:
     from scipy.spatial.distance import jensenshannon
 
     levels = int(max(reference.max(), current.max())) + 1
-    return float(
-        jensenshannon(np.bincount(reference, minlength=levels), np.bincount(current, minlength=levels), base=None)
-    )
+    counts = [np.bincount(sample.astype(np.int64), minlength=levels) for sample in (reference, current)]
+    return float(jensenshannon(*counts, base=None))

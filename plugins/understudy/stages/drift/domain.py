@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from understudy.contract.words import DistanceMethod
 from understudy.stages.drift.own_windows import OwnWindows
 from understudy.stages.drift.scale import Scale
 from understudy.stages.window import Array
@@ -45,23 +44,15 @@ def domain_auc(reference: pl.DataFrame, current: pl.DataFrame, scales: Sequence[
 
 def usual_domain_auc(own: OwnWindows, scales: Sequence[Scale], seed: int) -> float | None:
     """Give the largest area between one of up to four of the reference's windows and the rest of it."""
-    numbers = list(own.windows)
-    chosen = [numbers[place] for place in np.unique(np.linspace(0, len(numbers) - 1, USUAL_WINDOWS).astype(int))]
-    found = [domain_auc(own.without(number), own.windows[number], scales, seed) for number in chosen]
+    numbers = own.numbers
+    if len(numbers) < USUAL_WINDOWS:
+        return None
+    chosen = [numbers[place] for place in np.linspace(0, len(numbers) - 1, USUAL_WINDOWS).astype(int)]
+    found = [domain_auc(own.without(number), own.window(number), scales, seed) for number in chosen]
     known = [area for area in found if area is not None]
     return max(known) if len(known) == USUAL_WINDOWS else None
 
 
 def _drawn(rows: pl.DataFrame, size: int, scales: Sequence[Scale], draw: np.random.Generator) -> Array:
     kept = rows[np.sort(draw.permutation(rows.height)[:size]).tolist()]
-    return np.column_stack([_numbered(scale, kept) for scale in scales])
-
-
-def _numbered(scale: Scale, rows: pl.DataFrame) -> Array:
-    """Give numbers as they are compared, and levels as their places; missing values as NaN."""
-    column = rows.select(scale.compared(rows.schema))[scale.column]
-    if scale.method is DistanceMethod.JENSEN_SHANNON:
-        places = {level: float(place) for place, level in enumerate(scale.levels)}
-        column = column.replace_strict({**places, None: None}, default=float(len(places)), return_dtype=pl.Float64)
-    numbered: Array = column.cast(pl.Float64).to_numpy()
-    return numbered
+    return np.column_stack([scale.all_values(kept) for scale in scales])

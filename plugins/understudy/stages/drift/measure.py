@@ -10,8 +10,8 @@ from understudy.contract.monitoring import ColumnDrift, DriftReport
 from understudy.contract.words import DistanceMethod
 from understudy.stages.column_kind import kind_of
 from understudy.stages.drift.baseline import DriftBaseline, Usual
-from understudy.stages.drift.counts import Counted, count_reference, count_rows
-from understudy.stages.drift.domain import domain_auc, usual_domain_auc
+from understudy.stages.drift.counts import Counted, count_rows
+from understudy.stages.drift.domain import domain_auc
 from understudy.stages.drift.sample import take_sample
 from understudy.stages.drift.scale import MIN_VALUES
 
@@ -25,12 +25,11 @@ class DriftMeasurement:
 
 
 def measure_drift(
-    reference: pl.DataFrame | pl.LazyFrame,
     current: pl.DataFrame | pl.LazyFrame,
     baseline: DriftBaseline,
     *,
     reference_data: str = "",
-    is_multivariate: bool = True,
+    is_multivariate: bool = False,
 ) -> DriftMeasurement:
     """Compare a current window with the reference that a baseline was calibrated on.
 
@@ -38,17 +37,17 @@ def measure_drift(
 
     :param is_multivariate: also train a classifier to tell the windows apart, which costs a second or more.
     """
-    columns = [known.scale.column for known in baseline.columns]
-    lazy = current.lazy()
-    schema = lazy.collect_schema()
-    present = [column for column in columns if column in schema]
-    before = count_reference(reference.lazy(), [known.scale for known in baseline.columns])
-    now = count_rows(lazy.select(present), [k.scale for k in baseline.columns if k.scale.column in present], before)
-    sample = take_sample(lazy.select(present), now.rows, seed=baseline.seed)
+    rows, before = current.lazy(), baseline.counted
+    schema = rows.collect_schema()
+    scales = [known.scale for known in baseline.columns if known.scale.column in schema]
+    present = [scale.column for scale in scales]
+    now = count_rows(rows, scales, before)
+    sample = take_sample(rows.select(present), now.rows, seed=baseline.seed)
     measured = tuple(_column(known, sample, before, now) for known in baseline.columns)
-    # What is missing more often is a matter for whoever sends the data; the classifier shall not learn from it.
+    # Gaps are a matter for whoever sends the data; the classifier would take them for drift.
     whole = {column.column for column in measured if column.is_measured and not column.has_gaps}
-    usable = [known.scale for known in baseline.columns if known.importance > 0 and known.scale.column in whole]
+    useful = [known.scale for known in baseline.columns if known.importance > 0]
+    is_whole = is_multivariate and all(scale.column in whole for scale in useful)
     report = DriftReport(
         reference_data=reference_data,
         reference_rows=baseline.own.rows,
@@ -56,8 +55,8 @@ def measure_drift(
         sampled_reference_rows=baseline.own.sample.height,
         sampled_current_rows=sample.height,
         columns=measured,
-        domain_auc=domain_auc(baseline.own.sample, sample, usable, baseline.seed) if is_multivariate else None,
-        domain_auc_usual=usual_domain_auc(baseline.own, usable, baseline.seed) if is_multivariate else None,
+        domain_auc=domain_auc(baseline.own.sample, sample, useful, baseline.seed) if is_whole else None,
+        domain_auc_usual=baseline.usual_auc if is_whole else None,
         calibration=baseline.calibration,
     )
     return DriftMeasurement(report, sample)

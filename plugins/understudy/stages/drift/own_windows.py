@@ -21,19 +21,27 @@ DRAW = "__draw"
 
 @dataclass(frozen=True)
 class OwnWindows:
-    """Hold an even sample of the reference and of each of its windows, newest first."""
+    """Hold an even sample of the reference and one of its windows; ``__window`` numbers them, the newest is 0."""
 
     rows: int
     """Rows of the whole reference."""
     sample: pl.DataFrame
-    """With the number of each row's window in ``__window``."""
-    windows: dict[int, pl.DataFrame]
+    windows: pl.DataFrame
     length: str
-    """In words."""
+    """How long a window is, in words."""
 
-    def without(self, window: int) -> pl.DataFrame:
+    @property
+    def numbers(self) -> list[int]:
+        """Number the windows that have enough rows."""
+        return sorted(self.windows[WINDOW].unique().to_list())
+
+    def window(self, number: int) -> pl.DataFrame:
+        """Give the rows of one window."""
+        return self.windows.filter(pl.col(WINDOW) == number)
+
+    def without(self, number: int) -> pl.DataFrame:
         """Give the sampled rows outside one window."""
-        return self.sample.filter(pl.col(WINDOW).ne_missing(window))
+        return self.sample.filter(pl.col(WINDOW).ne_missing(number))
 
 
 def own_windows(
@@ -59,11 +67,10 @@ def own_windows(
         .select(*wanted, "share")
         .collect(engine="streaming")
     )
-    kept = drawn.filter(pl.col(DRAW) < pl.col("share").fill_null(0.0)).partition_by(WINDOW, as_dict=True)
     return OwnWindows(
         rows=count,
         sample=drawn.filter(pl.col(DRAW) < sample_share).select(*columns, WINDOW),
-        windows={int(key[0]): rows.select(columns) for key, rows in sorted(kept.items())},
+        windows=drawn.filter(pl.col(DRAW) < pl.col("share").fill_null(0.0)).select(*columns, WINDOW),
         length=told,
     )
 
@@ -82,11 +89,11 @@ def _numbered(
     if oldest is None:
         return count, reference.with_row_index(ROW).with_columns(pl.lit(None, pl.Int64).alias(WINDOW)), "no time"
     span = newest - oldest
-    length = max(min(length, span / MIN_WINDOWS), timedelta(microseconds=1))
+    asked, length = length, max(min(length, span / MIN_WINDOWS), timedelta(microseconds=1))
     number = (pl.lit(newest) - pl.col(time)).dt.total_microseconds() // int(length / timedelta(microseconds=1))
     # The oldest row would be a window of its own where the span is a multiple of the length.
     number = number.clip(upper_bound=max(0, -(-span // length) - 1))
-    told = format_duration(timedelta(seconds=round(length.total_seconds())))
+    told = format_duration(length) if length == asked else f"{length / timedelta(days=1):.3g} days"
     return count, reference.with_row_index(ROW).with_columns(number.alias(WINDOW)), told
 
 

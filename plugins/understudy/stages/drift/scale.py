@@ -23,9 +23,9 @@ OTHER = "other"
 class Scale:
     """Hold what a reference sample says of a column.
 
-    A number's values are cut at its reference's 0.1 and 99.9 % quantiles, so that a single 1e9 neither raises nor
-    hides a movement. Levels beyond the 50 most frequent, and new ones, are one level. NaN and infinity are missing, as
-    they are for the model.
+    A number's values are cut one range beyond its reference's 0.1 and 99.9 % quantiles: a single 1e9 is far away and
+    no further, so that it neither raises nor hides a movement, while a heat wave still stands out from summer. Levels
+    beyond the 50 most frequent, and new ones, are one level. NaN and infinity are missing, as they are for the model.
     """
 
     column: str
@@ -50,14 +50,20 @@ class Scale:
 
     def values(self, sample: pl.DataFrame) -> Array:
         """Give what is there of the column: cut numbers, or the numbers of levels; missing values are left out."""
+        known = self.all_values(sample)
+        return known[np.isfinite(known)]
+
+    def all_values(self, sample: pl.DataFrame) -> Array:
+        """Give the column row by row, as :meth:`values` does, with NaN where a value is missing."""
         if self.method is DistanceMethod.WASSERSTEIN:
-            cut: Array = sample.select(self.compared(sample.schema))[self.column].drop_nulls().to_numpy()
-            return cut
-        if not self.levels:  # the reference has no value: nothing is comparable
-            return np.array([], dtype=np.int64)
-        places = {level: place for place, level in enumerate(self.levels)}
-        named = sample.select(self.read(sample.schema))[self.column].drop_nulls()
-        numbered: Array = named.replace_strict(places, default=len(places), return_dtype=pl.Int64).to_numpy()
+            column = sample.select(self.compared(sample.schema))[self.column]
+        else:
+            # A reference without a value knows no level: nothing is comparable.
+            places: dict[str | None, float | None] = {level: float(place) for place, level in enumerate(self.levels)}
+            default = float(len(places)) if places else None
+            named = sample.select(self.read(sample.schema))[self.column].cast(pl.String)
+            column = named.replace_strict({**places, None: None}, default=default, return_dtype=pl.Float64)
+        numbered: Array = column.to_numpy()
         return numbered
 
     def distance(self, reference: Array, current: Array) -> float | None:
@@ -77,7 +83,8 @@ def scale_of(column: str, sample: pl.DataFrame, *, is_text: bool) -> Scale:
             low, high = np.quantile(known, TAILS)
             if low == high:  # nearly constant: the few other values are all there is to see
                 low, high = known.min(), known.max()
-            return Scale(column, DistanceMethod.WASSERSTEIN, low=float(low), high=float(high))
+            span = high - low
+            return Scale(column, DistanceMethod.WASSERSTEIN, low=float(low - span), high=float(high + span))
     levels = sample.select(as_level(column, kind, is_text=is_text).alias("level")).drop_nulls()["level"].value_counts()
     frequent = levels.sort(["count", "level"], descending=[True, False]).head(MAX_LEVELS)["level"]
     return Scale(column, DistanceMethod.JENSEN_SHANNON, is_text=is_text, levels=tuple(frequent))

@@ -42,6 +42,7 @@ class Answered:
 
     answers: Answers
     blocks: Blocks
+    times: pd.Series[Any] | None = None
 
     def metric(self, name: str) -> Measured:
         """Measure a metric over all rows, with a jackknife over the blocks."""
@@ -74,4 +75,4 @@ def answered(answers: Answers, times: pd.Series[Any] | None, spec: ModelSpec) ->
     """Cut answers into blocks of time, or deal them out where rows are undated."""
     if times is None or not len(answers):
         return Answered(answers, random_blocks(len(answers), spec.train.seed))
-    return Answered(answers, time_blocks(times, spec.evaluate.block))
+    return Answered(answers, time_blocks(times, spec.evaluate.block), times)

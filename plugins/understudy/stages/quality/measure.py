@@ -17,6 +17,7 @@ def measure_quality(
     spec: ModelSpec,
     *,
     rows: int,
+    labelled_rows: int | None = None,
     scores: Array | None = None,
     newest_label: datetime | None = None,
 ) -> QualityReport:
@@ -24,6 +25,7 @@ def measure_quality(
 
     :param live: the labelled rows of the window.
     :param rows: how many rows the champion answered, labelled or not.
+    :param labelled_rows: how many have a label, where ``live`` is a sample of them.
     :param scores: the champion's probabilities for those rows, for the estimate without labels.
     """
     alpha, spread = spec.evaluate.alpha, holdout.spread
@@ -33,7 +35,7 @@ def measure_quality(
     return QualityReport(
         metric=spec.primary,
         rows=rows,
-        labelled_rows=len(live.answers),
+        labelled_rows=len(live.answers) if labelled_rows is None else labelled_rows,
         blocks=live.blocks.count,
         value=metric.value,
         value_error=metric.error,

@@ -12,7 +12,7 @@ import numpy as np
 
 from understudy.contract.replay import Grid
 from understudy.contract.spec import ModelSpec
-from understudy.stages.answers import numbered
+from understudy.stages.answers import class_numbers
 from understudy.stages.window import Array, Window, label_texts, read_window
 
 MAX_STEP_ROWS = 5_000  # a step's metric is then certain to less than a point; more would only cost time and space
@@ -48,7 +48,7 @@ class History:
         """Give what happened: the number of the class, or the number itself."""
         if not self.classes:
             return self.window.labels.astype(np.float64)
-        return numbered(self.window.labels, self.classes)
+        return class_numbers(self.window.labels, self.classes)
 
     @cached_property
     def spread(self) -> float:

@@ -35,7 +35,7 @@ def write_report(folder: Path, report: EvaluationReport, contest: Contest) -> Pa
 
 
 def render(template: str, **facts: Any) -> str:
-    """Fill in one of the page templates that lie beside this module."""
+    """Render a page; what it is given is escaped, and a name that it does not know is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

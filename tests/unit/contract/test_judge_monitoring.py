@@ -1,0 +1,344 @@
+"""judge_monitoring(): what is missing never triggers, more drift never un-triggers, and "no" is an answer too."""
+
+import math
+import random
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from understudy.contract.judge_lost_quality import t_quantile
+from understudy.contract.judge_monitoring import judge_monitoring
+from understudy.contract.monitor_spec import MonitorSpec
+from understudy.contract.monitoring import (
+    Calibration,
+    ColumnDrift,
+    Decision,
+    DriftReport,
+    History,
+    MonitorReport,
+    PastLook,
+    QualityReport,
+)
+from understudy.contract.reports import Finding
+from understudy.contract.spec import RetrainSpec
+from understudy.contract.words import DistanceMethod, Trigger, Verdict, Watched
+
+NOW = datetime(2024, 6, 1, tzinfo=timezone.utc)
+DAY = timedelta(days=1)
+MONITOR, RETRAIN = MonitorSpec(), RetrainSpec()
+UNUSABLE = [None, math.nan, math.inf, -math.inf]
+
+
+def column(name: str, **changes: Any) -> ColumnDrift:
+    facts = {"method": DistanceMethod.WASSERSTEIN, "distance": 0.02, "threshold": 0.1, "importance": 0.25}
+    gaps = {"null_share": 0.0, "reference_null_share": 0.0, "null_threshold": 0.1}
+    return ColumnDrift(column=name, **{**facts, **gaps, **changes})  # type: ignore[arg-type]
+
+
+def drift(**changes: Any) -> DriftReport:
+    facts: dict[str, Any] = {
+        "reference_data": "v1",
+        "reference_rows": 20_000,
+        "current_rows": 2000,
+        "sampled_reference_rows": 20_000,
+        "sampled_current_rows": 2000,
+        "columns": tuple(column(name) for name in "abcd"),
+        "prediction": column("answers"),
+        "domain_auc": 0.52,
+        "domain_auc_usual": 0.55,
+        "calibration": Calibration(length="1w", shares=(0.0,) * 20),
+    }
+    return DriftReport(**{**facts, **changes})
+
+
+MOVED = drift(columns=(column("a", distance=0.5), column("b", distance=0.5), column("c"), column("d")))
+
+
+def quality(**changes: Any) -> QualityReport:
+    facts: dict[str, Any] = {
+        "metric": "roc_auc",
+        "rows": 2000,
+        "labelled_rows": 2000,
+        "blocks": 28,
+        "blessed_blocks": 40,
+        "value": 0.85,
+        "value_error": 0.01,
+        "blessed": 0.86,
+        "blessed_error": 0.01,
+        "loss": 0.2,
+        "loss_error": 0.01,
+        "blessed_loss": 0.2,
+        "blessed_loss_error": 0.01,
+    }
+    return QualityReport(**{**facts, **changes})
+
+
+def report(**changes: Any) -> MonitorReport:
+    facts: dict[str, Any] = {
+        "model": "m",
+        "watched": Watched.GATEWAY,
+        "champion_version": 3,
+        "champion_since": NOW - 20 * DAY,
+        "trained_until": NOW - 30 * DAY,
+        "as_of": NOW,
+        "window_start": NOW - 7 * DAY,
+        "window_end": NOW,
+        "drift": drift(),
+        "quality": quality(),
+        "new_labels": 500,
+    }
+    return MonitorReport(**{**facts, **changes})
+
+
+def looks(*drifting: bool | None, apart: timedelta = DAY, version: int = 3) -> History:
+    return History(
+        looks=tuple(
+            PastLook(
+                at=NOW - apart * age,
+                champion_version=version,
+                window_end=NOW - apart * age,
+                is_drifting=saw is True,
+                is_conclusive=saw is not None,
+            )
+            for age, saw in enumerate(drifting, start=1)
+        )
+    )
+
+
+def decide(
+    given: MonitorReport, history: History | None = None, *, retrain: RetrainSpec = RETRAIN, **monitor: Any
+) -> Decision:
+    return judge_monitoring(given, MonitorSpec(**monitor) if monitor else MONITOR, retrain, history or History())
+
+
+def answer(decision: Decision, gate: str) -> Verdict:
+    return next(result.verdict for result in decision.judgement.results if result.gate == gate)
+
+
+def test_looked_and_nothing_to_do_is_a_decision() -> None:
+    decision = decide(report())
+    assert decision.judgement.verdict is Verdict.PASSED
+    assert not decision.is_due
+    assert decision.sentence.startswith("looked, nothing to do")
+
+
+def test_drift_must_hold_for_the_declared_number_of_looks() -> None:
+    first, second = decide(report(drift=MOVED)), decide(report(drift=MOVED), looks(True))
+    assert first.is_drifting
+    assert not first.is_due
+    assert "drift seen in 1 of 2 looks" in first.sentence
+    assert second.reasons == (Trigger.DRIFT,)
+    assert second.is_due
+
+
+@pytest.mark.parametrize(
+    ("history", "is_due"),
+    [
+        (looks(False, True), False),
+        (looks(None, True), True),
+        (looks(None, None), False),
+        (looks(True, apart=timedelta(minutes=1)), False),
+        (looks(True, version=2), False),
+    ],
+    ids=["a quiet look between", "a blind look between", "only blind looks", "the same rows again", "another champion"],
+)
+def test_which_earlier_looks_count(history: History, is_due: bool) -> None:
+    assert decide(report(drift=MOVED), history).is_due is is_due
+
+
+def test_a_calibration_with_too_many_false_alarms_decides_nothing_on_drift() -> None:
+    noisy = MOVED.model_copy(update={"calibration": Calibration(length="1w", shares=(0.4,) + (0.0,) * 19)})
+    decision = decide(report(drift=noisy), looks(True))
+    assert answer(decision, "drift") is Verdict.INCONCLUSIVE
+    assert not decision.is_drifting
+    assert "1 of 20 windows of the champion's own data would have looked like drift" in decision.sentence
+
+
+def test_broken_data_are_an_incident_and_no_reason_to_train() -> None:
+    broken = Finding(check="schema", bound="b", failed=True, batch_level=True, sentence="column 'x' is missing")
+    gaps = (*MOVED.columns[:3], column("d", null_share=0.9))
+    for incident in (MOVED.model_copy(update={"invariants": (broken,)}), MOVED.model_copy(update={"columns": gaps})):
+        decision = decide(report(drift=incident), looks(True))
+        assert decision.judgement.verdict is Verdict.FAILED
+        assert answer(decision, "data") is Verdict.FAILED
+        assert not decision.is_drifting
+        assert not decision.reasons
+
+
+def test_moved_predictions_count_while_labels_are_late() -> None:
+    moved = drift(prediction=column("answers", distance=0.9, threshold=0.3))
+    assert not decide(report(drift=moved), looks(True)).is_drifting
+    assert decide(report(drift=moved, quality=quality(labelled_rows=3)), looks(True)).is_due
+
+
+def test_what_moves_together_counts_by_its_size() -> None:
+    assert decide(report(drift=drift(domain_auc=0.7)), looks(True)).is_due
+    assert not decide(report(drift=drift(domain_auc=0.7, domain_auc_usual=0.68)), looks(True)).is_drifting
+    assert not decide(report(drift=drift(domain_auc=0.58, domain_auc_usual=0.5)), looks(True)).is_drifting
+
+
+def test_skew_is_told_and_never_trained_away() -> None:
+    decision = decide(report(drift=drift(skew=(column("a", distance=2.0),))), looks(True))
+    assert answer(decision, "skew") is Verdict.FAILED
+    assert not decision.reasons
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_due"),
+    [
+        ({"loss": 0.3}, True),
+        ({"loss": 0.215, "loss_error": 0.0001, "blessed_loss_error": 0.0001}, False),
+        ({"loss": 0.25, "loss_error": 0.05}, False),
+        ({"value": 0.7}, True),
+        ({"metric": "log_loss", "value": 0.4, "blessed": 0.9}, False),
+        ({"loss": 0.3, "blocks": 5}, False),
+        ({"loss": 0.3, "labelled_rows": 100}, False),
+    ],
+    ids=["worse", "certain but small", "large but uncertain", "metric alone", "better", "few blocks", "few labels"],
+)
+def test_quality_is_lost_when_it_matters_and_is_no_chance(changes: dict[str, Any], is_due: bool) -> None:
+    decision = decide(report(quality=quality(**changes)))
+    assert decision.is_due is is_due
+    assert decision.reasons == ((Trigger.QUALITY,) if is_due else ())
+
+
+def test_age_and_new_labels_speak_for_themselves() -> None:
+    aged = decide(report(drift=None, quality=None), retrain=RetrainSpec(max_age="30d"))  # type: ignore[arg-type]
+    assert aged.reasons == (Trigger.STALENESS,)
+    assert not decide(report(), retrain=RetrainSpec(max_age="31d")).reasons  # type: ignore[arg-type]
+    assert decide(report(), retrain=RetrainSpec(new_labels=500)).reasons == (Trigger.NEW_LABELS,)
+    assert not decide(report(new_labels=None), retrain=RetrainSpec(new_labels=1)).reasons
+
+
+def test_a_champion_from_the_future_has_no_age() -> None:
+    decision = decide(report(trained_until=NOW + DAY), retrain=RetrainSpec(max_age="1d"))  # type: ignore[arg-type]
+    assert answer(decision, "age") is Verdict.INCONCLUSIVE
+    assert not decision.reasons
+
+
+@pytest.mark.parametrize(
+    ("retrained", "retrain", "told"),
+    [
+        ((NOW - DAY / 2,), RetrainSpec(), "cool-down"),
+        (tuple(NOW - DAY * n for n in (2, 3, 4)), RetrainSpec(max_per_week=3), "within seven days"),
+        ((), RetrainSpec(min_new_labels=501), "new labelled rows"),
+    ],
+    ids=["cool-down", "budget", "labels"],
+)
+def test_a_retraining_that_is_due_can_be_held_back(
+    retrained: tuple[datetime, ...], retrain: RetrainSpec, told: str
+) -> None:
+    decision = decide(report(quality=quality(loss=0.4)), History(retrained=retrained), retrain=retrain)
+    assert decision.reasons == (Trigger.QUALITY,)
+    assert not decision.is_due
+    assert told in (decision.held_back or "")
+    assert told in decision.sentence
+
+
+def test_switches_are_obeyed() -> None:
+    worse = report(drift=MOVED, quality=quality(loss=0.4))
+    assert decide(worse, looks(True)).reasons == (Trigger.QUALITY, Trigger.DRIFT)
+    assert decide(worse, looks(True), retrain=RetrainSpec(drift=False, quality=False)).reasons == ()
+
+
+def test_the_approximate_quantile_is_students() -> None:
+    from scipy.stats import t
+
+    for degrees in (7, 12, 27, 200):
+        assert t_quantile(0.999, degrees) == pytest.approx(t.ppf(0.999, degrees), rel=0.02)
+        assert t_quantile(0.99, degrees) == pytest.approx(t.ppf(0.99, degrees), rel=0.01)
+
+
+numbers = st.floats(0, 2) | st.sampled_from(UNUSABLE)
+columns = st.lists(
+    st.builds(
+        column,
+        st.sampled_from("abcdefgh"),
+        distance=numbers,
+        threshold=numbers,
+        importance=st.floats(0, 1),
+        null_share=st.floats(0, 1) | st.sampled_from(UNUSABLE),
+    ),
+    max_size=8,
+    unique_by=lambda c: c.column,
+)
+
+
+@given(st.data())
+def test_nothing_missing_ever_triggers(data: st.DataObject) -> None:
+    """Whatever is taken away from a report that triggers nothing, it triggers nothing."""
+    drawn = data.draw(columns)
+    shares = data.draw(st.lists(st.floats(0, 1), max_size=12))
+    known = drift(columns=tuple(drawn), calibration=Calibration(length="1w", shares=tuple(shares)))
+    whole = report(drift=known, quality=quality(loss=data.draw(st.floats(0.1, 0.3))))
+    if decide(whole, looks(True)).reasons:
+        return
+    blinded = [
+        c.model_copy(
+            update={
+                data.draw(st.sampled_from(["distance", "threshold", "null_share", "null_threshold"])): data.draw(
+                    st.sampled_from(UNUSABLE)
+                )
+            }
+        )
+        if data.draw(st.booleans())
+        else c
+        for c in drawn
+    ]
+    lost = {
+        field: data.draw(st.sampled_from(UNUSABLE))
+        for field in data.draw(
+            st.sets(st.sampled_from(["loss", "loss_error", "blessed", "value_error", "blessed_loss"]))
+        )
+    }
+    less = whole.model_copy(
+        update={
+            "drift": None if data.draw(st.booleans()) else known.model_copy(update={"columns": tuple(blinded)}),
+            "quality": None if data.draw(st.booleans()) else whole.quality.model_copy(update=lost),  # type: ignore[union-attr]
+            "new_labels": None,
+        }
+    )
+    decision = decide(less, looks(True))
+    assert not decision.reasons
+
+
+@given(columns, st.integers(0, 7), st.floats(0, 5))
+def test_more_drift_never_untriggers(drawn: list[ColumnDrift], place: int, more: float) -> None:
+    before = decide(report(drift=drift(columns=tuple(drawn))), looks(True))
+    if not before.is_due or place >= len(drawn) or drawn[place].distance is None:
+        return
+    further = drawn[place].model_copy(update={"distance": (drawn[place].distance or 0.0) + more})
+    moved = [*drawn[:place], further, *drawn[place + 1 :]]
+    assert decide(report(drift=drift(columns=tuple(moved))), looks(True)).is_due
+
+
+@given(columns, st.randoms(use_true_random=False))
+def test_the_order_of_columns_is_irrelevant(drawn: list[ColumnDrift], shuffler: random.Random) -> None:
+    mixed = list(drawn)
+    shuffler.shuffle(mixed)
+    one, other = (decide(report(drift=drift(columns=tuple(given))), looks(True)) for given in (drawn, mixed))
+    assert one.reasons == other.reasons
+    assert one.judgement.verdict is other.judgement.verdict
+    assert [r.measured for r in one.judgement.results] == [r.measured for r in other.judgement.results]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        report(drift=None, quality=None, problems=("the reference window of version 3 is gone",)),
+        report(drift=drift(current_rows=0, columns=()), quality=quality(rows=0, labelled_rows=0)),
+        report(drift=MOVED.model_copy(update={"current_rows": 299})),
+        report(drift=drift(columns=tuple(column(n, distance=None, problem=f"column {n!r} is empty") for n in "abcd"))),
+        report(drift=MOVED.model_copy(update={"calibration": Calibration(length="1w")})),
+    ],
+    ids=["reference gone", "no rows", "tiny", "nothing measurable", "short reference"],
+)
+def test_what_cannot_be_measured_is_inconclusive_with_a_sentence(given: MonitorReport) -> None:
+    decision = decide(given, looks(True))
+    assert decision.judgement.verdict is Verdict.INCONCLUSIVE
+    assert not decision.is_drifting
+    assert not decision.reasons
+    assert "nothing to do" not in decision.sentence
