@@ -41,7 +41,7 @@ class Lookout:
     def __init__(self, history: History, trainings: Trainings) -> None:
         self.history, self.trainings = history, trainings
         self.monitor = history.spec.monitor or MonitorSpec()
-        self._baselines: dict[int, tuple[pl.DataFrame, DriftBaseline]] = {}
+        self._baselines: dict[int, DriftBaseline] = {}
         self._drifts: dict[tuple[int, int], DriftReport] = {}
         self._qualities: dict[tuple[int, int], QualityReport] = {}
 
@@ -77,16 +77,15 @@ class Lookout:
             history = self.history
             start = history.before(moment.at - self.monitor.window)
             new = slice(max(start, self.trainings[moment.in_force].facts.known_until), history.before(moment.at))
-            reference, baseline = self._baseline(moment.in_force, new.stop - start)
-            self._drifts[pair] = measure_drift(reference, self._rows(new), baseline, is_multivariate=False).report
+            baseline = self._baseline(moment.in_force, new.stop - start)
+            self._drifts[pair] = measure_drift(self._rows(new), baseline, is_multivariate=False).report
         return self._drifts[pair]
 
-    def _baseline(self, place: int, window_rows: int) -> tuple[pl.DataFrame, DriftBaseline]:
+    def _baseline(self, place: int, window_rows: int) -> DriftBaseline:
         if place not in self._baselines:
             facts, spec = self.trainings[place].facts, self.history.spec
-            reference = self._rows(self.history.known(place))
-            baseline = calibrate(
-                reference,
+            self._baselines[place] = calibrate(
+                self._rows(self.history.known(place)),
                 facts.features,
                 monitor=self.monitor,
                 importance=facts.importance,
@@ -94,7 +93,6 @@ class Lookout:
                 time=spec.data.time,
                 seed=spec.train.seed,
             )
-            self._baselines[place] = reference, baseline
         return self._baselines[place]
 
     def _rows(self, rows: slice) -> pl.DataFrame:
