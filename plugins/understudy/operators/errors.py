@@ -96,8 +96,8 @@ class LabelsUndeclared(UnderstudyError, AirflowFailException):
 class NoLabelsYet(UnderstudyError, AirflowSkipException):
     """No file of labels is there yet."""
 
-    def __init__(self, model: str, why: str) -> None:
-        super().__init__(f"There are no labels of {model!r} yet: {why}")
+    def __init__(self, model: str, source: str) -> None:
+        super().__init__(f"There are no labels of {model!r} yet: monitor.labels.source {source!r} matches no file")
 
 
 class LabelsRefused(UnderstudyError, AirflowFailException):

@@ -13,16 +13,14 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName
 from understudy.hooks.connect import connect
-from understudy.hooks.database_url import database_url
 from understudy.hooks.label_delivery import LabelsRejected, deliver_labels
-from understudy.hooks.sources import SourceNotFound, find_sources
 from understudy.operators.decisions import REFUSAL_KEY, actor_of
 from understudy.operators.errors import LabelsRefused, LabelsUndeclared, NoLabelsYet
 from understudy.operators.handover import Labelled
 from understudy.operators.run_context import as_of
 from understudy.operators.served import served_by
+from understudy.operators.source_files import label_files, label_secrets
 from understudy.operators.stage import StageOperator
-from understudy.settings import PROJECT, settings
 from understudy.workspace import RunFolder
 
 if TYPE_CHECKING:
@@ -49,19 +47,14 @@ class LabelsOperator(StageOperator):
     ) -> tuple[StageRequest, dict[str, Path]]:
         """Mount the files, or name the time of which the query may ask."""
         labels = self._declared(spec)
-        try:
-            files = (
-                find_sources(labels.source, PROJECT, settings().data_roots, "monitor.labels.source")
-                if labels.source
-                else {}
-            )
-        except SourceNotFound as absent:
-            raise NoLabelsYet(spec.model, str(absent)) from absent
+        files = label_files(labels)
+        if labels.query is None and not files:
+            raise NoLabelsYet(spec.model, str(labels.source))
         end = as_of(context)
         params: dict[str, JsonValue] = {
             "start": format_moment(end - spec.serving.keep_log) if spec.serving else None,
             "end": format_moment(end),
-            "sources": {name: str(path.name) for name, path in files.items()},
+            "label_files": {name: str(path.name) for name, path in files.items()},
         }
         return self.request(context, spec, params=params), files
 
@@ -71,12 +64,7 @@ class LabelsOperator(StageOperator):
 
     def secrets(self, context: "Context", spec: ModelSpec) -> Mapping[str, SecretStr]:  # noqa: ARG002 - the base's
         """Hand the database's URL over by standard input."""
-        connection = self._declared(spec).connection
-        if connection is None:
-            return {}
-        from airflow.sdk import BaseHook
-
-        return {"connection_url": database_url(BaseHook.get_connection(connection))}
+        return label_secrets(self._declared(spec))
 
     def conclude(self, context: "Context", result: StageResult, folder: RunFolder) -> dict[str, Any]:
         """Send the labels unless the ledger knows that these were sent, and write down how many there were."""

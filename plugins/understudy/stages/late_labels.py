@@ -1,23 +1,16 @@
 """Labels that come later than their rows, as files or in a table: each finds its row, or is counted."""
 
 from datetime import datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from understudy.contract.data_spec import DataSpec
-from understudy.contract.monitor_spec import LabelsSpec
 from understudy.contract.reports import LabelCounts
 from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused, StageContext
-from understudy.stages.read_query import read_query
-from understudy.stages.read_source import read_file, unknown_column
+from understudy.stages.label_rows import read_labels
 
 if TYPE_CHECKING:
     import polars as pl
 
-PREFIX = "labels-"
-LABELS_URL = "labels_url"
 CLIENT_ID, ROW = "__client_id", "__row"
 KEY, PLACE, VALUE = "__label_key", "__label_place", "__label_value"
 
@@ -34,8 +27,8 @@ def join_labels(
     declared = spec.monitor.labels if spec.monitor else None
     if declared is None:
         return None
-    labels = _read(context, declared, spec, start, end)
-    return _joined(_keyed(rows, spec), _named(labels, declared), spec.data.target)
+    labels = read_labels(context, declared, spec, start, end).table
+    return _joined(_keyed(rows, spec), _named(labels), spec.data.target)
 
 
 def new_labels(rows: "pl.DataFrame", time: str, target: str, since: datetime | None) -> int | None:
@@ -48,33 +41,10 @@ def new_labels(rows: "pl.DataFrame", time: str, target: str, since: datetime | N
     return labelled.height if since is None else labelled.filter(pl.col(time) > since).height
 
 
-def _read(
-    context: StageContext, declared: LabelsSpec, spec: ModelSpec, start: datetime | None, end: datetime | None
-) -> "pl.DataFrame":
+def _named(labels: "pl.DataFrame") -> "pl.DataFrame":
     import polars as pl
 
-    if declared.query is not None:
-        return read_query(context.secrets[LABELS_URL], declared.query, start, end)
-    plain = DataSpec(source="labels", target=declared.label, nulls=spec.data.nulls)
-    keys = sorted(key for key in context.inputs if key.startswith(PREFIX))
-    with TemporaryDirectory(dir=context.outputs, prefix=".scratch-") as scratch:
-        parts = [read_file(context.inputs[key], key, plain, Path(scratch), frozenset()) for key in keys]
-    if not parts:
-        return pl.DataFrame(schema={declared.id: pl.String, declared.label: pl.String})
-    return pl.concat(parts, how="diagonal_relaxed")
-
-
-def _named(labels: "pl.DataFrame", declared: LabelsSpec) -> "pl.DataFrame":
-    import polars as pl
-
-    named = [("id", declared.id), ("label", declared.label), *([("row", declared.row)] if declared.row else [])]
-    for field, column in named:
-        if column not in labels.columns:
-            raise unknown_column(f"monitor.labels.{field}", column, labels.columns, "the labels")
-    place = pl.col(declared.row).cast(pl.Int64, strict=False) if declared.row else pl.lit(0, dtype=pl.Int64)
-    chosen = labels.select(
-        pl.col(declared.id).cast(pl.String).alias(KEY), place.alias(PLACE), pl.col(declared.label).alias(VALUE)
-    )
+    chosen = labels.select(pl.col("id").alias(KEY), pl.col("row").alias(PLACE), pl.col("label").alias(VALUE))
     return chosen.filter(pl.col(VALUE).is_not_null())
 
 

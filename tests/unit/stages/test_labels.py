@@ -36,11 +36,11 @@ def read(
     )
     inputs = {}
     for number, content in enumerate(files):
-        inputs[f"source-{number}.csv"] = folder / f"source-{number}.csv"
-        inputs[f"source-{number}.csv"].write_text(content, encoding="utf-8")
+        inputs[f"labels-{number}.csv"] = folder / f"labels-{number}.csv"
+        inputs[f"labels-{number}.csv"].write_text(content, encoding="utf-8")
     outputs = folder / "outputs"
     outputs.mkdir()
-    params.setdefault("sources", {name: f"day-{name[7]}.csv" for name in inputs})
+    params.setdefault("label_files", {name: f"day-{name[7]}.csv" for name in inputs})
     request = StageRequest(
         stage="labels",
         model="m",
@@ -102,7 +102,7 @@ def test_a_table_is_read_for_the_time_that_is_asked_for(tmp_path: Path) -> None:
     _, kept = read(
         tmp_path,
         labels=labels,
-        secrets={"connection_url": url},
+        secrets={"labels_url": url},
         start="2026-01-01T00:00:00+00:00",
         end="2026-02-01T00:00:00+00:00",
     )
