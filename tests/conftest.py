@@ -41,6 +41,7 @@ def what_docker_lacks() -> str | None:
     return None
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist's own looks for the mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file in one process, where they share what they set up, and whole stacks in one other."""
     for item in items:
