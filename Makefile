@@ -5,7 +5,7 @@ UNDERSTUDY = .venv/bin/understudy
 # The tests of one file run in one process, and those that start a whole stack in one after the other; four at most,
 # because each may hold an Airflow. To watch them one by one: make test TESTS_AT_ONCE=0
 TESTS_AT_ONCE = logical
-PYTEST = $(PYTHON) -m pytest -n $(TESTS_AT_ONCE) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+PYTEST = $(PYTHON) -m pytest -n $(TESTS_AT_ONCE) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install image demo up down test e2e check bench clean
 

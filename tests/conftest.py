@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from understudy import __version__
 
@@ -41,12 +42,18 @@ def what_docker_lacks() -> str | None:
     return None
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist's own looks for the mark
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class FilesTogether(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
     """Keep the tests of a file in one process, where they share what they set up, and whole stacks in one other."""
-    for item in items:
-        group = "stack" if item.path.name in STACKS else item.path.relative_to(item.config.rootpath).as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "stacks" if Path(file).name in STACKS else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FilesTogether:
+    """Tell who runs what, where tests run side by side."""
+    return FilesTogether(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
