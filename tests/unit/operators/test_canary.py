@@ -58,7 +58,7 @@ HASTY = {**QUICK, "step_deadline": "1s"}
 def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGateway]:
     monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_: Registry())
+    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
     with running("east") as (fake,):
         monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAYS", fake.url)
         monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAY_TOKEN", TOKEN.get_secret_value())

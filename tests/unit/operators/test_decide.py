@@ -48,7 +48,7 @@ class Registry(Nodding):
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_: Registry())
+    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
     settings.cache_clear()
     settings().workspace_dir.mkdir()
     TRACED.clear()

@@ -63,7 +63,7 @@ class Registry:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_: Registry())
+    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
     settings.cache_clear()
     declare()
     yield tmp_path
