@@ -46,7 +46,7 @@ def train(frame, params, context):
     return DecisionTreeClassifier(max_depth=4, random_state=0).fit(frame[list(context.features)], frame[context.target])
 """
 SECONDS = 15  # twice a run: once to measure, once to keep
-ENDS_WITHIN_S = 400.0
+ENDS_WITHIN_S = 900
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Site:
 
     def training(self, model: str, run: str) -> tuple[Any, dict[str, str]]:
         """Wait until the training's stage runs; return the task and the job."""
-        wait(lambda: self.train_task(model, run)["state"] == "running" and len(self.jobs(model)) == 1, 120)
+        wait(lambda: self.train_task(model, run)["state"] == "running" and len(self.jobs(model)) == 1, 400)
         return self.train_task(model, run), self.jobs(model)[0]
 
 
@@ -155,7 +155,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             running = stack.up(settings(), layout, print)
             api = AirflowApi(running.airflow, running.user, running.password)
             for dag_id in (*(f"retrain__{model}" for model in ("alpha", "beta", "gale", "storm")), "monitor__gale"):
-                api.wait_for_dag(dag_id, 180)
+                api.wait_for_dag(dag_id, 400)
             yield Site(home, api, isolation)
         finally:
             stack.down(layout)
@@ -251,7 +251,7 @@ def test_drift_starts_exactly_one_retraining_which_knows_why(site: Site) -> None
 
     windy = site.look("gale", WINDY)
     assert (windy["is_due"], windy["reasons"]) == (True, ["drift"])
-    wait(lambda: len(site.runs("gale", "asset_triggered")) == 1, 120)
+    wait(lambda: len(site.runs("gale", "asset_triggered")) == 1, 400)
     (run,) = site.runs("gale", "asset_triggered")
     site.follow("gale", run["dag_run_id"])
     ended = site.api.xcom("retrain__gale", run["dag_run_id"], "outcome")
@@ -271,7 +271,7 @@ def test_drift_starts_exactly_one_retraining_which_knows_why(site: Site) -> None
 
 def test_a_thousand_events_are_one_retraining(site: Site) -> None:
     site.ask_from_outside("storm", 1000)
-    wait(lambda: bool(site.runs("storm", "asset_triggered")), 120)
+    wait(lambda: bool(site.runs("storm", "asset_triggered")), 400)
     wait(
         lambda: {run["state"] for run in site.runs("storm", "asset_triggered")} <= {"success", "failed"}, ENDS_WITHIN_S
     )
@@ -288,7 +288,7 @@ def test_a_backfill_trains_and_judges_the_past_and_promotes_nothing(site: Site) 
     before = site.entries("gale", EntryKind.DEPLOYED)
     span = {"from_date": "2024-03-10T00:00:00Z", "to_date": "2024-03-12T00:00:00Z"}
     site.api._call("POST", "/api/v2/backfills", "start a backfill", {"dag_id": "retrain__gale", **span})
-    wait(lambda: len(site.runs("gale", "backfill")) == 1, 120)
+    wait(lambda: len(site.runs("gale", "backfill")) == 1, 400)
     (run,) = site.runs("gale", "backfill")
     site.follow("gale", run["dag_run_id"])
     ended = site.api.xcom("retrain__gale", run["dag_run_id"], "outcome")
