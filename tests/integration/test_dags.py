@@ -54,7 +54,9 @@ def parsed(*files: str) -> dict[str, DAG]:
 
 def test_every_declaration_becomes_a_dag(models: Path) -> None:
     dags = parsed("dags/retraining.py", "dags/operations.py")
-    assert set(dags) == {"retrain__price", "retrain__demand", "rollback", "rollback_drill", "housekeeping"}
+    assert set(dags) == {
+        "retrain__price", "retrain__demand", "rollback", "rollback_drill", "housekeeping", "replay",
+    }  # fmt: skip
     price = dags["retrain__price"]
     assert {t.task_id for t in price.tasks} == {
         "snapshot",
@@ -166,7 +168,8 @@ def test_the_forms_have_defaults_and_validate(models: Path) -> None:
 def test_no_models_still_parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "none"))
     settings.cache_clear()
-    assert set(parsed("dags/retraining.py", "dags/operations.py")) == {"rollback", "rollback_drill", "housekeeping"}
+    standing = {"rollback", "rollback_drill", "housekeeping", "replay"}
+    assert set(parsed("dags/retraining.py", "dags/operations.py")) == standing
     settings.cache_clear()
 
 

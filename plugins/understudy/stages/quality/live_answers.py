@@ -74,7 +74,8 @@ def live_answers(look: Look, rows: pl.DataFrame, code: Path | None) -> Dated:
     if look.spec.task.is_classification and len(window):
         _check_kind(label_texts(window.labels), look)
     classes = all_classes(window, [look.champion])
-    said = rows.filter(pl.col(look.spec.data.target).is_not_null())
+    target = look.spec.data.target
+    said = rows.filter(pl.col(target).is_not_null()) if target in rows.columns else rows.clear()
     if look.rows.time is not None:
         said = said.sort(look.rows.time, maintain_order=True)
     answers = _as_logged(_asked(look, window, classes), said, window, look.spec.task, classes)
