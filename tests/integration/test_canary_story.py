@@ -92,7 +92,7 @@ def gateways(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> Iter
         patch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(home / "models"))
         patch.setenv("AIRFLOW__UNDERSTUDY__GATEWAYS", ",".join(gateway.url for gateway in made))
         patch.setenv("AIRFLOW__UNDERSTUDY__GATEWAY_TOKEN", TOKEN.get_secret_value())
-        patch.setattr("understudy.hooks.registry.Registry", lambda *_: Registry())
+        patch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
         settings.cache_clear()
         yield made
     settings.cache_clear()

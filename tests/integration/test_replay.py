@@ -40,6 +40,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def typed(site: Site, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+    capsys.readouterr()  # what Airflow said of runs before
     with site.here():
         app(["replay", MODEL, "--policy", POLICIES, "--step", "5d", *arguments, "--json"], standalone_mode=False)
     told: dict[str, object] = json.loads(capsys.readouterr().out)
