@@ -26,7 +26,7 @@ def turning() -> pd.DataFrame:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path, airflow_database: None) -> Site:
     site = Site(tmp_path)
     source = site.deliver(MODEL, turning())
     site.declare(
