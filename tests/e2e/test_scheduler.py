@@ -23,12 +23,13 @@ from understudy.contract.cause import Cause
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind, Trigger
 from understudy.embedded import stack
-from understudy.embedded.airflow_api import AirflowApi
+from understudy.embedded.airflow_api import AirflowApi, AirflowRefused
 from understudy.embedded.layout import Layout
 from understudy.embedded.ports import Ports
 from understudy.hooks.connect import Hooks
 from understudy.runners.choose import choose_runner
 from understudy.settings import settings
+from understudy.workspace import run_key
 
 pytestmark = pytest.mark.e2e
 
@@ -107,6 +108,20 @@ class Site:
 
             for _ in range(events):
                 assert client.post("/api/v2/assets/events", json=body).status_code == 200
+
+    def backfill(self, model: str, span: dict[str, str]) -> None:
+        """Start a backfill; Airflow refuses to while something else writes to its SQLite database."""
+
+        def is_started() -> bool:
+            try:
+                self.api._call("POST", "/api/v2/backfills", "start a backfill", {"dag_id": f"retrain__{model}", **span})
+            except AirflowRefused as refused:
+                if "Database is locked" not in str(refused):
+                    raise
+                return False
+            return True
+
+        wait(is_started, 300)
 
     def _tasks(self, model: str, run: str) -> str:
         return f"/api/v2/dags/retrain__{model}/dagRuns/{run}/taskInstances"
@@ -282,16 +297,18 @@ def test_many_events_are_one_retraining(site: Site) -> None:
 
 
 def test_a_backfill_trains_and_judges_the_past_and_promotes_nothing(site: Site) -> None:
-    before = site.entries("gale", EntryKind.DEPLOYED)
     span = {"from_date": "2024-03-10T00:00:00Z", "to_date": "2024-03-12T00:00:00Z"}
-    site.api._call("POST", "/api/v2/backfills", "start a backfill", {"dag_id": "retrain__gale", **span})
+    site.backfill("gale", span)
     wait(lambda: len(site.runs("gale", "backfill")) == 1, 400)
     (run,) = site.runs("gale", "backfill")
     site.follow("gale", run["dag_run_id"])
     ended = site.api.xcom("retrain__gale", run["dag_run_id"], "outcome")
     assert ended["outcome"] == "dry_run"
     assert "backfill without promote_past" in ended["sentence"]
-    triggered, cause, as_of = site.began("gale")
-    assert (as_of, cause.reasons) == (datetime(2024, 3, 11, tzinfo=timezone.utc), (Trigger.BACKFILL,))
-    assert site.entries("gale", EntryKind.JUDGED)[-1].run == triggered.run
-    assert site.entries("gale", EntryKind.DEPLOYED) == before
+    # Once a DAG has a run in the past, Airflow also catches up with its last scheduled one: only this run is looked at.
+    own = Hooks(settings()).ledger.entries("gale", run=run_key(run["dag_run_id"]))
+    (triggered,) = [entry for entry in own if entry.kind is EntryKind.TRIGGERED]
+    assert str(triggered.facts["as_of"]).startswith("2024-03-11")
+    assert Cause.model_validate(triggered.facts["cause"]).reasons == (Trigger.BACKFILL,)
+    assert EntryKind.JUDGED in {entry.kind for entry in own}
+    assert EntryKind.DEPLOYED not in {entry.kind for entry in own}
