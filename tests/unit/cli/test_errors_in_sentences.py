@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,7 +148,6 @@ def test_help_starts_without_what_is_heavy() -> None:
         "heavy = {'airflow', 'mlflow', 'pandas', 'polars', 'sklearn', 'docker', 'sqlalchemy', 'httpx', 'numpy'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    begun = time.monotonic()
     answer = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -158,4 +156,3 @@ def test_help_starts_without_what_is_heavy() -> None:
         env={**os.environ, "PYTHONPATH": str(PROJECT / "plugins")},
     )
     assert answer.stdout.strip() == "[]"
-    assert time.monotonic() - begun < 5  # 0.5 s on an idle machine
