@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from understudy import __version__
 from understudy.contract.errors import UnderstudyError
+from understudy.embedded.environment import api_environment
 from understudy.embedded.layout import Layout
 from understudy.embedded.passwords import write_private
 from understudy.embedded.ports import Ports
@@ -45,7 +46,8 @@ def start_missing(
         yield _start_gateway(layout, ports, environment)
     _migrate(layout, environment, on_step)
     for name in (name for name in AIRFLOW if name not in there):
-        yield start(name, [sys.executable, "-m", "airflow", name], environment, layout.log_of(name), layout.home)
+        own = api_environment(layout, environment) if name == "api-server" else environment
+        yield start(name, [sys.executable, "-m", "airflow", name], own, layout.log_of(name), layout.home)
 
 
 def _start_mlflow(settings: Settings, layout: Layout, ports: Ports, environment: dict[str, str]) -> Started:

@@ -12,6 +12,11 @@ from understudy.embedded.passwords import ADMIN, keys, write_private
 from understudy.embedded.ports import Ports
 
 PARALLELISM = 6  # LocalExecutor forks that many idle workers of 135 MB; four trials and a monitor fit in
+DATABASE_WAIT_S = 60  # the scheduler ends where it cannot write
+# The API server writes in its event loop too, which may have to finish the very request that holds the lock: waiting
+# longer would not help it. Who asked gets HTTP 500 and asks again, as tasks do.
+API_DATABASE_WAIT_S = 2
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 LOCAL_HOSTS = "127.0.0.1,localhost"
 GATEWAYS = "AIRFLOW__UNDERSTUDY__GATEWAYS"
 
@@ -48,7 +53,7 @@ def _config(layout: Layout, ports: Ports) -> dict[str, dict[str, str | int | flo
             # getfqdn asks the DNS, which a laptop between networks waits for.
             "hostname_callable": "socket.gethostname",
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{layout.database}"},
+        "database": {"sql_alchemy_conn": database_url(layout, DATABASE_WAIT_S)},
         "logging": {
             "base_log_folder": layout.logs / "tasks",
             "dag_processor_child_process_log_directory": layout.logs / "dag_processor",
@@ -79,6 +84,16 @@ def _config(layout: Layout, ports: Ports) -> dict[str, dict[str, str | int | flo
             "health_check_threshold": 120,
         },
     }
+
+
+def database_url(layout: Layout, wait_s: int) -> str:
+    """Name Airflow's database and how long a writer waits for another."""
+    return f"sqlite:///{layout.database}?timeout={wait_s}"
+
+
+def api_environment(layout: Layout, environment: Mapping[str, str]) -> dict[str, str]:
+    """Give the API server's environment; a database that the user has chosen stays."""
+    return {DATABASE: database_url(layout, API_DATABASE_WAIT_S), **environment}
 
 
 def _escaped(options: Mapping[str, object]) -> dict[str, str]:

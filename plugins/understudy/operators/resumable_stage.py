@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from understudy.contract.declared import format_duration
 from understudy.contract.stage import StageResult
 from understudy.contract.words import JobState
-from understudy.operators.attempt import Attempt
+from understudy.operators.attempt import REQUEST_LABEL, Attempt
 from understudy.operators.decisions import REFUSAL_KEY
 from understudy.operators.stage_answer import read_answer, read_refusal
 from understudy.operators.stage_errors import (
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ENDED_BADLY = (JobState.REFUSED, JobState.OUT_OF_MEMORY)
 CANNOT_START = (126, 127)
+BEGUN_KEY = "understudy_begun"
 
 
 class ResumableStage(ResumableJobMixin):
@@ -43,15 +44,25 @@ class ResumableStage(ResumableJobMixin):
         """Say how the task ends when the stage refuses its input."""
         return refused
 
-    def submit_job(self, context: "Context") -> JsonValue:  # noqa: ARG002 - the mixin's signature
-        """Start the job, unless a try that died before it could note the id did so."""
+    def submit_job(self, context: "Context") -> JsonValue:
+        """Start the job, unless a try that died before it could note the id did so.
+
+        What is about to be asked is noted first, so that an answer that nobody concluded is told from what is left of
+        a task that a person cleared.
+        """
         attempt = self._require_attempt()
+        store, asked = context.get("task_state_store"), attempt.job.labels[REQUEST_LABEL]
         left = attempt.runner.find(attempt.job.name)
         if left is not None:
             status = attempt.runner.status(left)
-            if status.state is JobState.RUNNING and attempt.is_about(status):
+            is_unconcluded = store is not None and store.get(BEGUN_KEY) == asked
+            if attempt.is_about(status) and (
+                status.state is JobState.RUNNING or (is_unconcluded and self._has_answered(status.state.value))
+            ):
                 self.log.info("Attaching to %s, which an earlier try started", attempt.job.name)
                 return {"job": left, "isolation": attempt.isolation}
+        if store is not None:
+            store.set(BEGUN_KEY, asked)
         return {"job": attempt.runner.submit(attempt.job, attempt.secrets), "isolation": attempt.isolation}
 
     def get_job_status(self, external_id: JsonValue, context: "Context") -> str:  # noqa: ARG002 - the mixin's signature
@@ -134,11 +145,15 @@ class ResumableStage(ResumableJobMixin):
         store = context.get("task_state_store")
         if store is not None:
             store.delete(self.external_id_key)
+            store.delete(BEGUN_KEY)
         try:
             if attempt.job_id and not attempt.is_timed_out:
                 attempt.runner.remove(attempt.job_id)
         except RunnerError as unreachable:  # the answer is safe; housekeeping removes the rest
             self.log.warning("The ended stage could not be removed: %s", unreachable)
+
+    def _has_answered(self, status: str) -> bool:
+        return self.is_job_active(status) or self.is_job_succeeded(status)
 
     def _require_attempt(self) -> Attempt:
         if self._attempt is None:

@@ -41,7 +41,7 @@ def test_components_share_one_configuration_that_is_reachable_from_this_machine_
     parser.read(layout.config)
     assert parser["api"]["host"] == "127.0.0.1"
     assert parser["core"]["execution_api_server_url"] == "http://127.0.0.1:8123/execution/"
-    assert parser["database"]["sql_alchemy_conn"].endswith("100%/airflow/airflow.db")
+    assert parser["database"]["sql_alchemy_conn"].endswith("100%/airflow/airflow.db?timeout=60")
     assert parser["core"]["load_examples"] == "False"
 
 

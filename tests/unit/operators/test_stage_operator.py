@@ -213,6 +213,19 @@ def test_a_retry_finds_a_stage_whose_id_was_never_noted() -> None:
     assert json.loads(task.submit_job(context(store))["job"])["pid"] == noted
 
 
+def test_a_stage_that_finished_before_its_id_was_noted_is_concluded_and_not_run_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Store()
+    interrupted(store, {"seconds": 0})
+    runner = choose_runner(Isolation.PROCESS, settings())
+    list(runner.stream_logs(store.pop("understudy_job")["job"]))
+    monkeypatch.setattr(ProcessRunner, "submit", lambda *_: pytest.fail("it was submitted again"))
+    answer = operator("slow", stage_params={"seconds": 0}).execute(context(store, try_number=2))
+    assert set(answer) == {"report", "outputs"}
+    assert (store, jobs()) == ({}, [])
+
+
 def test_a_retry_that_asks_something_else_ends_the_old_stage_and_starts_its_own() -> None:
     store = Store()
     interrupted(store, {"seconds": 60})
