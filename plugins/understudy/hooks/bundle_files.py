@@ -27,8 +27,13 @@ def remove_byte_code(folder: Path) -> None:
 
 
 def put(verified: Path, destination: Path) -> None:
-    """Move a verified folder to its destination in one step, in place of what is there."""
+    """Move a verified folder to its destination in one step, in place of what is there.
+
+    The same files that another process put there in between stay: a stage may be reading them.
+    """
     digest = digest_of(verified)
+    if digest_of(destination) == digest:
+        return
     if destination.exists():
         with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".spoiled-") as spoiled:
             os.replace(destination, Path(spoiled) / "copy")

@@ -55,8 +55,8 @@ class LookingOperator(StageOperator):
             raise LookImpossible(sentence) from gone
 
     def champion_files(self, champion: Bundle, folder: RunFolder) -> "dict[str, Path]":
-        """Fetch the champion and what its training said, verified."""
-        registry, own = connect().registry, folder.outputs("champion")
+        """Fetch the champion and what its training said, verified: for this task alone, as others fetch meanwhile."""
+        registry, own = connect().registry, folder.outputs(f"champion-for-{self.task_id}")
         return {
             "champion": registry.fetch(champion, own / "model"),
             "training.json": registry.fetch_file(champion, "training.json", own / "training.json"),
