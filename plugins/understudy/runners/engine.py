@@ -1,6 +1,5 @@
 """Reach a Docker engine, and say in plain words what is wrong when it does not do what it is asked."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -30,12 +29,13 @@ ClientFactory = Callable[[float], "APIClient"]
 
 
 def local_client(timeout_s: float) -> "APIClient":
-    """Open the engine that the environment names (DOCKER_HOST, DOCKER_TLS_VERIFY …), else the local one."""
-    import docker
-    from docker.utils import kwargs_from_env
+    """Open the engine that the environment names (DOCKER_HOST, DOCKER_TLS_VERIFY …), else Docker's current context.
 
-    where = kwargs_from_env(dict(os.environ))
-    return docker.APIClient(version="auto", timeout=timeout_s, **where)  # type: ignore[arg-type]
+    The context is where Docker Desktop and its like say where they listen; without one it is the local socket.
+    """
+    import docker
+
+    return docker.from_env(version="auto", timeout=timeout_s).api  # type: ignore[arg-type]
 
 
 class Tls(Fact):
