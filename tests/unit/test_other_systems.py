@@ -133,3 +133,15 @@ def test_a_git_that_only_offers_to_be_installed_is_none(tmp_path: Path, monkeypa
 def test_scripts_keep_to_what_bash_3_and_bsd_know(script: Path) -> None:
     text = script.read_text(encoding="utf-8")
     assert [word for word in BASH_4 if word in text] == []
+
+
+@pytest.mark.parametrize(("hard", "allowed"), [(None, 4096), (1000, 1000)])
+def test_a_low_limit_of_open_files_is_raised_as_far_as_the_system_lets_it(hard: int | None, allowed: int) -> None:
+    script = (
+        "import resource; from understudy.cli.open_files import allow_open_files\n"
+        "_, most = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, (256, {hard} or most))\n"
+        "allow_open_files(); print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(answer.stdout) == allowed

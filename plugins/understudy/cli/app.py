@@ -23,6 +23,7 @@ from understudy.cli import (
 )
 from understudy.cli.deployment import load_dotenv
 from understudy.cli.errors import SentenceGroup
+from understudy.cli.open_files import allow_open_files
 
 app = typer.Typer(
     cls=SentenceGroup,
@@ -58,4 +59,5 @@ app.command("demo", hidden=True)(embedded.demo)
 def run() -> None:
     """Run a command with the settings of the project's ``.env``."""
     load_dotenv()
+    allow_open_files()
     app()
