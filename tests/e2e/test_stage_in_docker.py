@@ -138,7 +138,7 @@ def start_worker(noted: Path) -> "subprocess.Popen[bytes]":
 def test_the_retry_of_a_killed_worker_takes_up_the_same_container(home: Path) -> None:
     noted = home / "store.json"
     worker = start_worker(noted)
-    while not noted.exists() or not noted.read_text():
+    while not noted.exists() or "understudy_job" not in noted.read_text():
         assert worker.poll() is None
         time.sleep(0.05)
     worker.send_signal(signal.SIGKILL)
