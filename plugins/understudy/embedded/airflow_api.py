@@ -106,6 +106,11 @@ class AirflowApi:
                 return state
             time.sleep(POLL_S)
 
+    def runs(self, dag_id: str, run_type: str) -> list[str]:
+        """List the ids of a Dag's runs of a kind, oldest first."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns?run_type={run_type}&order_by=run_after&limit=1000"
+        return [str(found["dag_run_id"]) for found in self._call("GET", path, "list the runs")["dag_runs"]]
+
     def tasks(self, dag_id: str, run_id: str) -> list[TaskState]:
         """List the tasks of a run."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=1000"

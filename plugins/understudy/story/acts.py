@@ -9,10 +9,11 @@ from understudy.sample.powerprice import BACK, POISON_END, POISON_START, SHIFT
 MODEL = "powerprice"
 BEFORE_THE_SHIFT = datetime(2024, 1, 1, tzinfo=timezone.utc)
 THREE_WEEKS_LATER = datetime(2024, 1, 22, tzinfo=timezone.utc)
+JUST_BEFORE_THE_SHIFT = datetime(2024, 1, 29, tzinfo=timezone.utc)
 A_YEAR_AFTER = datetime(2025, 2, 1, tzinfo=timezone.utc)
 AFTER_THE_BAD_BATCH = POISON_END
 SHORT_CUT: dict[str, object] = {"estimator": "decision_tree", "params": {"max_depth": 2}}
-assert BEFORE_THE_SHIFT < THREE_WEEKS_LATER < SHIFT < A_YEAR_AFTER < POISON_START < BACK  # noqa: S101 - the story depends on it
+assert BEFORE_THE_SHIFT < THREE_WEEKS_LATER < JUST_BEFORE_THE_SHIFT < SHIFT < A_YEAR_AFTER < POISON_START < BACK  # noqa: S101 - the story depends on it
 
 
 class Scene(Word):
@@ -20,6 +21,7 @@ class Scene(Word):
 
     FIRST = "first"
     WORSE = "worse"
+    QUIET = "quiet"
     BETTER = "better"
     FAULT = "fault"
     POISONED = "poisoned"
@@ -40,16 +42,23 @@ class Act(Fact):
     title: str
     as_of: datetime | None = None
     """When the retraining that it triggers looks at the world; None where it triggers none."""
+    look_at: datetime | None = None
+    """When the monitor looks at the champion's world; where something is due, the act goes on with the retraining."""
     market: Market
     """Where the live requests come from meanwhile."""
-    outcome: Outcome
-    """How the run must end; where the act is over before its run, how far it must have come."""
+    outcome: Outcome | None
+    """How the retraining must end; where the act is over before it, how far it must have come. None: none may begin."""
     until: str | None = None
     """The task whose end ends the act; the run's own end when absent."""
     promise: str
     """What must be true afterwards, in words."""
     train: dict[str, object] | None = None
     """A colleague's change of the declaration's ``train`` section before the run."""
+
+    @property
+    def begins(self) -> bool:
+        """Tell an act that starts something from one that goes on with a run."""
+        return self.as_of is not None or self.look_at is not None
 
 
 ACTS = (
@@ -71,13 +80,21 @@ ACTS = (
         train=SHORT_CUT,
     ),
     Act(
+        scene=Scene.QUIET,
+        title="The monitor looks, before the market changes",
+        look_at=JUST_BEFORE_THE_SHIFT,
+        market=Market.OLD,
+        outcome=None,
+        promise="winter is no drift: it was seen before, so nothing is asked for",
+    ),
+    Act(
         scene=Scene.BETTER,
-        title="A better challenger, a year after the market changed",
-        as_of=A_YEAR_AFTER,
+        title="It looks again, a year after the market changed",
+        look_at=A_YEAR_AFTER,
         market=Market.NEW,
         outcome=Outcome.PROMOTED,
         until="promote",
-        promise="provably better on future rows, then in shadow on live requests: promoted while they go on",
+        promise="it sees the drift and asks for one retraining: provably better, then good in shadow, promoted",
     ),
     Act(
         scene=Scene.FAULT,

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from understudy.contract.cause import Cause
 from understudy.contract.declared import Fact
 from understudy.contract.release import Deployment, LedgerEntry
-from understudy.contract.words import Alias, Change, EntryKind, Outcome, Verdict
+from understudy.contract.retrainings import Look
+from understudy.contract.words import Alias, Change, EntryKind, Outcome, Trigger, Verdict
 from understudy.sample.traffic import Count
 from understudy.story.acts import MODEL, Act, Scene
 from understudy.story.witness import Witnessed
@@ -91,6 +93,7 @@ class Proof:
             Scene.BETTER: _better,
             Scene.POISONED: _poisoned,
             Scene.WORSE: _worse,
+            Scene.QUIET: _quiet,
             Scene.FAULT: _fault,
         }
         return check[scene](self.before, current, new)
@@ -156,6 +159,7 @@ def _better(before: Deployment | None, current: Deployment, new: list[LedgerEntr
     rehearsals = _of(new, EntryKind.REHEARSED)
     rehearsed = [entry.facts.get("verdict") for entry in rehearsals]
     return [
+        *_seen(new),
         *_unless(current.champion.version != before.champion.version, "the champion did not change"),
         *_unless(current.previous == before.champion, "the previous champion is not the one that served before"),
         *_unless(bool(gains) and min(gains) > 0, "the ledger shows no provable gain over the champion"),
@@ -180,6 +184,31 @@ def _worse(before: Deployment | None, current: Deployment, new: list[LedgerEntry
         *_unless(current == before, "the champion changed"),
         *_unless(verdicts == [Verdict.FAILED.value], f"the ledger's verdict on the challenger is {verdicts}"),
         *_unless(not _of(new, EntryKind.BLESSED), "the worse challenger was blessed"),
+    ]
+
+
+def _quiet(before: Deployment | None, current: Deployment, new: list[LedgerEntry]) -> list[str]:
+    looks = [Look.model_validate(entry.facts) for entry in _of(new, EntryKind.MONITORED)]
+    return [
+        *_unless(current == before, "the champion changed"),
+        *_unless(len(looks) == 1, f"the ledger holds {len(looks)} looks, not one"),
+        *_unless(not any(look.is_due or look.is_blind for look in looks), "the look was not quiet"),
+        *_unless(not _of(new, EntryKind.TRIGGERED), "a retraining began"),
+    ]
+
+
+def _seen(new: list[LedgerEntry]) -> list[str]:
+    """Check that one look saw the drift, and that exactly one retraining answers it."""
+    looks = [entry for entry in _of(new, EntryKind.MONITORED) if Look.model_validate(entry.facts).is_due]
+    causes = [Cause.model_validate(entry.facts["cause"]) for entry in _of(new, EntryKind.TRIGGERED)]
+    asked = [ask.ledger_seq for cause in causes for ask in cause.asks]
+    return [
+        *_unless(len(looks) == 1, f"{len(looks)} looks of the monitor ask for a retraining, not one"),
+        *_unless(len(causes) == 1, f"{len(causes)} retrainings began, not one"),
+        *_unless(asked == [entry.seq for entry in looks], "the retraining does not name the look that asked for it"),
+        *_unless(
+            all(Trigger.DRIFT in cause.reasons for cause in causes), "drift is not among the retraining's reasons"
+        ),
     ]
 
 

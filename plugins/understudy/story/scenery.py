@@ -20,6 +20,8 @@ PREFIX = "AIRFLOW__UNDERSTUDY__"
 # In the story an hour of the market passes in the twinkling of an eye, and so evidence is counted in seconds. Two busy
 # cores serve it all: how long a version waits for one of them says nothing about it.
 LIVE: dict[str, object] = {
+    # The story says when the monitor looks; a new year finds nobody here.
+    "monitor": {"of": "data", "window": "14d", "looks": 1, "schedule": "0 0 1 1 *"},
     "serving": {"timeout_ms": 10_000},
     "shadow": {
         "min_requests": 300,

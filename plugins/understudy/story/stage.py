@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from understudy.contract.errors import UnderstudyError
 from understudy.contract.words import Outcome
 from understudy.embedded.airflow_api import ENDED_TASK, AirflowApi, TaskState
 from understudy.sample.traffic import Hours, Traffic
@@ -14,10 +15,22 @@ from understudy.story.proof import Happened
 from understudy.story.scenery import declare
 
 DAG_ID = f"retrain__{MODEL}"
+MONITOR_ID = f"monitor__{MODEL}"
 DAG_WITHIN_S = 180.0
+ASKED_WITHIN_S = 120.0
+NOTHING_TOLD = "the run told nothing"
 SEEN = 40
 """So many live answers end an act, of the version that is to give them."""
 SEEN_WITHIN_S = 30.0
+
+
+class RetrainingMissing(UnderstudyError):
+    """The monitor asked for a retraining, and none began."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"The monitor asked for a retraining, but none began within {seconds:.0f} s; the scheduler's log says more."
+        )
 
 
 class Stage:
@@ -27,6 +40,7 @@ class Stage:
         self._api, self._home = api, home
         self.traffic, self._markets = traffic, markets
         self._run = ""
+        self._asked_for = 0
         self._declared: dict[str, object] | None = None
         self._is_live = False
         self._ended: set[tuple[str, int]] = set()
@@ -38,12 +52,7 @@ class Stage:
         self._declare(act)
         turned_at = datetime.now(timezone.utc)
         self.traffic.play(self._markets[act.market])
-        if act.as_of is not None:
-            self._told_before = set()
-            self._run = self._api.trigger(DAG_ID, {"as_of": act.as_of.isoformat(), "reason": f"make demo: {act.title}"})
-        state = self._api.follow(DAG_ID, self._run, lambda tasks: watch(self._new(tasks)), until=act.until)
-        self._told_before = self._ended
-        facts = self._told(act.until or "outcome")
+        state, facts = self._act(act, watch)
         if not self._is_live:
             self.traffic.start()
             self._is_live = True
@@ -52,7 +61,7 @@ class Stage:
             run=self._run,
             state=state,
             outcome=Outcome(facts["outcome"]) if "outcome" in facts else None,
-            sentence=str(facts.get("sentence", "the run told nothing")),
+            sentence=str(facts.get("sentence", NOTHING_TOLD)),
             turned_at=turned_at,
             seconds=time.monotonic() - begun,
             live=self.traffic.since(mark),
@@ -60,10 +69,41 @@ class Stage:
 
     def _declare(self, act: Act) -> None:
         self._api.wait_for_dag(DAG_ID, DAG_WITHIN_S)
-        if act.train != self._declared and act.as_of is not None:
+        if act.train != self._declared and act.begins:
             declare(self._home, act.train)
             self._api.reread(DAG_ID, DAG_WITHIN_S)
             self._declared = act.train
+
+    def _act(self, act: Act, watch: Callable[[list[TaskState]], None]) -> tuple[str, dict[str, Any]]:
+        """Run what the act begins; return how the last run ended and what its last task told."""
+        if act.begins:
+            self._told_before = set()
+        shown: list[TaskState] = []
+        if act.as_of is not None:
+            self._run = self._api.trigger(DAG_ID, {"as_of": act.as_of.isoformat(), "reason": f"make demo: {act.title}"})
+        if act.look_at is not None:
+            self._api.wait_for_dag(MONITOR_ID, DAG_WITHIN_S)
+            look = self._api.trigger(MONITOR_ID, {"as_of": act.look_at.isoformat()})
+            state = self._api.follow(MONITOR_ID, look, lambda tasks: watch(_kept(shown, tasks)))
+            told = self._api.xcom(MONITOR_ID, look, "decide")
+            facts = dict(told) if isinstance(told, dict) else {}
+            if not facts.get("is_due"):
+                self._run = look
+                return state, {"sentence": facts.get("sentence", NOTHING_TOLD)}
+            self._run = self._asked()
+        state = self._api.follow(DAG_ID, self._run, lambda tasks: watch([*shown, *self._new(tasks)]), until=act.until)
+        self._told_before = self._ended
+        return state, self._told(act.until or "outcome")
+
+    def _asked(self) -> str:
+        """Wait for the retraining that the monitor asked for."""
+        deadline = time.monotonic() + ASKED_WITHIN_S
+        while len(asked := self._api.runs(DAG_ID, "asset_triggered")) <= self._asked_for:
+            if time.monotonic() > deadline:
+                raise RetrainingMissing(ASKED_WITHIN_S)
+            time.sleep(0.5)
+        self._asked_for = len(asked)
+        return asked[-1]
 
     def _new(self, tasks: list[TaskState]) -> list[TaskState]:
         """Leave out what the act before has shown of the same run."""
@@ -83,3 +123,8 @@ class Stage:
         mark, deadline = self.traffic.mark, time.monotonic() + SEEN_WITHIN_S
         while self.traffic.since(mark).versions.get(version, 0) < SEEN and time.monotonic() < deadline:
             time.sleep(0.1)
+
+
+def _kept(shown: list[TaskState], tasks: list[TaskState]) -> list[TaskState]:
+    shown[:] = tasks
+    return shown

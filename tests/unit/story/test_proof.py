@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 
+from understudy.contract.cause import Ask, Cause
+from understudy.contract.judgement import GateResult, Judgement
+from understudy.contract.monitoring import Decision, MonitorReport
 from understudy.contract.release import Blessing, Bundle, Deployment
-from understudy.contract.words import Alias, Change, EntryKind, Outcome
+from understudy.contract.retrainings import Look
+from understudy.contract.words import Alias, Change, EntryKind, Outcome, Trigger, Verdict, Watched
 from understudy.hooks.connect import Hooks
 from understudy.sample.traffic import Count
 from understudy.settings import Settings
@@ -117,20 +121,83 @@ def first_act(hooks: Hooks) -> Proof:
     return proof
 
 
+AT = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def looked(hooks: Hooks, reason: Trigger | None, verdict: Verdict = Verdict.FAILED) -> int:
+    """Note a look; return its place in the ledger."""
+    answer = GateResult(gate="drift", verdict=verdict, bound="usual", sentence="s")
+    report = MonitorReport(
+        model=MODEL, watched=Watched.DATA, champion_version=1, champion_since=AT, as_of=AT, window_start=AT,
+        window_end=AT,
+    )  # fmt: skip
+    decision = Decision(
+        judgement=Judgement(verdict=verdict, results=(answer,)), is_drifting=verdict is Verdict.FAILED,
+        reasons=(reason,) if reason else (), sentence="the wind moved",
+    )  # fmt: skip
+    look = Look(report=report, decision=decision, is_due=reason is not None, champion_since=1)
+    return hooks.ledger.append(MODEL, EntryKind.MONITORED, "test", "x", facts=look.model_dump(mode="json")).seq
+
+
+def begun(hooks: Hooks, seq: int, reason: Trigger = Trigger.DRIFT) -> None:
+    ask = Ask(reasons=(reason,), sentence="s", ledger_seq=seq, ledger_hash="h", run_id="r")
+    cause = Cause(reasons=(reason,), sentence="s", asks=(ask,), events=1)
+    hooks.ledger.append(MODEL, EntryKind.TRIGGERED, "test", "x", facts={"cause": cause.model_dump(mode="json")})
+
+
+def quiet_act(hooks: Hooks, proof: Proof, reason: Trigger | None = None, verdict: Verdict = Verdict.PASSED) -> str:
+    looked(hooks, reason, verdict)
+    return "; ".join(proof.row(3, ACT[Scene.QUIET], happened(None)).contradictions)
+
+
 def better_act(hooks: Hooks, proof: Proof) -> tuple[str, ...]:
+    begun(hooks, looked(hooks, Trigger.DRIFT))
+    return answered_act(hooks, proof)
+
+
+def answered_act(hooks: Hooks, proof: Proof) -> tuple[str, ...]:
     judged(hooks, 0.02)
     rehearsed(hooks)
     serve(hooks, 2, previous=1)
-    return proof.row(3, ACT[Scene.BETTER], happened(Outcome.PROMOTED)).contradictions
+    return proof.row(4, ACT[Scene.BETTER], happened(Outcome.PROMOTED)).contradictions
 
 
 def test_a_story_that_goes_as_promised_contradicts_nothing(hooks: Hooks) -> None:
     proof = first_act(hooks)
+    assert quiet_act(hooks, proof) == ""
     assert better_act(hooks, proof) == ()
     guarded(hooks, "failed")
     hooks.deployments.deny(MODEL, bundle(2).model_sha256, "x", "test", bundle=bundle(2))
     serve(hooks, 1, change=Change.ROLLBACK)
     assert proof.row(4, ACT[Scene.FAULT], happened(Outcome.ROLLED_BACK)).contradictions == ()
+
+
+@pytest.mark.parametrize(
+    ("reason", "verdict"),
+    [(Trigger.DRIFT, Verdict.FAILED), (None, Verdict.INCONCLUSIVE), (Trigger.STALENESS, Verdict.PASSED)],
+)
+def test_a_look_that_is_not_quiet_is_a_contradiction(hooks: Hooks, reason: Trigger | None, verdict: Verdict) -> None:
+    assert quiet_act(hooks, first_act(hooks), reason, verdict) == "the look was not quiet"
+
+
+def test_a_retraining_that_nobody_asked_for_is_a_contradiction(hooks: Hooks) -> None:
+    proof = first_act(hooks)
+    begun(hooks, looked(hooks, None, Verdict.PASSED))
+    told = proof.row(3, ACT[Scene.QUIET], happened(None)).contradictions
+    assert told == ("a retraining began",)
+    assert "0 looks of the monitor ask for a retraining, not one" in answered_act(hooks, proof)
+
+
+def test_two_retrainings_or_another_reason_contradict_the_drift(hooks: Hooks) -> None:
+    proof = first_act(hooks)
+    seq = looked(hooks, Trigger.DRIFT)
+    begun(hooks, seq, Trigger.QUALITY)
+    begun(hooks, seq)
+    assert answered_act(hooks, proof) == (
+        "2 retrainings began, not one",
+        "the retraining does not name the look that asked for it",
+        "drift is not among the retraining's reasons",
+    )
 
 
 def test_an_alias_that_lags_behind_the_record_is_a_contradiction(hooks: Hooks) -> None:
@@ -162,6 +229,7 @@ def test_a_first_model_that_was_not_rubber_stamped_is_a_contradiction(hooks: Hoo
 @pytest.mark.parametrize("low", [None, -0.01])
 def test_a_promotion_without_a_provable_gain_is_a_contradiction(hooks: Hooks, low: float | None) -> None:
     proof = first_act(hooks)
+    begun(hooks, looked(hooks, Trigger.DRIFT))
     judged(hooks, low)
     rehearsed(hooks)
     serve(hooks, 2, previous=1)
@@ -181,6 +249,7 @@ def test_a_refusal_that_changed_the_champion_or_left_no_trace_is_a_contradiction
 @pytest.mark.parametrize(("verdict", "rubber_stamped"), [("inconclusive", False), ("passed", True)])
 def test_a_promotion_without_a_rehearsal_is_a_contradiction(hooks: Hooks, verdict: str, rubber_stamped: bool) -> None:
     proof = first_act(hooks)
+    begun(hooks, looked(hooks, Trigger.DRIFT))
     judged(hooks, 0.02)
     rehearsed(hooks, verdict, rubber_stamped=rubber_stamped)
     serve(hooks, 2, previous=1)

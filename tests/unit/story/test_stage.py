@@ -33,6 +33,7 @@ class FakeAirflow:
         self.told: dict[str, Any] = {}
         self.tasks: list[TaskState] = []
         self.until: list[str | None] = []
+        self.asked: list[str] = []
 
     def wait_for_dag(self, dag_id: str, timeout_s: float) -> None:
         return
@@ -42,9 +43,19 @@ class FakeAirflow:
 
     def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
         self.triggered.append(conf)
+        if dag_id == stage_module.MONITOR_ID and self.told["decide"]["is_due"]:
+            self.asked.append(f"asked{len(self.asked) + 1}")
         return f"run{len(self.triggered)}"
 
-    def follow(self, dag_id: str, run: str, watch: Callable[[list[TaskState]], None], *, until: str | None) -> str:
+    def runs(self, dag_id: str, run_type: str) -> list[str]:
+        return self.asked if (dag_id, run_type) == (stage_module.DAG_ID, "asset_triggered") else []
+
+    def follow(
+        self, dag_id: str, run: str, watch: Callable[[list[TaskState]], None], *, until: str | None = None
+    ) -> str:
+        if dag_id == stage_module.MONITOR_ID:
+            watch([TaskState(task="drift", state="success")])
+            return "success"
         self.until.append(until)
         watch(self.tasks)
         return "running" if until else "success"
@@ -109,17 +120,36 @@ def test_where_nothing_serves_nobody_is_waited_for(stage: Stage, traffic: FakeTr
 
 
 def test_a_promotion_ends_its_act_and_the_fault_goes_on_with_the_same_run(stage: Stage, airflow: FakeAirflow) -> None:
-    airflow.told = {"promote": {"change": "promotion", "sentence": "promoted"}}
+    airflow.told = {"promote": {"change": "promotion", "sentence": "promoted"}, "decide": {"is_due": True}}
     airflow.tasks = [TaskState(task="promote", state="success"), TaskState(task="guard", state="running")]
     begun = datetime.now(timezone.utc)
-    assert play(stage, ACT[Scene.BETTER]).outcome is Outcome.PROMOTED
+    shown: list[TaskState] = []
+    assert play(stage, ACT[Scene.BETTER], shown).outcome is Outcome.PROMOTED
+    assert [task.task for task in shown] == ["drift", "drift", "promote", "guard"]  # the look stays in sight
     airflow.told = {"outcome": {"outcome": "rolled_back", "sentence": "back"}}
     seen: list[TaskState] = []
     happened = play(stage, ACT[Scene.FAULT], seen)
-    assert (happened.outcome, happened.run) == (Outcome.ROLLED_BACK, "run1")
+    assert (happened.outcome, happened.run) == (Outcome.ROLLED_BACK, "asked1")
     assert [task.task for task in seen] == ["guard"]  # what the act before has shown is not shown again
     assert airflow.until == ["promote", None]
     assert happened.turned_at >= begun
+
+
+def test_where_the_monitor_sees_nothing_no_retraining_is_waited_for(stage: Stage, airflow: FakeAirflow) -> None:
+    airflow.told = {"decide": {"is_due": False, "sentence": "looked, nothing to do"}}
+    happened = play(stage, ACT[Scene.QUIET])
+    assert (happened.outcome, happened.state, happened.sentence) == (None, "success", "looked, nothing to do")
+    assert airflow.until == []
+
+
+def test_a_retraining_that_does_not_begin_is_told(
+    stage: Stage, airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_module, "ASKED_WITHIN_S", 0.1)
+    monkeypatch.setattr(airflow, "runs", lambda dag_id, run_type: [])
+    airflow.told = {"decide": {"is_due": True}}
+    with pytest.raises(stage_module.RetrainingMissing, match="none began within"):
+        play(stage, ACT[Scene.BETTER])
 
 
 def test_the_colleagues_change_is_read_and_taken_back(stage: Stage, airflow: FakeAirflow, tmp_path: Path) -> None:
@@ -128,7 +158,8 @@ def test_the_colleagues_change_is_read_and_taken_back(stage: Stage, airflow: Fak
     assert airflow.reread_times == 0
     play(stage, ACT[Scene.WORSE])
     assert yaml.safe_load(path.read_text(encoding="utf-8"))["train"] == ACT[Scene.WORSE].train
-    play(stage, ACT[Scene.BETTER])
+    airflow.told = {"decide": {"is_due": False}}
+    play(stage, ACT[Scene.QUIET])
     assert yaml.safe_load(path.read_text(encoding="utf-8"))["train"]["estimator"] == "hist_gradient_boosting"
     assert airflow.reread_times == 2
 
@@ -139,6 +170,7 @@ def test_the_demos_declaration_is_served_rehearsed_and_guarded(tmp_path: Path) -
     assert spec.serving
     assert spec.shadow
     assert spec.guard
+    assert spec.monitor
 
 
 def test_what_the_sample_shows_as_comments_can_be_used(tmp_path: Path) -> None:
