@@ -27,7 +27,7 @@ def judge_monitoring(report: MonitorReport, monitor: MonitorSpec, retrain: Retra
     """Answer what a look asks, and say whether a retraining is due.
 
     What is missing or broken is INCONCLUSIVE and speaks for nothing. Drift counts after ``monitor.looks`` looks in a
-    row; that predictions moved counts as drift while labels are too late to judge quality.
+    row; that predictions moved counts as drift unless labels show that quality holds.
     """
     questions = {result.gate: result for result in _questions(report, monitor, retrain)}
     is_drifting = _is_drifting(questions)
@@ -91,8 +91,8 @@ def _is_drifting(questions: dict[str, GateResult]) -> bool:
     if _verdict(questions, "data") is not Verdict.PASSED:
         return False
     moved = any(_verdict(questions, gate) is Verdict.FAILED for gate in ("drift", "together"))
-    labels_are_late = _verdict(questions, "quality.loss") is Verdict.INCONCLUSIVE
-    return moved or (labels_are_late and _verdict(questions, "predictions") is Verdict.FAILED)
+    quality_holds = _verdict(questions, "quality.loss") is Verdict.PASSED
+    return moved or (not quality_holds and _verdict(questions, "predictions") is Verdict.FAILED)
 
 
 def _verdict(questions: dict[str, GateResult], gate: str) -> Verdict | None:

@@ -168,10 +168,12 @@ def test_broken_data_are_an_incident_and_no_reason_to_train() -> None:
         assert not decision.reasons
 
 
-def test_moved_predictions_count_while_labels_are_late() -> None:
+def test_moved_predictions_count_unless_labels_show_that_quality_holds() -> None:
     moved = drift(prediction=column("answers", distance=0.9, threshold=0.3))
     assert not decide(report(drift=moved), looks(True)).is_drifting
     assert decide(report(drift=moved, quality=quality(labelled_rows=3)), looks(True)).is_due
+    lost = decide(report(drift=moved, quality=quality(loss=0.4)), looks(True))
+    assert lost.reasons == (Trigger.QUALITY, Trigger.DRIFT)
 
 
 def test_what_moves_together_counts_by_its_size() -> None:
