@@ -14,13 +14,14 @@ from understudy.operators.decide import DecideRetrainingOperator
 from understudy.operators.drift_check import DriftCheckOperator
 from understudy.operators.labels import LabelsOperator
 from understudy.operators.quality_check import QualityCheckOperator
+from understudy.operators.source_rows import CollectSourceRowsOperator
 
 LONGEST = timedelta(hours=6)
 """When a look that has not ended is failed; the next one is due by then anyway."""
 
 
 def build_monitoring_dag(spec: ModelSpec) -> DAG:
-    """Wire [labels] → window → drift, quality → decide for one model that declares ``monitor``."""
+    """Wire [labels] → window, [source] → drift, quality → decide for one model that declares ``monitor``."""
     monitor, watched = monitored(spec)
     with DAG(
         dag_id=f"{MONITOR_PREFIX}{spec.model}",
@@ -53,13 +54,23 @@ def build_monitoring_dag(spec: ModelSpec) -> DAG:
         )
         if fetches_labels:
             LabelsOperator(task_id="labels", model=spec.model).set_downstream(window)
-        drift = DriftCheckOperator(task_id="drift", model=spec.model, collected=window.output)
+        source = CollectSourceRowsOperator(task_id="source", model=spec.model) if monitor.skew else None
+        drift = DriftCheckOperator(
+            task_id="drift",
+            model=spec.model,
+            collected=window.output,
+            source=None if source is None else source.output,
+            # A look without the source's rows is better than none.
+            trigger_rule=TriggerRule.ALL_SUCCESS if source is None else TriggerRule.ALL_DONE,
+        )
         quality = QualityCheckOperator(task_id="quality", model=spec.model, collected=window.output)
-        DecideRetrainingOperator(
+        decide = DecideRetrainingOperator(
             task_id="decide",
             model=spec.model,
             collected=window.output,
             drift=drift.output,
             quality=quality.output,
         )
+        if source is not None:
+            source.set_downstream(decide)
     return dag

@@ -76,6 +76,8 @@ class MonitorSpec(Declared):
     """In how many looks in a row, at windows that differ, before drift makes a retraining due."""
     max_false_alarms: float = Field(default=0.02, ge=0, le=0.5)
     """The share of windows without any change that may look like drift; measured on the champion's own data."""
+    skew: bool = False
+    """Whether requests are compared with the source's rows of the same time (train/serve skew); for gateways."""
     min_loss: float = Field(default=0.02, gt=0)
     """The smallest rise of the mean loss that counts as lost quality."""
     alpha: float = Field(default=0.002, gt=0, lt=0.5)

@@ -45,12 +45,16 @@ class CollectWindowOperator(LookingOperator):
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(stage=StageName.SNAPSHOT, model=model, **kwargs)
 
+    def looked_for(self, spec: ModelSpec) -> tuple[MonitorSpec, Watched]:
+        """Say which rows this task collects."""
+        return monitored(spec)
+
     def execute(self, context: "Context") -> Any:
         """Ask the gateways where they are watched; else run the stage that reads the rows."""
         with telling(context):
             folder = run_folder(context, self.model)
             spec = folder.freeze_spec(self.declared())
-            monitor, watched = monitored(spec)
+            monitor, watched = self.looked_for(spec)
             if watched is Watched.GATEWAY:
                 asked = self._asked_of_gateways(context, spec, folder)
                 if monitor.labels is None:
@@ -65,7 +69,7 @@ class CollectWindowOperator(LookingOperator):
     ) -> tuple[StageRequest, dict[str, Path]]:
         """Name the window and mount the files behind it."""
         champion = self.champion()
-        monitor, watched = monitored(spec)
+        monitor, watched = self.looked_for(spec)
         end = as_of(context)
         read = scored_as_source(spec, monitor) if watched is Watched.SCORED else spec
         is_dated = read.data.time is not None
@@ -88,15 +92,21 @@ class CollectWindowOperator(LookingOperator):
 
     def reaches_out(self, spec: ModelSpec) -> bool:
         """Give the container a network only where the rows are on one."""
-        is_asked = monitored(spec)[0].labels
-        return (_reads_source(spec) and reaches_out(_read(spec))) or (
-            is_asked is not None and is_asked.query is not None
-        )
+        read, labels = self._read(spec), self.looked_for(spec)[0].labels
+        return (read is not None and reaches_out(read)) or (labels is not None and labels.query is not None)
 
     def secrets(self, context: "Context", spec: ModelSpec) -> "Mapping[str, SecretStr]":  # noqa: ARG002 - the base's
         """Hand the database's URL over by standard input."""
-        own = source_secrets(_read(spec)) if _reads_source(spec) else {}
-        return {**own, **label_secrets(monitored(spec)[0].labels)}
+        read = self._read(spec)
+        own = {} if read is None else source_secrets(read)
+        return {**own, **label_secrets(self.looked_for(spec)[0].labels)}
+
+    def _read(self, spec: ModelSpec) -> DataSpec | None:
+        """Describe the rows that the stage reads itself; None where gateways send them."""
+        monitor, watched = self.looked_for(spec)
+        if watched is Watched.GATEWAY:
+            return None
+        return (scored_as_source(spec, monitor) if watched is Watched.SCORED else spec).data
 
     def conclude(self, context: "Context", result: StageResult, folder: RunFolder) -> dict[str, Any]:
         """Name the rows and whom they are about."""
@@ -167,6 +177,11 @@ def monitored(spec: ModelSpec) -> tuple[MonitorSpec, Watched]:
         raise NothingToMonitor(spec.model, "watches scored rows and does not say where they lie (monitor.scored)")
     if watched is Watched.GATEWAY and not is_ours:
         raise NothingToMonitor(spec.model, "watches gateways and is not served by any (serving)")
+    if monitor.skew and (watched is not Watched.GATEWAY or spec.data.time is None):
+        raise NothingToMonitor(
+            spec.model,
+            "compares requests with the source (monitor.skew) but watches no gateway, or its rows have no dates",
+        )
     return monitor, watched
 
 
@@ -203,12 +218,3 @@ def _reference_end(champion: Deployment) -> datetime | None:
 def _in_utc(text: str) -> datetime:
     at = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
-
-
-def _reads_source(spec: ModelSpec) -> bool:
-    return monitored(spec)[1] is not Watched.GATEWAY
-
-
-def _read(spec: ModelSpec) -> DataSpec:
-    monitor, watched = monitored(spec)
-    return (scored_as_source(spec, monitor) if watched is Watched.SCORED else spec).data

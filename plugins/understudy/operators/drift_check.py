@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowSkipException
+
 from understudy.contract.monitoring import DriftReport
 from understudy.contract.spec import ModelSpec
-from understudy.contract.stage import StageRequest, StageResult
+from understudy.contract.stage import Artefact, StageRequest, StageResult
 from understudy.contract.words import StageName
 from understudy.operators.handover import Collected
 from understudy.operators.looking import LookingOperator
@@ -13,6 +15,8 @@ from understudy.workspace import RunFolder
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
+
+SOURCE = "source.parquet"
 
 
 class DriftCheckOperator(LookingOperator):
@@ -22,20 +26,37 @@ class DriftCheckOperator(LookingOperator):
 
     :param model: the declared model.
     :param collected: what :class:`CollectWindowOperator` returned. (templated)
+    :param source: what :class:`CollectSourceRowsOperator` returned, for train/serve skew. (templated)
     """
 
-    template_fields = (*LookingOperator.template_fields, "collected")
+    template_fields = (*LookingOperator.template_fields, "collected", "source")
 
-    def __init__(self, *, model: str, collected: "XComArg | dict[str, Any]", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        model: str,
+        collected: "XComArg | dict[str, Any] | None",
+        source: "XComArg | dict[str, Any] | None" = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(stage=StageName.DRIFT, model=model, **kwargs)
         self.collected = collected
+        self.source = source
+
+    def execute(self, context: "Context") -> Any:
+        """Measure; skip where nothing was collected."""
+        if self.collected is None:
+            raise AirflowSkipException("there are no rows to compare")
+        return super().execute(context)
 
     def build_request(
         self, context: "Context", spec: ModelSpec, folder: RunFolder
     ) -> tuple[StageRequest, dict[str, Path]]:
         """Mount both windows and the champion."""
         collected = Collected.model_validate(self.collected)
+        source = {SOURCE: folder.resolve(Artefact.model_validate(self.source))} if self.source else {}
         return self.request(context, spec, params=self.asked_of(collected)), {
+            **source,
             "current.parquet": folder.resolve(collected.data),
             "reference.parquet": self.reference(context, collected.champion),
             **self.champion_files(collected.champion, folder),
