@@ -23,6 +23,11 @@ class Caller:
         """Name the person as the ledger does."""
         return str(self.user.get_name())
 
+    @property
+    def user_id(self) -> str:
+        """Name the person as Airflow's questions do."""
+        return str(self.user.get_id())
+
     def readable(self, models: set[str]) -> set[str]:
         """Keep the models that the person may read."""
         auth = get_auth_manager()

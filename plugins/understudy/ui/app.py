@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from understudy.contract.errors import UnderstudyError
-from understudy.ui import fleet_page
+from understudy.ui import card_page, fleet_page, model_page
 from understudy.ui.place import airflow_base
 from understudy.ui.refusals import Forbidden, NotThere
 from understudy.ui.render import HEADERS, page
@@ -31,7 +31,8 @@ def create_app() -> FastAPI:
         openapi_url=None,
     )
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.include_router(fleet_page.router)
+    for shown in (fleet_page, model_page, card_page):
+        app.include_router(shown.router)
     app.middleware("http")(_guard)
     app.exception_handler(HTTPException)(_say_http)
     app.exception_handler(RequestValidationError)(_say_invalid)

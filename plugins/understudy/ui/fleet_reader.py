@@ -1,11 +1,13 @@
 """Read what the fleet's page needs: two queries to the ledger, whatever the number of models, and only what is new."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Lock
 
 from understudy.contract.cause import RETRAIN_PREFIX
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind
+from understudy.hooks.connect import connect
 from understudy.hooks.deployments import locks_in
 from understudy.hooks.ledger import Ledger
 from understudy.ui.airflow_state import Airflow
@@ -37,6 +39,13 @@ class FleetReader:
             declared = {dag.removeprefix(RETRAIN_PREFIX) for dag in airflow.dags if dag.startswith(RETRAIN_PREFIX)}
             return [glance(model, self._recorded(model), airflow) for model in sorted(declared | set(self._newest))]
 
+    def glance(self, model: str, airflow: Airflow) -> Glance | None:
+        """Read one model; None where neither Airflow nor the ledger knows it."""
+        with self._lock:
+            self._catch_up()
+            is_known = model in self._newest or airflow.has(f"{RETRAIN_PREFIX}{model}")
+            return glance(model, self._recorded(model), airflow) if is_known else None
+
     def _catch_up(self) -> None:
         standing = self.ledger.entries(kinds=STANDING, after=self._stood)
         # All that was seen before had been written by now, so nothing up to there has to be looked through again.
@@ -67,3 +76,9 @@ class FleetReader:
             founding=self._founding.get(model),
             notes=tuple(f"version {version} is locked: {reason}" for version, reason in sorted(locked.items())),
         )
+
+
+@lru_cache(maxsize=1)
+def fleet_reader() -> FleetReader:
+    """Give the reader of this process."""
+    return FleetReader(connect().ledger)
