@@ -144,11 +144,16 @@ class Ledger:
         run: str | None = None,
         limit: int | None = None,
         newest_first: bool = False,
+        *,
+        after: int | None = None,
+        before: int | None = None,
     ) -> list[LedgerEntry]:
-        """Read the entries of a model, of some kinds, of a run; all where nothing is named."""
+        """Read the entries of a model, of some kinds, of a run, between two others; all where nothing is named."""
         table = schema.LEDGER.c
         asked = ((table.model, model), (table.run, run))
         conditions = [column == value for column, value in asked if value is not None]
+        conditions += [table.seq > after] if after is not None else []
+        conditions += [table.seq < before] if before is not None else []
         if kinds is not None:
             conditions.append(table.kind.in_([kind.value for kind in kinds]))
         with self._reading() as connection:
