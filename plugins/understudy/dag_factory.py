@@ -4,7 +4,6 @@ Airflow reads this module's callers in safe mode, which looks for the words "air
 """
 
 import re
-from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from airflow.sdk import (
 from understudy.contract.cause import RETRAIN_PREFIX, retrain_uri
 from understudy.contract.errors import SpecProblem
 from understudy.contract.spec import ModelSpec
-from understudy.dag_pages import broken_page, housekeeping_page, retraining_page, rollback_page
+from understudy.dag_pages import broken_page, housekeeping_page, retraining_page
 from understudy.hooks.search import rounds
 from understudy.operators.broken_spec import BrokenSpecOperator
 from understudy.operators.canary import CanaryOperator
@@ -33,7 +32,6 @@ from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.evaluate import EvaluateVsChampionOperator
 from understudy.operators.guard import GuardOperator
 from understudy.operators.promote import PromoteOperator
-from understudy.operators.rollback import PREVIOUS, RollbackOperator
 from understudy.operators.shadow import ShadowDeployOperator
 from understudy.operators.snapshot import SnapshotDataOperator
 from understudy.operators.tidy import TidyOperator
@@ -224,50 +222,6 @@ def build_broken_dag(model: str, problem: SpecProblem, prefix: str = RETRAIN_PRE
         description=str(problem),
     ) as dag:
         BrokenSpecOperator(task_id="broken_spec", problem=str(problem), retries=0)
-    return dag
-
-
-def build_rollback_dag(models: Sequence[str]) -> DAG:
-    """Wire the form that takes a model back."""
-    with DAG(
-        dag_id="rollback",
-        schedule=None,
-        start_date=START,
-        catchup=False,
-        max_active_runs=4,
-        tags=[TAG, "operations"],
-        doc_md=rollback_page(),
-        description="Take a model back to what served before.",
-        render_template_as_native_obj=False,
-        default_args={"owner": TAG, "retries": 2, "retry_delay": timedelta(seconds=5), "retry_policy": retry_policy()},
-        params={
-            "model": Param(type="string", enum=list(models), title="Model")
-            if models
-            else Param(type="string", title="Model"),
-            "target": Param(
-                PREVIOUS,
-                type="string",
-                pattern=r"^(previous|[1-9][0-9]{0,8})$",
-                title="Back to",
-                description="previous, or the number of a version that has served before.",
-            ),
-            "reason": Param(
-                type="string",
-                minLength=3,
-                maxLength=REASON_LIMIT,
-                title="Reason",
-                description="Why; kept in the ledger.",
-            ),
-            "dry_run": Param(False, type="boolean", title="Dry run", description="Only say what would happen."),
-        },
-    ) as dag:
-        RollbackOperator(
-            task_id="rollback",
-            model="{{ params.model }}",
-            target="{{ params.target }}",
-            reason="{{ params.reason }}",
-            is_dry_run="{{ params.dry_run }}",
-        )
     return dag
 
 

@@ -103,6 +103,10 @@ class EntryKind(Word):
     MONITORED = "monitored"  # what a look at the champion's live data saw, and whether a retraining is due
     LOCKED = "locked"
     UNLOCKED = "unlocked"
+    HELD = "held"  # a person keeps a model from being promoted
+    RELEASED = "released"
+    APPROVAL_ASKED = "approval_asked"
+    APPROVAL_ANSWERED = "approval_answered"
     REFUSED = "refused"
     CONCLUDED = "concluded"
 
@@ -137,6 +141,26 @@ class Change(Word):
     def widens_canary(self) -> bool:
         """Tell a change that gives callers to another version than the champion."""
         return self in {Change.CANARY_STARTED, Change.CANARY_STEPPED}
+
+    @property
+    def is_held(self) -> bool:
+        """Tell a change that a hold forbids: one that lets a challenger answer callers."""
+        return self is Change.PROMOTION or self.widens_canary
+
+
+class Action(Word):
+    """Name what a person may do to a model beside rolling it back: a DAG and a command each."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+    STOP_SHADOW = "stop_shadow"
+
+    @property
+    def is_about_a_version(self) -> bool:
+        """Tell an action on one version from one on the model."""
+        return self in {Action.LOCK, Action.UNLOCK}
 
 
 class CanaryMode(Word):
@@ -183,6 +207,7 @@ class Outcome(Word):
     PROMOTION_REFUSED = "promotion_refused"
     ROLLED_BACK = "rolled_back"  # promoted, and taken back by the guard
     HELD_BACK = "held_back"  # an event asked for what an earlier run had done already
+    HELD = "held"  # blessed, and not promoted because a person holds the model
     BROKEN = "broken"
 
 

@@ -11,7 +11,15 @@ from understudy.operators.beside import end_of_run
 from understudy.operators.canary import CanaryOperator
 from understudy.operators.cause import cause_of
 from understudy.operators.data_check import DataSanityCheckOperator
-from understudy.operators.decisions import HELD_BACK_KEY, PROBLEM_KEY, REFUSAL_KEY, actor_of, may_promote, param
+from understudy.operators.decisions import (
+    HELD_BACK_KEY,
+    HELD_KEY,
+    PROBLEM_KEY,
+    REFUSAL_KEY,
+    actor_of,
+    may_promote,
+    param,
+)
 from understudy.operators.errors import RunEndedBadly
 from understudy.operators.guard import GuardOperator
 from understudy.operators.handover import Canaried, Concluded, Deployed, Evaluated, Guarded, Rehearsed
@@ -130,6 +138,10 @@ class ConcludeOperator(BaseOperator):
         in_order = dag.topological_sort() if dag else ()
         return [task for task in in_order if task.task_id in mine and isinstance(task, BaseOperator)]
 
+    def _left_by(self, context: "Context", kind: type[BaseOperator], key: str) -> str | None:
+        tasks = (task for task in self._upstream() if isinstance(task, kind))
+        return next((context["ti"].xcom_pull(task_ids=task.task_id, key=key) for task in tasks), None)
+
     def _told(self, context: "Context", task: "BaseOperator") -> tuple[str | None, str | None]:
         refusal, problem = (
             context["ti"].xcom_pull(task_ids=task.task_id, key=key) for key in (REFUSAL_KEY, PROBLEM_KEY)
@@ -157,6 +169,9 @@ class ConcludeOperator(BaseOperator):
             (PromoteOperator, "promotion", False),
         )
         for kind, what in ((kind, what) for kind, what, is_over in kinds if not is_over):
+            held = self._left_by(context, kind, HELD_KEY)
+            if held:
+                return Outcome.HELD, f"{version} passed and is not promoted: {held}"
             refusal, problem = self._told_by(context, kind)
             if refusal:
                 return Outcome.PROMOTION_REFUSED, refusal

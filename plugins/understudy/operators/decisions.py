@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 REFUSAL_KEY = "refusal"
 LOCAL_RUN = "dag_test"  # what Airflow calls whoever runs a DAG without a scheduler
 """The XCom of a task that was told no: the same input would be refused again."""
+HELD_KEY = "held"
+"""The XCom of a task that a hold kept from promoting: why."""
 HELD_BACK_KEY = "held_back"
 """The XCom of a task that found nothing to do for its run."""
 PROBLEM_KEY = "problem"

@@ -10,12 +10,13 @@ from understudy.contract.release import Blessing
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
-from understudy.hooks.errors import Refused
+from understudy.hooks.errors import ModelHeld, Refused
 from understudy.hooks.promotion import promote
 from understudy.operators.beside import end_of_run
 from understudy.operators.decisions import REFUSAL_KEY, actor_of, reason_of
 from understudy.operators.errors import PromotionRefused
 from understudy.operators.handover import Canaried, Deployed, Evaluated, Rehearsed
+from understudy.operators.held import held_back
 from understudy.operators.problem import telling
 from understudy.operators.run_context import run_folder
 from understudy.operators.served import served_by
@@ -29,6 +30,7 @@ class PromoteOperator(BaseOperator):
     """Make a blessed challenger the champion; skip one that was declined; return :class:`Deployed`.
 
     Refuses a blessing that names another champion than the one that serves now, a denied digest and a locked champion.
+    Skips while a person holds the model.
 
     :param model: the declared model.
     :param evaluated: what :class:`EvaluateVsChampionOperator` returned. (templated)
@@ -89,6 +91,8 @@ class PromoteOperator(BaseOperator):
                 terms=served.terms if served else None,
                 mirror=spec.guard.share if served and spec.guard else None,
             )
+        except ModelHeld as held:
+            raise held_back(context, evaluated.bundle.version, held) from held
         except Refused as refused:
             raise self._refusal(context, evaluated.bundle.version, str(refused)) from refused
         sentence = f"version {record.champion.version} of {self.model} is champion, epoch {record.epoch}"

@@ -9,11 +9,12 @@ from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 from understudy.hooks.deployments import locks_in
+from understudy.hooks.holds import HOLDING, hold_in
 from understudy.hooks.ledger import Ledger
 from understudy.ui.airflow_state import Airflow
 from understudy.ui.glance import NEWEST, Glance, Recorded, glance, record_in
 
-STANDING = (EntryKind.LOCKED, EntryKind.UNLOCKED)
+STANDING = (EntryKind.LOCKED, EntryKind.UNLOCKED, *HOLDING)
 """Kinds of which every entry counts."""
 
 
@@ -70,11 +71,14 @@ class FleetReader:
             self._founding[entry.model] = entry
 
     def _recorded(self, model: str) -> Recorded:
-        locked = locks_in(self._standing.get(model, []))
+        standing = self._standing.get(model, [])
+        locked = locks_in([entry for entry in standing if entry.kind not in HOLDING])
+        hold = hold_in([entry for entry in reversed(standing) if entry.kind in HOLDING])
+        held = (f"held by {hold.actor}: {hold.reason}",) if hold else ()
         return Recorded(
             newest=self._newest.get(model, {}),
             founding=self._founding.get(model),
-            notes=tuple(f"version {version} is locked: {reason}" for version, reason in sorted(locked.items())),
+            notes=(*held, *(f"version {version} is locked: {reason}" for version, reason in sorted(locked.items()))),
         )
 
 
