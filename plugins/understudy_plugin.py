@@ -23,7 +23,7 @@ def _below_airflow(path: str) -> str:
     return urlsplit(conf.get("api", "base_url", fallback="/")).path.rstrip("/") + path
 
 
-class UnderstudyPlugin(AirflowPlugin):  # type: ignore[misc] # Airflow's class is not typed
+class UnderstudyPlugin(AirflowPlugin):
     """Register the pages, an entry in the navigation, and a tab beside each DAG and each run."""
 
     name = "understudy"

@@ -1,4 +1,4 @@
-"""What a person can do to a model from its page: DAG runs and answers, sent to Airflow's own API by the browser. Pure."""
+"""What a person can do to a model from its page: DAG runs and answers, which the browser sends to Airflow. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 

@@ -30,7 +30,7 @@ class Health(Word):
     EMPTY = "empty"
 
     @property
-    def title(self) -> str:
+    def in_words(self) -> str:
         """Name it for people."""
         return _TITLES[self]
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from pydantic import Field
+
 from understudy.contract.declared import Fact
 from understudy.contract.judgement import GateResult
 from understudy.contract.read_facts import read_as, whole_number, word_of
@@ -26,7 +28,7 @@ class Version(Fact):
     verdict: Verdict | None = None
     judged_seq: int | None = None
     """The ledger entry of its judgement."""
-    metrics: dict[str, Comparison] = {}
+    metrics: dict[str, Comparison] = Field(default_factory=dict)
     served: tuple[tuple[datetime, datetime | None], ...] = ()
     """From when to when it was champion; None while it is."""
     denied: str | None = None

@@ -44,9 +44,9 @@ class Filter(Fact):
     """Say which ledger entries are asked for."""
 
     kind: Annotated[EntryKind | None, BeforeValidator(_given)] = None
-    actor: Annotated[str | None, BeforeValidator(_given), Field(max_length=200)] = None
-    run: Annotated[str | None, BeforeValidator(_given), Field(max_length=300)] = None
-    before: Annotated[int | None, BeforeValidator(_given), Field(ge=1)] = None
+    actor: Annotated[Annotated[str, Field(max_length=200)] | None, BeforeValidator(_given)] = None
+    run: Annotated[Annotated[str, Field(max_length=300)] | None, BeforeValidator(_given)] = None
+    before: Annotated[Annotated[int, Field(ge=1, le=2**62)] | None, BeforeValidator(_given)] = None
 
 
 class Told(Fact):
@@ -87,11 +87,7 @@ def show(request: Request, model: str, caller: CallerDep, wanted: FilterDep) -> 
     decisions = hooks.ledger.entries(model, others, limit=REMEMBERED, newest_first=True)[::-1]
     looks = hooks.ledger.entries(model, [EntryKind.MONITORED], limit=SHOWN_LOOKS, newest_first=True)[::-1]
     spec = _declaration(hooks, model)
-    back_to = (
-        [one.version for one in fit_instead(told[-1].champion, history, hooks.deployments.denied(model))]
-        if told
-        else []
-    )
+    fit = fit_instead(told[-1].champion, history, hooks.deployments.denied(model)) if told else []
     return page(
         request,
         "model",

@@ -83,18 +83,18 @@ def plot(
         return None
     levels = [(value, name) for value, name in bounds if value is not None and math.isfinite(value)]
     known = [value for point in drawn for value in (point.value, point.low, point.high) if value is not None]
-    low, high = _padded([*known, *(value for value, _ in levels)])
+    bottom, top = _padded([*known, *(value for value, _ in levels)])
     start, end = drawn[0].at, max(drawn[-1].at, drawn[0].at + timedelta(seconds=1))
 
     def x(at: datetime) -> float:
         return round(LEFT + (WIDTH - LEFT - RIGHT) * ((at - start) / (end - start)), 1)
 
     def y(value: float) -> float:
-        return round(TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - low) / (high - low)), 1)
+        return round(TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - bottom) / (top - bottom)), 1)
 
-    spread = [(x(point.at), y(point.low), y(point.high)) for point in drawn if _is_bounded(point)]
+    spread = [(x(point.at), y(low), y(high)) for point in drawn for low, high in _bounds(point)]
     around = [(at, above) for at, _, above in spread] + [(at, below) for at, below, _ in reversed(spread)]
-    ticks = [low + (high - low) * step / TICKS for step in range(TICKS + 1)]
+    ticks = [bottom + (top - bottom) * step / TICKS for step in range(TICKS + 1)]
     middle = start + (end - start) / 2
     return Plot(
         line=_path((x(point.at), y(point.value)) for point in drawn),
@@ -122,8 +122,11 @@ def bars(spans: Sequence[Span]) -> tuple[Bar, ...]:
     return tuple(laid)
 
 
-def _is_bounded(point: Point) -> bool:
-    return point.low is not None and point.high is not None and math.isfinite(point.low) and math.isfinite(point.high)
+def _bounds(point: Point) -> list[tuple[float, float]]:
+    low, high = point.low, point.high
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return []
+    return [(low, high)]
 
 
 def _path(points: Iterable[tuple[float, float]]) -> str:
