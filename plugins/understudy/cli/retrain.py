@@ -21,6 +21,7 @@ EXIT_CODES = {
     Outcome.DRY_RUN: 0,
     Outcome.HELD_BACK: 0,
     Outcome.HELD: 3,
+    Outcome.REJECTED: 3,
     Outcome.BROKEN: 1,
     Outcome.DECLINED: 3,
     Outcome.DATA_REFUSED: 4,
@@ -67,7 +68,7 @@ def retrain(
 ) -> None:
     """Retrain a model.
 
-    Exit with 0 if promoted, 1 if broken, 3 if declined or held, 4 if its data were refused, 5 if taken back.
+    Exit with 0 if promoted, 1 if broken, 3 if declined, rejected or held, 4 if its data were refused, 5 if taken back.
     """
     settings = deployment()
     load_model(settings.models_dir, model)
