@@ -105,6 +105,7 @@ def _steps(spec: ModelSpec, window: str) -> list[str]:
         )
     if spec.canary:
         steps.append(f"**canary** {_canary_in_words(spec.canary)} It {_in_words(spec.canary)}.")
+    steps.extend(_asked(spec))
     steps.append("**promote** makes a blessed challenger the champion; anything else leaves the champion alone.")
     if spec.guard:
         steps.append(
@@ -112,6 +113,17 @@ def _steps(spec: ModelSpec, window: str) -> list[str]:
             f"takes it back on a breach. It {_in_words(spec.guard)}."
         )
     return [*steps, "**outcome** says how it ended."]
+
+
+def _asked(spec: ModelSpec) -> list[str]:
+    """Say who is asked before a promotion."""
+    promotion = spec.promotion
+    whom = ", ".join(f"`{approver}`" for approver in promotion.approvers) or "whoever may answer on this DAG"
+    told = (
+        f"**approve** asks {whom}, for {format_duration(promotion.timeout)} at most; no answer is a no.",
+        "**approve_second** asks another person, for as long.",
+    )
+    return list(told[: promotion.persons])
 
 
 def _canary_in_words(canary: CanarySpec) -> str:

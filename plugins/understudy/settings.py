@@ -115,6 +115,15 @@ class Settings(BaseSettings):
     """The public keys, separated by colons, one of which must have signed a version before anything of it is read: by
     gateways, evaluation and promotion; no signature is asked for when empty."""
 
+    airflow_url: str = ""
+    """The base URL of the Airflow that commands talk to; the embedded stack's when empty."""
+    airflow_user: str = ""
+    """As whom commands log in there, with airflow_password."""
+    airflow_password: SecretStr = SecretStr("")
+    """The password of airflow_user."""
+    airflow_token: SecretStr = SecretStr("")
+    """An access token of the person who types the commands, in place of user and password."""
+
     drill_schedule: str = ""
     """When the rollback drill runs, a cron expression of five fields in UTC; only by hand when empty."""
     drill_detect_within: Duration = Field(default_factory=lambda: parse_duration("2m"))

@@ -148,6 +148,21 @@ class Change(Word):
         return self is Change.PROMOTION or self.widens_canary
 
 
+class PromotionMode(Word):
+    """Say who lets a blessed challenger become champion."""
+
+    AUTO = "auto"  # whoever passes every question
+    APPROVAL = "approval"  # people, after it has passed
+
+
+class Answer(Word):
+    """Say what became of a question to a person."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    VOID = "void"  # answered in a way that does not count, so it is asked again
+
+
 class Action(Word):
     """Name what a person may do to a model beside rolling it back: a DAG and a command each."""
 
@@ -206,6 +221,7 @@ class Outcome(Word):
     DRY_RUN = "dry_run"
     PROMOTION_REFUSED = "promotion_refused"
     ROLLED_BACK = "rolled_back"  # promoted, and taken back by the guard
+    REJECTED = "rejected"  # blessed, and a person said no or nobody answered in time
     HELD_BACK = "held_back"  # an event asked for what an earlier run had done already
     HELD = "held"  # blessed, and not promoted because a person holds the model
     BROKEN = "broken"

@@ -1,6 +1,7 @@
 """What a DAG is made of: ``from understudy.operators import TrainOperator``."""
 
 from understudy.operators.act import ActOperator
+from understudy.operators.approval import AskApprovalOperator
 from understudy.operators.canary import CanaryOperator
 from understudy.operators.collect import CollectWindowOperator
 from understudy.operators.conclude import ConcludeOperator
@@ -21,6 +22,7 @@ from understudy.operators.trial import AskTrialsOperator, TrialOperator
 
 __all__ = [
     "ActOperator",
+    "AskApprovalOperator",
     "AskTrialsOperator",
     "CanaryOperator",
     "CollectWindowOperator",

@@ -55,6 +55,13 @@ class PromotionHeld(UnderstudyError, AirflowSkipException):
         super().__init__(f"Version {version} passed and is not promoted: {why}")
 
 
+class ApprovalRefused(UnderstudyError, AirflowSkipException):
+    """People were asked, and the answer was no."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+
+
 class ActRefused(UnderstudyError, AirflowFailException):
     """What a person asked for cannot be done."""
 
