@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from tests.conftest import what_docker_lacks
+from tests.e2e.browser import NARROW, Page, logged_in
 from understudy.contract.cause import Cause
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind, Trigger
@@ -28,6 +29,7 @@ from understudy.embedded.layout import Layout
 from understudy.embedded.passwords import ADMIN
 from understudy.embedded.ports import Ports
 from understudy.hooks.connect import Hooks
+from understudy.hooks.reigns import reigns
 from understudy.runners.choose import choose_runner
 from understudy.settings import settings
 from understudy.workspace import run_key
@@ -89,6 +91,11 @@ class Site:
     def runs(self, model: str, run_type: str) -> list[dict[str, Any]]:
         """List a model's retrainings of a kind, oldest first."""
         path = f"/api/v2/dags/retrain__{model}/dagRuns?run_type={run_type}&order_by=run_after&limit=1000"
+        return list(self.api._call("GET", path, "list the runs")["dag_runs"])
+
+    def runs_of(self, dag_id: str) -> list[dict[str, Any]]:
+        """List the runs of a DAG."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns?limit=1000"
         return list(self.api._call("GET", path, "list the runs")["dag_runs"])
 
     def waiting_events(self, model: str) -> bool:
@@ -366,3 +373,66 @@ def test_a_form_acts_as_whoever_sent_it(site: Site) -> None:
     assert site.api.follow("hold", run, lambda _: None) == "success"
     (held,) = site.entries("vote", EntryKind.HELD)
     assert (held.actor, held.reason) == (ADMIN, "stocktaking")
+
+
+def test_a_person_finds_the_bad_model_and_takes_it_back_in_the_browser(site: Site, tmp_path: Path) -> None:
+    for as_of in (TRAINED, QUIET)[len(champions("gale")) :]:  # both are there when the tests of drift have run
+        site.follow("gale", site.api.trigger("retrain__gale", {"reason": "for the story", "as_of": as_of}))
+    *_, before, bad = champions("gale")
+    token = httpx.post(
+        f"{site.api.url}/auth/token",
+        json={"username": site.api._user, "password": site.api._password},
+        trust_env=False,
+    ).json()["access_token"]
+    with logged_in(site.api.url, token) as page:
+        read_and_roll_back(page, bad, before, tmp_path)
+    assert champions("gale")[-1] == before
+    newest = site.entries("gale", EntryKind.DEPLOYED)[-1]
+    assert (newest.actor, newest.reason) == (ADMIN, "<i>callers</i> complain; DROP TABLE ledger")
+    assert len(site.runs_of("rollback")) == 2  # one that only said, one that did: the second click of two was no third
+
+
+def champions(model: str) -> list[int]:
+    """List who was champion, oldest first."""
+    return [reign.champion.version for reign in reigns(Hooks(settings()).deployments.history(model))]
+
+
+def read_and_roll_back(page: Page, bad: int, before: int, pictures: Path) -> None:
+    page.open("/plugin/models")
+    page.enter_frame()
+    page.find("input[name=search]").send_keys("gale\n")
+    page.until(lambda _: "search=gale" in page.driver.execute_script("return location.search"), "the search")
+    assert page.unreachable() == []
+    page.picture(pictures / "fleet.png")
+    page.enter_frame()
+    page.find("a.name", "gale").click()
+    page.find("h1", "gale")
+    assert page.unreachable() == []
+    page.picture(pictures / "model.png")
+    page.enter_frame()
+    page.find("#ledger a[href*='/cards/']").click()
+    page.find("h2", "What was decided")
+    assert page.unreachable() == []
+    page.picture(pictures / "card.png")
+    page.enter_frame()
+    page.find(".bar a", "gale").click()
+
+    page.find("button", "Roll back").click()
+    page.find("#act-reason").send_keys("<i>callers</i> complain; DROP TABLE ledger")
+    assert not page.find("#act-do").is_enabled()
+    page.find("#act-dry").click()
+    page.find("#act-answer", f"goes back from version {bad} to version {before}")
+    assert page.unreachable() == []
+    page.picture(pictures / "dry-run.png")
+    page.enter_frame()
+    # Two clicks at once, as from a nervous hand.
+    page.driver.execute_script("const go = document.getElementById('act-do'); go.click(); go.click();")
+    page.find("#act-answer", f"version {before} of gale is champion again")
+    page.find("#act-close").click()
+    page.find("dd", f"version {before}")
+    page.find("#ledger td", "<i>callers</i> complain; DROP TABLE ledger")
+    page.picture(pictures / "narrow.png", NARROW)
+    page.enter_frame()
+    page.find("dd a", "retrain__gale").click()
+    page.driver.switch_to.default_content()
+    page.until(lambda driver: driver.current_url.endswith("/dags/retrain__gale"), "the DAG's page in Airflow")

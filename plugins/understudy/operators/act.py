@@ -10,6 +10,7 @@ from understudy.hooks.connect import connect
 from understudy.hooks.errors import Refused
 from understudy.operators.decisions import actor_of
 from understudy.operators.errors import ActRefused
+from understudy.operators.problem import telling
 from understudy.operators.run_context import run_folder
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class ActOperator(BaseOperator):
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Act once, however often it is run."""
+        with telling(context):
+            return self._do(context)
+
+    def _do(self, context: "Context") -> dict[str, Any]:
         action = Action(self.action)
         try:
             acted = act(

@@ -11,6 +11,7 @@ from understudy.hooks.rollback import plan_rollback, rollback
 from understudy.operators.decisions import actor_of
 from understudy.operators.errors import RollbackRefused
 from understudy.operators.handover import Deployed
+from understudy.operators.problem import telling
 from understudy.operators.run_context import run_folder
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class RollbackOperator(BaseOperator):
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Roll back once, however often it is run."""
+        with telling(context):
+            return self._do(context)
+
+    def _do(self, context: "Context") -> dict[str, Any]:
         hooks = connect()
         target = self._target_version()
         only_say = str(self.is_dry_run).lower() == "true"

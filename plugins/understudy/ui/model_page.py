@@ -12,6 +12,7 @@ from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
 from understudy.contract.declared import Fact
 from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import read_model
+from understudy.contract.reason import REASON_LIMIT
 from understudy.contract.release import LedgerEntry
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import EntryKind, Verdict
@@ -114,6 +115,7 @@ def show(request: Request, model: str, caller: CallerDep, wanted: FilterDep) -> 
         requests=requests(model, airflow, caller.user_id, caller.may_answer),
         dags=[dag for dag in (f"{RETRAIN_PREFIX}{model}", f"{MONITOR_PREFIX}{model}") if airflow.has(dag)],
         caller=caller.name,
+        reason_limit=REASON_LIMIT,
     )
 
 

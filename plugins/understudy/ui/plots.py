@@ -9,7 +9,7 @@ from understudy.contract.declared import Fact
 WIDTH, HEIGHT = 640, 200
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 24
 TICKS = 4
-BAR_HEIGHT = 30
+BARS_WIDTH = 1320
 NARROWEST_LABEL = 34
 
 
@@ -115,8 +115,8 @@ def bars(spans: Sequence[Span]) -> tuple[Bar, ...]:
     whole = max(max(span.end for span in spans) - start, timedelta(seconds=1))
     laid: list[Bar] = []
     for span in spans:
-        x = round(WIDTH * ((span.start - start) / whole), 1)
-        width = round(max(WIDTH * ((span.end - span.start) / whole), 2.0), 1)
+        x = round(BARS_WIDTH * ((span.start - start) / whole), 1)
+        width = round(max(BARS_WIDTH * ((span.end - span.start) / whole), 2.0), 1)
         label = span.label if width >= NARROWEST_LABEL else ""
         laid.append(Bar(x=x, width=width, label=label, told=span.told, kind=span.kind))
     return tuple(laid)

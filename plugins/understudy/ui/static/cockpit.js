@@ -113,7 +113,7 @@ function actOn(button, start) {
   }
 
   function said() {
-    if (reason.value.trim().length >= 3) return true;
+    if (reason.value.trim()) return true;
     say("wait", "Say in a sentence why; the ledger keeps it.");
     reason.focus();
     return false;
@@ -196,7 +196,7 @@ function answerTo(button, asked) {
   go.className = "button solid";
   go.disabled = false;
   go.onclick = async () => {
-    if (reason.value.trim().length < 3) { answer.textContent = "Say in a sentence why; the ledger keeps it."; reason.focus(); return; }
+    if (!reason.value.trim()) { answer.textContent = "Say in a sentence why; the ledger keeps it."; reason.focus(); return; }
     go.disabled = true;
     const params = asked.reason_param ? {[asked.reason_param]: reason.value.trim()} : {};
     const task = `${runPath(asked.dag_id, asked.run_id)}/taskInstances/${encodeURIComponent(asked.task_id)}/${asked.map_index}`;
