@@ -106,7 +106,7 @@ def glance(model: str, told: Recorded, airflow: Airflow) -> Glance:
     is_retraining = began is not None and (ended is None or ended.seq < began.seq)
     look = told.newest.get(EntryKind.MONITORED)
     questions = sum(question.dag_id == f"{RETRAIN_PREFIX}{model}" for question in airflow.questions)
-    beside = _beside(record) if record else ""
+    tried = beside(record) if record else ""
     troubles = (
         *_trouble_of(retrain, monitor),
         *_trouble_told(champion, ended if not is_retraining else None, look),
@@ -115,10 +115,10 @@ def glance(model: str, told: Recorded, airflow: Airflow) -> Glance:
         model=model,
         owner=retrain.owner if retrain else "",
         is_declared=retrain is not None,
-        health=_health(troubles, champion, questions, is_busy=bool(beside) or is_retraining),
+        health=_health(troubles, champion, questions, is_busy=bool(tried) or is_retraining),
         champion=champion,
-        beside=beside,
-        beside_since=told.newest[EntryKind.DEPLOYED].at if beside else None,
+        beside=tried,
+        beside_since=told.newest[EntryKind.DEPLOYED].at if tried else None,
         look=_look(look) if look else None,
         retraining=_retraining(began if is_retraining else ended),
         is_retraining=is_retraining,
@@ -138,6 +138,17 @@ def record_in(entry: LedgerEntry) -> Deployment:
     return Deployment.model_validate(entry.facts["deployment"])
 
 
+def beside(record: Deployment) -> str:
+    """Say what else answers requests; empty where nothing does."""
+    if record.canary is not None:
+        return f"version {record.canary.version} answers {record.canary_share:.0%} of the callers"
+    if record.mirror is None:
+        return ""
+    if is_probation(record):
+        return f"on probation: version {record.mirror.version} answers along, unseen"
+    return f"version {record.mirror.version} rehearses on {record.mirror_share:.0%} of the requests"
+
+
 def _record(told: Recorded) -> Deployment | None:
     newest = told.newest.get(EntryKind.DEPLOYED)
     return record_in(newest) if newest else None
@@ -155,16 +166,6 @@ def _champion(record: Deployment, told: Recorded) -> Champion:
         is_confirmed=confirmed is not None and int(str(confirmed.facts["epoch"])) >= record.champion_since,
         previous=record.previous.version if record.previous else None,
     )
-
-
-def _beside(record: Deployment) -> str:
-    if record.canary is not None:
-        return f"version {record.canary.version} answers {record.canary_share:.0%} of the callers"
-    if record.mirror is None:
-        return ""
-    if is_probation(record):
-        return f"on probation: version {record.mirror.version} answers along, unseen"
-    return f"version {record.mirror.version} rehearses on {record.mirror_share:.0%} of the requests"
 
 
 def _look(entry: LedgerEntry) -> Event:

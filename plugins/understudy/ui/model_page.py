@@ -95,7 +95,7 @@ def show(request: Request, model: str, caller: CallerDep, wanted: FilterDep) -> 
         one=glance,
         spec=spec,
         record=history[-1].deployment if history else None,
-        beside=progress(hooks, history[-1].deployment, history[-1].at, spec) if history else None,
+        beside=progress(hooks, history, spec),
         timeline=timeline(told, denied, datetime.now(timezone.utc)),
         reigns=told[::-1],
         versions=side_by_side(decisions, told, denied, locked),
