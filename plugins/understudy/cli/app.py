@@ -3,6 +3,7 @@
 import typer
 
 from understudy.cli import (
+    alerts,
     check,
     conformance,
     data,
@@ -41,6 +42,7 @@ app.command("replay")(replay.replay)
 app.command("rollback")(rollback.rollback)
 app.command("gateway")(gateway.gateway)
 app.command("ledger")(ledger.ledger)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(data.app, name="data")
 app.add_typer(predictions.app, name="predictions")
 app.command("doctor")(doctor.doctor)
