@@ -103,6 +103,10 @@ class EntryKind(Word):
     MONITORED = "monitored"  # what a look at the champion's live data saw, and whether a retraining is due
     LOCKED = "locked"
     UNLOCKED = "unlocked"
+    HELD = "held"  # a person keeps a model from being promoted
+    RELEASED = "released"
+    APPROVAL_ASKED = "approval_asked"
+    APPROVAL_ANSWERED = "approval_answered"
     REFUSED = "refused"
     CONCLUDED = "concluded"
 
@@ -183,6 +187,41 @@ class Change(Word):
         """Tell a change that gives callers to another version than the champion."""
         return self in {Change.CANARY_STARTED, Change.CANARY_STEPPED}
 
+    @property
+    def is_held(self) -> bool:
+        """Tell a change that a hold forbids: one that lets a challenger answer callers."""
+        return self is Change.PROMOTION or self.widens_canary
+
+
+class PromotionMode(Word):
+    """Say who lets a blessed challenger become champion."""
+
+    AUTO = "auto"  # whoever passes every question
+    APPROVAL = "approval"  # people, after it has passed
+
+
+class Answer(Word):
+    """Say what became of a question to a person."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    VOID = "void"  # answered in a way that does not count, so it is asked again
+
+
+class Action(Word):
+    """Name what a person may do to a model beside rolling it back: a DAG and a command each."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+    STOP_SHADOW = "stop_shadow"
+
+    @property
+    def is_about_a_version(self) -> bool:
+        """Tell an action on one version from one on the model."""
+        return self in {Action.LOCK, Action.UNLOCK}
+
 
 class CanaryMode(Word):
     """Say how a challenger answers callers before its promotion."""
@@ -227,7 +266,9 @@ class Outcome(Word):
     DRY_RUN = "dry_run"
     PROMOTION_REFUSED = "promotion_refused"
     ROLLED_BACK = "rolled_back"  # promoted, and taken back by the guard
+    REJECTED = "rejected"  # blessed, and a person said no or nobody answered in time
     HELD_BACK = "held_back"  # an event asked for what an earlier run had done already
+    HELD = "held"  # blessed, and not promoted because a person holds the model
     BROKEN = "broken"
 
 
