@@ -130,10 +130,8 @@ def test_people_are_asked_between_all_evidence_and_the_promotion(
 ) -> None:
     declare(models, "asks", (LIVE + f"promotion: {promotion}\n").format(name="asks"))
     dag = parsed("dags/retraining.py")["retrain__asks"]
-    order = [task.task_id for task in dag.topological_sort()]
-    assert order[-6 - len(tasks) :] == ["evaluate", "shadow", "canary", *tasks, "promote", "guard", "outcome"]
-    steps = ["canary", *tasks, "promote"]
-    for before, after in pairwise(steps):
+    assert {task.task_id for task in dag.tasks} & {"approve", "approve_second"} == set(tasks)
+    for before, after in pairwise(("canary", *tasks, "promote")):
         assert before in dag.get_task(after).upstream_task_ids
     assert dag.dagrun_timeout is not None
     waiting = timedelta(hours=24 + 72 + 12 + 12, days=days)

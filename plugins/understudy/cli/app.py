@@ -4,6 +4,7 @@ import typer
 
 from understudy.cli import (
     act,
+    alerts,
     approve,
     check,
     conformance,
@@ -42,6 +43,7 @@ app.command("replay")(replay.replay)
 app.command("rollback")(rollback.rollback)
 app.command("gateway")(gateway.gateway)
 app.command("ledger")(ledger.ledger)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(data.app, name="data")
 app.add_typer(predictions.app, name="predictions")
 app.command("doctor")(doctor.doctor)

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
+from understudy.contract.alert_spec import AlertsSpec
 from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.cron import cron_problem
 from understudy.contract.data_spec import ChecksSpec, DataSpec
@@ -107,6 +108,8 @@ class ModelSpec(Declared):
     """What a new champion must keep up after its promotion; no probation when absent."""
     monitor: MonitorSpec | None = None
     """How the champion is watched from then on; nobody watches it when absent."""
+    alerts: AlertsSpec = AlertsSpec()
+    """Who is told of what happens to it."""
     runtime: RuntimeSpec = RuntimeSpec()
     """In what all stages run."""
     stages: dict[StageName, RuntimeSpec] = Field(default_factory=dict)

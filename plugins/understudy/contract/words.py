@@ -111,6 +111,51 @@ class EntryKind(Word):
     CONCLUDED = "concluded"
 
 
+class AlertKind(Word):
+    """Say what people are told about without asking."""
+
+    REFUSED = "refused"  # data, a challenger or a promotion; the champion stays
+    ROLLED_BACK = "rolled_back"
+    ROLLBACK_FAILED = "rollback_failed"  # a champion was to be taken back, and it is not certain that it was
+    DRIFT = "drift"
+    INCONCLUSIVE = "inconclusive"  # several looks or retrainings in a row that could not decide
+    GATEWAY_DEAD = "gateway_dead"
+    CHAMPION_STALE = "champion_stale"
+    SPEC_BROKEN = "spec_broken"
+    SCHEDULE_MISSED = "schedule_missed"
+    RUN_BROKEN = "run_broken"
+    APPROVAL_WAITS = "approval_waits"
+
+    @property
+    def severity(self) -> "Severity":
+        """Say how soon somebody has to look."""
+        return _SEVERITIES[self]
+
+
+class Severity(Word):
+    """Say how soon somebody has to look, in PagerDuty's words."""
+
+    CRITICAL = "critical"  # callers may get wrong answers, or none, right now
+    ERROR = "error"  # something is broken and does not repair itself
+    WARNING = "warning"  # a guard did its work
+    INFO = "info"
+
+
+_SEVERITIES = {
+    AlertKind.REFUSED: Severity.WARNING,
+    AlertKind.ROLLED_BACK: Severity.ERROR,
+    AlertKind.ROLLBACK_FAILED: Severity.CRITICAL,
+    AlertKind.DRIFT: Severity.WARNING,
+    AlertKind.INCONCLUSIVE: Severity.WARNING,
+    AlertKind.GATEWAY_DEAD: Severity.CRITICAL,
+    AlertKind.CHAMPION_STALE: Severity.WARNING,
+    AlertKind.SPEC_BROKEN: Severity.ERROR,
+    AlertKind.SCHEDULE_MISSED: Severity.ERROR,
+    AlertKind.RUN_BROKEN: Severity.ERROR,
+    AlertKind.APPROVAL_WAITS: Severity.INFO,
+}
+
+
 class LinkKind(Word):
     """Say what a decision card points to."""
 

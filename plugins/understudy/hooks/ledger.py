@@ -46,7 +46,7 @@ class LedgerPen:
     """Write and read within one transaction that no other writer can interleave with."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def append(
         self,
@@ -65,7 +65,7 @@ class LedgerPen:
                 return entry
         table = schema.LEDGER.c
         newest = select(table.seq, table.at, table.hash).order_by(table.seq.desc()).limit(1)
-        head = self._connection.execute(newest).first()
+        head = self.connection.execute(newest).first()
         now = datetime.now(timezone.utc)
         draft = LedgerEntry.model_validate(
             {
@@ -84,14 +84,14 @@ class LedgerPen:
             }
         )
         entry = draft.model_copy(update={"hash": draft.expected_hash()})
-        self._connection.execute(insert(schema.LEDGER), schema.to_row(entry))
+        self.connection.execute(insert(schema.LEDGER), schema.to_row(entry))
         return entry
 
     def entries(self, *conditions: Any, newest_first: bool = False, limit: int | None = None) -> list[LedgerEntry]:
         """Read the entries that meet all conditions; raise LedgerDamaged for one that was changed."""
         seq = schema.LEDGER.c.seq
         query: Select[Any] = select(schema.LEDGER).where(*conditions).order_by(seq.desc() if newest_first else seq)
-        return [_intact(row) for row in self._connection.execute(query.limit(limit))]
+        return [_intact(row) for row in self.connection.execute(query.limit(limit))]
 
 
 class Ledger:
@@ -158,7 +158,7 @@ class Ledger:
         conditions += [table.seq < before] if before is not None else []
         if kinds is not None:
             conditions.append(table.kind.in_([kind.value for kind in kinds]))
-        with self._reading() as connection:
+        with self.reading() as connection:
             if connection is None:
                 return []
             return LedgerPen(connection).entries(*conditions, newest_first=newest_first, limit=limit)
@@ -168,13 +168,13 @@ class Ledger:
         table = schema.LEDGER.c
         is_asked = (table.kind.in_([kind.value for kind in kinds]), table.seq > after)
         of_each = select(func.max(table.seq)).where(*is_asked).group_by(table.model, table.kind)
-        with self._reading() as connection:
+        with self.reading() as connection:
             return LedgerPen(connection).entries(table.seq.in_(of_each)) if connection else []
 
     def keyed(self, keys: Sequence[str]) -> list[LedgerEntry]:
         """Read the entries that were written once under these keys."""
         table = schema.LEDGER.c
-        with self._reading() as connection:
+        with self.reading() as connection:
             if connection is None:
                 return []
             pen = LedgerPen(connection)
@@ -184,7 +184,7 @@ class Ledger:
     def verify(self) -> ChainCheck:
         """Check every entry and every link of the chain."""
         checked, prev_hash = 0, GENESIS
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(select(schema.LEDGER).order_by(schema.LEDGER.c.seq)) if connection else ()
             for row in rows:
                 problem = _problem(row, checked + 1, prev_hash)
@@ -222,7 +222,8 @@ class Ledger:
                 yield LedgerPen(connection)
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection | None]:
+    def reading(self) -> Iterator[Connection | None]:
+        """Open a transaction that reads; None where the ledger was never written."""
         with self._explained():
             if self.url.get_backend_name() == "sqlite" and not Path(self.url.database or "").exists():
                 yield None

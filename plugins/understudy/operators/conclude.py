@@ -7,6 +7,7 @@ from airflow.sdk import BaseOperator, TriggerRule
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.connect import Hooks, connect
+from understudy.operators.alerting import tell_now
 from understudy.operators.approval import AskApprovalOperator
 from understudy.operators.beside import end_of_run
 from understudy.operators.canary import CanaryOperator
@@ -103,6 +104,7 @@ class ConcludeOperator(BaseOperator):
             facts,
         )
         self.log.info("%s: %s", outcome.upper(), sentence)
+        tell_now(hooks)
         if outcome in BAD_ENDS:
             context["ti"].xcom_push(key="return_value", value=facts)
             raise RunEndedBadly(f"{outcome.upper()}: {sentence}")
