@@ -1,7 +1,9 @@
-"""The Airflow DAGs that act on the models that are declared: rollback, its drill, replay, and housekeeping."""
+"""The Airflow DAGs that act on the models that are declared: what a person asks for, drill, replay, housekeeping."""
 
+from understudy.action_dags import build_action_dag, build_rollback_dag
 from understudy.contract.load import declared
-from understudy.dag_factory import build_housekeeping_dag, build_rollback_dag, declaration_of
+from understudy.contract.words import Action
+from understudy.dag_factory import build_housekeeping_dag, declaration_of
 from understudy.drill_dag import build_drill_dag
 from understudy.replay_dag import build_replay_dag
 from understudy.settings import settings
@@ -9,5 +11,7 @@ from understudy.settings import settings
 build_housekeeping_dag()
 models = [declaration_of(path) for path in declared(settings().models_dir)]
 build_rollback_dag(models)
+for action in Action:
+    build_action_dag(action, models)
 build_replay_dag(models)
 build_drill_dag()

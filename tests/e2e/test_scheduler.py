@@ -19,14 +19,17 @@ import pytest
 import yaml
 
 from tests.conftest import what_docker_lacks
+from tests.e2e.browser import NARROW, Page, logged_in
 from understudy.contract.cause import Cause
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind, Trigger
 from understudy.embedded import stack
-from understudy.embedded.airflow_api import AirflowApi, AirflowRefused
+from understudy.embedded.airflow_api import AirflowApi, AirflowRefused, Asked
 from understudy.embedded.layout import Layout
+from understudy.embedded.passwords import ADMIN
 from understudy.embedded.ports import Ports
 from understudy.hooks.connect import Hooks
+from understudy.hooks.reigns import reigns
 from understudy.runners.choose import choose_runner
 from understudy.settings import settings
 from understudy.workspace import run_key
@@ -74,9 +77,25 @@ class Site:
         self.api.follow(f"retrain__{model}", run, look)
         return seen
 
+    def asked(self, model: str) -> Asked:
+        """Wait until a retraining asks people, and return what."""
+        wait(lambda: len(self.api.asked(f"retrain__{model}")) == 1, 400)
+        return self.api.asked(f"retrain__{model}")[0]
+
+    def ended(self, model: str, run: str) -> dict[str, Any]:
+        """Wait until a retraining has ended, and return how."""
+        self.follow(model, run)
+        ended: dict[str, Any] = self.api.xcom(f"retrain__{model}", run, "outcome")
+        return ended
+
     def runs(self, model: str, run_type: str) -> list[dict[str, Any]]:
         """List a model's retrainings of a kind, oldest first."""
         path = f"/api/v2/dags/retrain__{model}/dagRuns?run_type={run_type}&order_by=run_after&limit=1000"
+        return list(self.api._call("GET", path, "list the runs")["dag_runs"])
+
+    def runs_of(self, dag_id: str) -> list[dict[str, Any]]:
+        """List the runs of a DAG."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns?limit=1000"
         return list(self.api._call("GET", path, "list the runs")["dag_runs"])
 
     def waiting_events(self, model: str) -> bool:
@@ -164,13 +183,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             declare(home, model)
         declare_watched(home, "gale")
         declare_watched(home, "storm", monitor=None, retrain={})
+        asking = {"mode": "approval", "approvers": [ADMIN], "timeout": "2h"}
+        declare_watched(home, "vote", monitor=None, retrain={}, promotion=asking)
         layout = Layout(home=home)
         # Not the usual ports: another stack on this machine may be starting at the same moment.
         layout.running.write_text(json.dumps({"ports": free_ports().model_dump()}), encoding="utf-8")
         try:
             running = stack.up(settings(), layout, print)
             api = AirflowApi(running.airflow, running.user, running.password)
-            for dag_id in (*(f"retrain__{model}" for model in ("alpha", "beta", "gale", "storm")), "monitor__gale"):
+            retrained = ("alpha", "beta", "gale", "storm", "vote")
+            for dag_id in (*(f"retrain__{model}" for model in retrained), "monitor__gale", "hold"):
                 api.wait_for_dag(dag_id, 400)
             yield Site(home, api, isolation)
         finally:
@@ -316,3 +338,101 @@ def test_a_backfill_trains_and_judges_the_past_and_promotes_nothing(site: Site) 
     assert Cause.model_validate(triggered.facts["cause"]).reasons == (Trigger.BACKFILL,)
     assert EntryKind.JUDGED in {entry.kind for entry in own}
     assert EntryKind.DEPLOYED not in {entry.kind for entry in own}
+
+
+def test_people_reject_and_approve_by_the_api_and_nothing_moves_without_them(site: Site) -> None:
+    run = site.api.trigger("retrain__vote", {"reason": "the first one", "as_of": TRAINED})
+    assert site.api.follow("retrain__vote", run, lambda _: None) == "awaiting_input"
+    asked = site.asked("vote")
+    assert (asked.subject, asked.assigned) == ("May version 1 of vote become champion?", (ADMIN,))
+    site.api.answer(asked, "Reject", {"reason": "<b>not</b> before the audit"})
+    with pytest.raises(AirflowRefused, match="409"):
+        site.api.answer(asked, "Approve", {"reason": "too late"})
+    ended = site.ended("vote", run)
+    assert (ended["outcome"], ended["champion"]) == ("rejected", None)
+    assert ended["sentence"] == f"version 1 was rejected by {ADMIN}: <b>not</b> before the audit"
+
+    run = site.api.trigger("retrain__vote", {"reason": "the second one", "as_of": TRAINED})
+    # Airflow's API takes an answer without a reason: it does not count, and the question comes back.
+    site.api.answer(site.asked("vote"), "Approve", {})
+    wait(lambda: len(site.entries("vote", EntryKind.APPROVAL_ANSWERED)) == 2, 120)
+    site.api.answer(site.asked("vote"), "Approve", {"reason": "the audit is over"})
+    ended = site.ended("vote", run)
+    assert (ended["outcome"], ended["champion"]) == ("promoted", 2)
+    answers = [(entry.facts["answer"], entry.actor) for entry in site.entries("vote", EntryKind.APPROVAL_ANSWERED)]
+    assert answers == [("rejected", ADMIN), ("void", ADMIN), ("approved", ADMIN)]
+    assert f"approved by {ADMIN}: the audit is over" in site.entries("vote", EntryKind.DEPLOYED)[-1].reason
+
+
+def test_a_form_acts_as_whoever_sent_it(site: Site) -> None:
+    form = {"model": "vote", "reason": "stocktaking", "actor": "somebody else", "triggering_user_name": "eve"}
+    for bad in ({"reason": " "}, {"reason": "x" * 1001}, {"model": "unknown"}):
+        with pytest.raises(AirflowRefused, match="400"):
+            site.api.trigger("hold", {**form, **bad})
+    run = site.api.trigger("hold", form)
+    assert site.api.follow("hold", run, lambda _: None) == "success"
+    (held,) = site.entries("vote", EntryKind.HELD)
+    assert (held.actor, held.reason) == (ADMIN, "stocktaking")
+
+
+def test_a_person_finds_the_bad_model_and_takes_it_back_in_the_browser(site: Site, tmp_path: Path) -> None:
+    for as_of in (TRAINED, QUIET)[len(champions("gale")) :]:  # both are there when the tests of drift have run
+        site.follow("gale", site.api.trigger("retrain__gale", {"reason": "for the story", "as_of": as_of}))
+    *_, before, bad = champions("gale")
+    token = httpx.post(
+        f"{site.api.url}/auth/token",
+        json={"username": site.api._user, "password": site.api._password},
+        trust_env=False,
+    ).json()["access_token"]
+    with logged_in(site.api.url, token) as page:
+        read_and_roll_back(page, bad, before, tmp_path)
+    assert champions("gale")[-1] == before
+    newest = site.entries("gale", EntryKind.DEPLOYED)[-1]
+    assert (newest.actor, newest.reason) == (ADMIN, "<i>callers</i> complain; DROP TABLE ledger")
+    assert len(site.runs_of("rollback")) == 2  # one that only said, one that did: the second click of two was no third
+
+
+def champions(model: str) -> list[int]:
+    """List who was champion, oldest first."""
+    return [reign.champion.version for reign in reigns(Hooks(settings()).deployments.history(model))]
+
+
+def read_and_roll_back(page: Page, bad: int, before: int, pictures: Path) -> None:
+    page.open("/plugin/models")
+    page.enter_frame()
+    page.find("input[name=search]").send_keys("gale\n")
+    page.until(lambda _: "search=gale" in page.driver.execute_script("return location.search"), "the search")
+    assert page.unreachable() == []
+    page.picture(pictures / "fleet.png")
+    page.enter_frame()
+    page.find("a.name", "gale").click()
+    page.find("h1", "gale")
+    assert page.unreachable() == []
+    page.picture(pictures / "model.png")
+    page.enter_frame()
+    page.find("#ledger a[href*='/cards/']").click()
+    page.find("h2", "What was decided")
+    assert page.unreachable() == []
+    page.picture(pictures / "card.png")
+    page.enter_frame()
+    page.find(".bar a", "gale").click()
+
+    page.find("button", "Roll back").click()
+    page.find("#act-reason").send_keys("<i>callers</i> complain; DROP TABLE ledger")
+    assert not page.find("#act-do").is_enabled()
+    page.find("#act-dry").click()
+    page.find("#act-answer", f"goes back from version {bad} to version {before}")
+    assert page.unreachable() == []
+    page.picture(pictures / "dry-run.png")
+    page.enter_frame()
+    # Two clicks at once, as from a nervous hand.
+    page.driver.execute_script("const go = document.getElementById('act-do'); go.click(); go.click();")
+    page.find("#act-answer", f"version {before} of gale is champion again")
+    page.find("#act-close").click()
+    page.find("dd", f"version {before}")
+    page.find("#ledger td", "<i>callers</i> complain; DROP TABLE ledger")
+    page.picture(pictures / "narrow.png", NARROW)
+    page.enter_frame()
+    page.find("dd a", "retrain__gale").click()
+    page.driver.switch_to.default_content()
+    page.until(lambda driver: driver.current_url.endswith("/dags/retrain__gale"), "the DAG's page in Airflow")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ evaluate: {{slices: [region]}}
 retrain: {{schedule: "0 3 * * 1", timezone: Europe/Berlin}}
 gates: [{{metric: roc_auc, floor: 0.75, min_gain: 0.0}}, {{metric: size_mb, ceiling: 50}}]
 """
+
+
+ACTIONS = ("hold", "release", "lock", "unlock", "stop_shadow")
+STANDING = {"rollback", *ACTIONS, "rollback_drill", "housekeeping", "replay"}
 
 
 @pytest.fixture
@@ -54,9 +59,7 @@ def parsed(*files: str) -> dict[str, DAG]:
 
 def test_every_declaration_becomes_a_dag(models: Path) -> None:
     dags = parsed("dags/retraining.py", "dags/operations.py")
-    assert set(dags) == {
-        "retrain__price", "retrain__demand", "rollback", "rollback_drill", "housekeeping", "replay",
-    }  # fmt: skip
+    assert set(dags) == {"retrain__price", "retrain__demand", *STANDING}
     price = dags["retrain__price"]
     assert {t.task_id for t in price.tasks} == {
         "snapshot",
@@ -114,6 +117,29 @@ def test_a_step_is_there_if_its_section_is(models: Path, section: str, step: str
     assert tasks & {"shadow", "canary", "guard"} == {step}
 
 
+@pytest.mark.parametrize(
+    ("promotion", "tasks", "days"),
+    [
+        ("{{mode: auto}}", [], 0),
+        ("{{mode: approval, timeout: 2d}}", ["approve"], 2),
+        ("{{mode: approval, timeout: 2d, two_persons: true}}", ["approve", "approve_second"], 4),
+    ],
+)
+def test_people_are_asked_between_all_evidence_and_the_promotion(
+    models: Path, promotion: str, tasks: list[str], days: int
+) -> None:
+    declare(models, "asks", (LIVE + f"promotion: {promotion}\n").format(name="asks"))
+    dag = parsed("dags/retraining.py")["retrain__asks"]
+    assert {task.task_id for task in dag.tasks} & {"approve", "approve_second"} == set(tasks)
+    for before, after in pairwise(("canary", *tasks, "promote")):
+        assert before in dag.get_task(after).upstream_task_ids
+    assert dag.dagrun_timeout is not None
+    waiting = timedelta(hours=24 + 72 + 12 + 12, days=days)
+    assert waiting <= dag.dagrun_timeout < waiting + timedelta(hours=2)
+    assert ("**approve** asks whoever may answer on this DAG, for 2d at most" in str(dag.doc_md)) == bool(tasks)
+    json.dumps(DagSerialization.to_dict(dag), default=str)
+
+
 def test_a_new_model_waits_for_its_schedule(models: Path) -> None:
     price = parsed("dags/retraining.py")["retrain__price"]
     assert price.start_date is None
@@ -165,11 +191,26 @@ def test_the_forms_have_defaults_and_validate(models: Path) -> None:
             form.get_param(field).resolve(bad)
 
 
+@pytest.mark.parametrize("dag_id", ["rollback", *ACTIONS])
+def test_the_form_of_an_act_asks_for_a_model_and_a_reason_and_offers_a_dry_run(models: Path, dag_id: str) -> None:
+    dag = parsed("dags/operations.py")[dag_id]
+    form = dag.params
+    assert form.get_param("model").schema["enum"] == ["demand", "price"]
+    assert form.get_param("dry_run").resolve() is False
+    assert form.get_param("reason").resolve("<script>' OR 1=1 --") == "<script>' OR 1=1 --"
+    for field, bad in (("model", "unknown"), ("reason", ""), ("reason", " \n"), ("reason", "x" * 1001)):
+        with pytest.raises(Exception, match="Failed validating"):
+            form.get_param(field).resolve(bad)
+    assert ("version" in form) == (dag_id in {"lock", "unlock"})
+    assert [task.task_id for task in dag.tasks] == [dag_id]
+    assert "Dry run" in str(dag.doc_md)
+    json.dumps(DagSerialization.to_dict(dag), default=str)
+
+
 def test_no_models_still_parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "none"))
     settings.cache_clear()
-    standing = {"rollback", "rollback_drill", "housekeeping", "replay"}
-    assert set(parsed("dags/retraining.py", "dags/operations.py")) == standing
+    assert set(parsed("dags/retraining.py", "dags/operations.py")) == STANDING
     settings.cache_clear()
 
 

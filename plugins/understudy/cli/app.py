@@ -3,6 +3,9 @@
 import typer
 
 from understudy.cli import (
+    act,
+    alerts,
+    approve,
     check,
     conformance,
     data,
@@ -12,7 +15,6 @@ from understudy.cli import (
     follow,
     gateway,
     ledger,
-    lock,
     monitor,
     predictions,
     replay,
@@ -42,13 +44,20 @@ app.command("replay")(replay.replay)
 app.command("rollback")(rollback.rollback)
 app.command("gateway")(gateway.gateway)
 app.command("ledger")(ledger.ledger)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(data.app, name="data")
 app.add_typer(predictions.app, name="predictions")
 app.command("doctor")(doctor.doctor)
 app.command("check-operator")(conformance.check_operator)
 app.command("check-target")(conformance.check_target)
-app.command("lock")(lock.lock)
-app.command("unlock")(lock.unlock)
+app.command("hold")(act.hold)
+app.command("release")(act.release)
+app.command("lock")(act.lock)
+app.command("unlock")(act.unlock)
+app.command("stop-shadow")(act.stop_shadow)
+app.command("approvals")(approve.approvals)
+app.command("approve")(approve.approve)
+app.command("reject")(approve.reject)
 app.command("schema")(schema.schema)
 app.command("gateway-follower", hidden=True)(follow.follow)
 app.command("up", hidden=True)(embedded.up)

@@ -1,6 +1,6 @@
 """The ledger: every decision, who made it and why, append-only and hash-chained."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, fu
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from understudy.contract.declared import Fact
+from understudy.contract.declared import Fact, sha256_of
 from understudy.contract.release import GENESIS, Deployment, LedgerEntry
 from understudy.contract.words import EntryKind
 from understudy.hooks import ledger_schema as schema
@@ -19,6 +19,7 @@ from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
 from understudy.hooks.ledger_facts import mask, storable
 
 BUSY_S = 30.0
+KEYS_AT_ONCE = 500  # an older SQLite takes 999 values in one statement
 _WAYS_OUT = (
     ("disk is full", "cannot be written: the disk is full", "Free some space, then try again."),
     ("no space left", "cannot be written: the disk is full", "Free some space, then try again."),
@@ -45,7 +46,7 @@ class LedgerPen:
     """Write and read within one transaction that no other writer can interleave with."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def append(
         self,
@@ -64,7 +65,7 @@ class LedgerPen:
                 return entry
         table = schema.LEDGER.c
         newest = select(table.seq, table.at, table.hash).order_by(table.seq.desc()).limit(1)
-        head = self._connection.execute(newest).first()
+        head = self.connection.execute(newest).first()
         now = datetime.now(timezone.utc)
         draft = LedgerEntry.model_validate(
             {
@@ -83,14 +84,14 @@ class LedgerPen:
             }
         )
         entry = draft.model_copy(update={"hash": draft.expected_hash()})
-        self._connection.execute(insert(schema.LEDGER), schema.to_row(entry))
+        self.connection.execute(insert(schema.LEDGER), schema.to_row(entry))
         return entry
 
     def entries(self, *conditions: Any, newest_first: bool = False, limit: int | None = None) -> list[LedgerEntry]:
         """Read the entries that meet all conditions; raise LedgerDamaged for one that was changed."""
         seq = schema.LEDGER.c.seq
         query: Select[Any] = select(schema.LEDGER).where(*conditions).order_by(seq.desc() if newest_first else seq)
-        return [_intact(row) for row in self._connection.execute(query.limit(limit))]
+        return [_intact(row) for row in self.connection.execute(query.limit(limit))]
 
 
 class Ledger:
@@ -144,29 +145,46 @@ class Ledger:
         run: str | None = None,
         limit: int | None = None,
         newest_first: bool = False,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        actor: str | None = None,
     ) -> list[LedgerEntry]:
-        """Read the entries of a model, of some kinds, of a run; all where nothing is named."""
+        """Read the entries of a model, of some kinds, of a run, between two others; all where nothing is named."""
         table = schema.LEDGER.c
-        asked = ((table.model, model), (table.run, run))
+        asked = ((table.model, model), (table.run, run), (table.actor, actor))
         conditions = [column == value for column, value in asked if value is not None]
+        conditions += [table.seq > after] if after is not None else []
+        conditions += [table.seq < before] if before is not None else []
         if kinds is not None:
             conditions.append(table.kind.in_([kind.value for kind in kinds]))
-        with self._reading() as connection:
+        with self.reading() as connection:
             if connection is None:
                 return []
             return LedgerPen(connection).entries(*conditions, newest_first=newest_first, limit=limit)
 
-    def newest(self, kind: EntryKind) -> list[LedgerEntry]:
-        """Read the newest entry of a kind of each model, in one query."""
+    def newest(self, *kinds: EntryKind, after: int = 0) -> list[LedgerEntry]:
+        """Read the newest entry of each kind of each model, in one query; only what follows entry ``after``."""
         table = schema.LEDGER.c
-        of_each = select(func.max(table.seq)).where(table.kind == kind.value).group_by(table.model)
-        with self._reading() as connection:
+        is_asked = (table.kind.in_([kind.value for kind in kinds]), table.seq > after)
+        of_each = select(func.max(table.seq)).where(*is_asked).group_by(table.model, table.kind)
+        with self.reading() as connection:
             return LedgerPen(connection).entries(table.seq.in_(of_each)) if connection else []
+
+    def keyed(self, keys: Sequence[str]) -> list[LedgerEntry]:
+        """Read the entries that were written once under these keys."""
+        table = schema.LEDGER.c
+        with self.reading() as connection:
+            if connection is None:
+                return []
+            pen = LedgerPen(connection)
+            asked = (keys[start : start + KEYS_AT_ONCE] for start in range(0, len(keys), KEYS_AT_ONCE))
+            return [entry for some in asked for entry in pen.entries(table.once_key.in_(some))]
 
     def verify(self) -> ChainCheck:
         """Check every entry and every link of the chain."""
         checked, prev_hash = 0, GENESIS
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(select(schema.LEDGER).order_by(schema.LEDGER.c.seq)) if connection else ()
             for row in rows:
                 problem = _problem(row, checked + 1, prev_hash)
@@ -204,7 +222,8 @@ class Ledger:
                 yield LedgerPen(connection)
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection | None]:
+    def reading(self) -> Iterator[Connection | None]:
+        """Open a transaction that reads; None where the ledger was never written."""
         with self._explained():
             if self.url.get_backend_name() == "sqlite" and not Path(self.url.database or "").exists():
                 yield None
@@ -275,8 +294,10 @@ def _intact(row: Any) -> LedgerEntry:
         entry = schema.to_entry(row)
     except (ValidationError, ValueError, TypeError) as unreadable:
         raise LedgerDamaged(row.seq, "cannot be read") from unreadable
+    content = entry.model_dump(mode="json")
+    digest = sha256_of({name: value for name, value in content.items() if name != "hash"})
     # The row as it would be written now shows edits that leave the entry equal, such as a space within the JSON.
-    if entry.expected_hash() != entry.hash or schema.to_row(entry) != dict(row._mapping):
+    if digest != entry.hash or schema.as_row(content) != dict(row._mapping):
         raise LedgerDamaged(row.seq, "was changed after it was written")
     return entry
 

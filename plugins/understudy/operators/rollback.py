@@ -8,9 +8,11 @@ from understudy.contract.words import Change
 from understudy.hooks.connect import connect
 from understudy.hooks.errors import Refused
 from understudy.hooks.rollback import plan_rollback, rollback
+from understudy.operators.alerting import tell_now
 from understudy.operators.decisions import actor_of
 from understudy.operators.errors import RollbackRefused
 from understudy.operators.handover import Deployed
+from understudy.operators.problem import telling
 from understudy.operators.run_context import run_folder
 
 if TYPE_CHECKING:
@@ -42,6 +44,10 @@ class RollbackOperator(BaseOperator):
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Roll back once, however often it is run."""
+        with telling(context):
+            return self._do(context)
+
+    def _do(self, context: "Context") -> dict[str, Any]:
         hooks = connect()
         target = self._target_version()
         only_say = str(self.is_dry_run).lower() == "true"
@@ -74,6 +80,7 @@ class RollbackOperator(BaseOperator):
             raise RollbackRefused(self.model, str(refused)) from refused
         sentence = f"version {record.champion.version} of {self.model} is champion again, epoch {record.epoch}"
         self.log.info("%s", sentence)
+        tell_now(hooks)
         return Deployed.by(record, sentence).model_dump(mode="json")
 
     def _target_version(self) -> int | None:

@@ -1,0 +1,69 @@
+from tests.unit.ui.test_glance import AT, MODEL, confirmed, deployed, seen
+from understudy.contract.release import LedgerEntry
+from understudy.ui.actions import Offer, offers, requests
+from understudy.ui.airflow_state import Airflow, DagState, Question
+from understudy.ui.glance import Glance
+
+EVERYTHING = ("rollback", "hold", "release", "lock", "unlock", "stop_shadow", f"retrain__{MODEL}")
+
+
+def airflow(*dag_ids: str) -> Airflow:
+    return Airflow(dags={dag_id: DagState(dag_id=dag_id) for dag_id in dag_ids})
+
+
+def offered(shown: Glance, known: Airflow, *, locked: bool = False, held: bool = False) -> dict[str, Offer]:
+    locks = {2: "the audit"} if locked else {}
+    found = offers(shown, [1], locks, known, lambda dag_id: dag_id != "rollback", is_held=held)
+    return {offer.dag_id: offer for offer in found}
+
+
+def served(*others: LedgerEntry) -> Glance:
+    return seen(deployed(), confirmed(), *others)
+
+
+def test_only_what_has_a_dag_is_offered() -> None:
+    assert set(offered(served(), airflow("rollback"))) == {"rollback"}
+    assert set(offered(served(), airflow(*EVERYTHING))) == {"rollback", "lock", "hold", f"retrain__{MODEL}"}
+
+
+def test_what_a_person_may_not_do_is_shown_and_cannot_be_done() -> None:
+    found = offered(served(), airflow(*EVERYTHING))
+    assert (found["rollback"].may, found["hold"].may) == (False, True)
+
+
+def test_a_rollback_names_the_version_it_goes_to() -> None:
+    offer = offered(served(), airflow("rollback"))["rollback"]
+    assert offer.chosen == "target"
+    assert [choice.value for choice in offer.choices] == ["1"]
+
+
+def test_held_and_locked_models_offer_the_way_out() -> None:
+    found = offered(served(), airflow(*EVERYTHING), locked=True, held=True)
+    assert {"release", "unlock"} <= set(found)
+    assert not {"hold", "lock"} & set(found)
+    assert found["unlock"].conf == {"model": MODEL, "version": "2"}
+
+
+def test_nothing_is_rolled_back_where_nothing_serves() -> None:
+    assert set(offered(seen(), airflow(*EVERYTHING))) == {"hold", f"retrain__{MODEL}"}
+
+
+def test_a_dry_run_of_a_retraining_does_not_hold_up_the_person() -> None:
+    assert offered(served(), airflow(*EVERYTHING))[f"retrain__{MODEL}"].says_at_once is False
+
+
+def question(assigned: tuple[str, ...] = ()) -> Question:
+    return Question(
+        dag_id=f"retrain__{MODEL}", run_id="r", task_id="approve", map_index=-1, subject="May it?",
+        options=("Approve", "Reject"), params={"reason": ""}, assigned=assigned, since=AT,
+    )  # fmt: skip
+
+
+def test_only_those_who_are_asked_may_answer() -> None:
+    asked = Airflow(dags={}, questions=(question(("ben",)),))
+    (mine,) = requests(MODEL, asked, "ben", lambda _: True)
+    (theirs,) = requests(MODEL, asked, "ann", lambda _: True)
+    (viewers,) = requests(MODEL, asked, "ben", lambda _: False)
+    assert (mine.may, theirs.may, viewers.may) == (True, False, False)
+    assert "ben" in theirs.why_not
+    assert mine.reason_param == "reason"

@@ -1,0 +1,131 @@
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from tests.fleet_ledger import bundle, look, record
+from understudy.contract.release import LedgerEntry
+from understudy.contract.words import Change, EntryKind, Verdict
+from understudy.ui.airflow_state import Airflow, DagState, Question
+from understudy.ui.glance import Glance, Health, Recorded, glance
+
+AT = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)
+MODEL = "demand"
+
+
+def entry(kind: EntryKind, seq: int = 1, reason: str = "because", **facts: Any) -> LedgerEntry:
+    return LedgerEntry(
+        seq=seq, at=AT + timedelta(minutes=seq), model=MODEL, kind=kind, actor="ann", reason=reason, run="run",
+        facts=facts, prev_hash="0" * 64, hash="",
+    )  # fmt: skip
+
+
+def deployed(seq: int = 1, epoch: int = 2, **others: Any) -> LedgerEntry:
+    told = record(MODEL, 2, epoch, **others)
+    return entry(EntryKind.DEPLOYED, seq, epoch=epoch, deployment=told.model_dump(mode="json"))
+
+
+def confirmed(epoch: int = 2, seq: int = 2) -> LedgerEntry:
+    return entry(EntryKind.CONFIRMED, seq, epoch=epoch)
+
+
+def dags(**retrain: Any) -> Airflow:
+    return Airflow(dags={f"retrain__{MODEL}": DagState(dag_id=f"retrain__{MODEL}", owner="market-ml", **retrain)})
+
+
+def seen(*entries: LedgerEntry, airflow: Airflow | None = None, founding: LedgerEntry | None = None) -> Glance:
+    told = Recorded(newest={one.kind: one for one in entries}, founding=founding)
+    return glance(MODEL, told, dags() if airflow is None else airflow)
+
+
+def test_a_model_that_serves_and_was_confirmed_is_well() -> None:
+    shown = seen(deployed(), confirmed())
+    assert (shown.health, shown.owner, shown.troubles) == (Health.WELL, "market-ml", ())
+    assert shown.champion is not None
+    assert (shown.champion.version, shown.champion.by, shown.champion.why) == (2, "ann", "because")
+    assert (shown.champion.previous, shown.champion.is_confirmed) == (1, True)
+
+
+def test_a_declared_model_without_a_champion_is_empty_and_no_trouble() -> None:
+    assert seen().health is Health.EMPTY
+
+
+def test_nothing_that_was_not_confirmed_is_well() -> None:
+    assert seen(deployed()).health is Health.ATTENTION
+    assert seen(deployed(epoch=3), confirmed(epoch=2)).health is Health.ATTENTION
+
+
+def test_a_rehearsal_leaves_the_champion_since_when_it_began() -> None:
+    founding = deployed(seq=1, epoch=2)
+    beside = deployed(
+        seq=9, epoch=3, champion_since=2, change=Change.MIRROR_STARTED, mirror=bundle(MODEL, 3), mirror_share=0.2
+    )
+    shown = seen(beside, confirmed(), founding=founding)
+    assert shown.champion is not None
+    assert shown.champion.since == founding.at
+    assert (shown.health, shown.beside) == (Health.WORKING, "version 3 rehearses on 20% of the requests")
+    assert shown.beside_since == beside.at
+
+
+def test_a_probation_is_told_from_a_rehearsal() -> None:
+    shown = seen(deployed(mirror=bundle(MODEL, 1), mirror_share=1.0), confirmed())
+    assert shown.beside == "on probation: version 1 answers along, unseen"
+
+
+def test_a_canary_says_how_many_callers_it_answers() -> None:
+    told = deployed(epoch=3, champion_since=2, change=Change.CANARY_STARTED, canary=bundle(MODEL, 3), canary_share=0.05)
+    assert seen(told, confirmed()).beside == "version 3 answers 5% of the callers"
+
+
+@pytest.mark.parametrize("outcome", ["broken", "data_refused", "promotion_refused", "rolled_back"])
+def test_a_retraining_that_ended_badly_needs_attention(outcome: str) -> None:
+    shown = seen(deployed(), confirmed(), entry(EntryKind.CONCLUDED, 8, outcome=outcome))
+    assert shown.health is Health.ATTENTION
+    assert outcome.replace("_", " ") in shown.troubles[0]
+
+
+def test_a_retraining_that_runs_is_told_and_the_end_before_it_is_not() -> None:
+    ended, began = entry(EntryKind.CONCLUDED, 8, outcome="broken"), entry(EntryKind.TRIGGERED, 9, "the schedule")
+    shown = seen(deployed(), confirmed(), ended, began)
+    assert (shown.is_retraining, shown.health) == (True, Health.WORKING)
+    assert shown.retraining is not None
+    assert (shown.retraining.word, shown.retraining.sentence) == ("running", "the schedule")
+
+
+def test_a_declined_challenger_is_a_good_end() -> None:
+    assert seen(deployed(), confirmed(), entry(EntryKind.CONCLUDED, 8, outcome="declined")).health is Health.WELL
+
+
+@pytest.mark.parametrize(("seq", "health"), [(9, Health.ATTENTION), (0, Health.WELL)])
+def test_a_bad_look_counts_if_it_looked_at_this_champion(seq: int, health: Health) -> None:
+    facts = look(MODEL, 2, 0, Verdict.FAILED).model_dump(mode="json")
+    told = entry(EntryKind.MONITORED, 1, **facts).model_copy(update={"at": AT + timedelta(minutes=seq)})
+    assert seen(deployed(seq=5), confirmed(seq=6), told).health is health
+
+
+def test_an_unreadable_look_is_not_taken_for_a_good_one() -> None:
+    shown = seen(deployed(), confirmed(), entry(EntryKind.MONITORED, 9, decision="gone"))
+    assert shown.look is not None
+    assert shown.look.word == "inconclusive"
+
+
+@pytest.mark.parametrize(("told", "word"), [({"is_paused": True}, "paused"), ({"is_broken": True}, "cannot be used")])
+def test_a_paused_or_broken_dag_is_trouble(told: dict[str, bool], word: str) -> None:
+    shown = seen(deployed(), confirmed(), airflow=dags(**told))
+    assert shown.health is Health.ATTENTION
+    assert word in shown.troubles[0]
+
+
+def test_what_is_asked_of_a_person_is_counted() -> None:
+    question = Question(
+        dag_id=f"retrain__{MODEL}", run_id="r", task_id="approve", map_index=-1, subject="May it?",
+        options=("Approve", "Reject"), params={}, assigned=(), since=AT,
+    )  # fmt: skip
+    other = question.model_copy(update={"dag_id": "retrain__other"})
+    airflow = dags().model_copy(update={"questions": (question, other)})
+    shown = seen(deployed(), confirmed(), airflow=airflow)
+    assert (shown.questions, shown.health) == (1, Health.APPROVAL)
+
+
+def test_a_model_that_airflow_does_not_know_is_shown_as_that() -> None:
+    assert seen(deployed(), confirmed(), airflow=Airflow(dags={})).is_declared is False

@@ -1,0 +1,105 @@
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.fleet_ledger import bundle, record
+from tests.unit.ui.test_glance import AT, MODEL
+from understudy.contract.load import parse_spec
+from understudy.contract.serving import RehearsalQuery, RehearsalReport, Tally
+from understudy.contract.spec import ModelSpec
+from understudy.contract.words import Change, Verdict
+from understudy.hooks.deployments import Served
+from understudy.hooks.gateway_errors import GatewayUnreachable
+from understudy.ui.progress import Progress, progress
+
+SPEC = """
+model: demand
+owner: market-ml
+task: binary_classification
+data: {source: demand.csv, time: at, target: up}
+gates: [{metric: roc_auc, floor: 0.6}]
+serving: {}
+shadow: {deadline: 7d, min_requests: 2000}
+"""
+
+
+@dataclass
+class Places:
+    """Answer as all gateways together would."""
+
+    answer: RehearsalReport | Exception
+    asked: RehearsalQuery | None = None
+
+    def rehearsal(self, model: str, query: RehearsalQuery, within_s: float) -> RehearsalReport:
+        self.asked = query
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@dataclass
+class Connected:
+    places: Places | None
+
+    def served_now(self, model: str) -> tuple[Places | None, None]:
+        return self.places, None
+
+
+def rehearsing() -> list[Served]:
+    told = record(
+        MODEL, 2, 3, champion_since=2, change=Change.MIRROR_STARTED, mirror=bundle(MODEL, 3), mirror_share=0.2
+    )
+    return [Served(deployment=told, at=AT, actor="ann", reason="", run=None, is_confirmed=True)]
+
+
+def report(pairs: int) -> RehearsalReport:
+    tally = Tally(requests=pairs)
+    return RehearsalReport(
+        model=MODEL, champion_version=2, mirror_version=3, gateways=("g",), since=AT, until=AT, champion=tally,
+        mirror=tally, pairs=pairs, rows=pairs, agreeing_rows=pairs,
+    )  # fmt: skip
+
+
+def asked(places: Places | None, spec: ModelSpec | None) -> Progress:
+    connected: Any = Connected(places)
+    found = progress(connected, rehearsing(), spec)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def spec(tmp_path: Any) -> ModelSpec:
+    return parse_spec(SPEC, tmp_path / "model.yaml")
+
+
+def test_it_says_how_many_more_requests_are_needed(spec: ModelSpec) -> None:
+    places = Places(report(100))
+    found = asked(places, spec)
+    assert found.judgement is not None
+    assert found.judgement.verdict is Verdict.INCONCLUSIVE
+    assert "about 1,900 more" in found.judgement.results[0].sentence
+    assert found.until is not None
+    assert (found.until - found.since).days == 7
+    assert places.asked is not None
+    assert (places.asked.champion_version, places.asked.mirror_version) == (2, 3)
+
+
+@pytest.mark.parametrize("places", [None, Places(GatewayUnreachable("http://g", "it is down"))])
+def test_silence_is_said_and_is_no_verdict(places: Places | None, spec: ModelSpec) -> None:
+    found = asked(places, spec)
+    assert found.judgement is None
+    assert found.problem
+
+
+def test_a_declaration_that_is_gone_is_said() -> None:
+    found = asked(Places(report(5_000)), None)
+    assert (found.judgement, found.until) == (None, None)
+    assert "model.yaml" in (found.problem or "")
+
+
+def test_nothing_beside_the_champion_is_no_progress(spec: ModelSpec) -> None:
+    connected: Any = Connected(None)
+    alone = [rehearsing()[0].model_copy(update={"deployment": record(MODEL, 2, 2)})]
+    assert progress(connected, alone, spec) is None
+    assert progress(connected, [], spec) is None
