@@ -76,7 +76,7 @@ def model_status(gateway: str, model: ServedModel) -> ModelStatus:
         workers=tuple(
             WorkerStatus(
                 version=channel.bundle.version,
-                role=model.role_of(channel),
+                role=model.lineup.role_of(channel),
                 pid=channel.worker.running.pid if channel.worker is not None else None,
                 container=channel.worker.running.container if channel.worker is not None else None,
                 is_ready=channel.worker is not None,
@@ -85,7 +85,7 @@ def model_status(gateway: str, model: ServedModel) -> ModelStatus:
                 queued=channel.waiting + (len(channel.queue) if channel.is_front else 0),
                 problem=channel.problem,
             )
-            for channel in model.channels.values()
+            for channel in model.lineup.channels.values()
         ),
         log_problem=log.problem if log is not None else None,
         rows_lost=log.lost if log is not None else 0,
@@ -96,11 +96,11 @@ def model_status(gateway: str, model: ServedModel) -> ModelStatus:
 def _model_health(model: ServedModel) -> ModelHealth:
     log = None if model.log is None else model.log.health
     problems = [model.problem] if model.problem else []
-    for channel in model.channels.values():
+    for channel in model.lineup.channels.values():
         if channel.problem is not None:
-            problems.append(f"version {channel.bundle.version} ({model.role_of(channel)}): {channel.problem}")
+            problems.append(f"version {channel.bundle.version} ({model.lineup.role_of(channel)}): {channel.problem}")
         elif channel.worker is None:
-            problems.append(f"version {channel.bundle.version} ({model.role_of(channel)}) is being loaded")
+            problems.append(f"version {channel.bundle.version} ({model.lineup.role_of(channel)}) is being loaded")
     if log is not None and log.problem is not None:
         problems.append(log.problem)
     if (glass := model.glasses.unreported) is not None:
@@ -117,7 +117,7 @@ def _model_health(model: ServedModel) -> ModelHealth:
         canary=record.canary.version if record is not None and record.canary is not None else None,
         canary_share=record.canary_share if record is not None else 0.0,
         problems=tuple(problems),
-        refused=model.refused,
+        refused=model.intake.refused,
         log=log,
     )
 

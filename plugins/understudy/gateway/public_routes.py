@@ -144,12 +144,12 @@ class PublicRoutes:
         inputs = [{"name": column, "datatype": datatype, "shape": [-1]} for column, datatype in named]
         told = {
             "name": model.name,
-            "versions": [str(version) for version in model.versions],
+            "versions": [str(version) for version in model.lineup.versions],
             "platform": "mlflow_pyfunc",
             "inputs": inputs,
             "outputs": [{"name": "predict", "datatype": worker.ready.output_datatype, "shape": [-1]}],
         }
-        headers = _stamped(model) if channel is model.front else None
+        headers = _stamped(model) if channel is model.lineup.front else None
         return Response(orjson.dumps(told), media_type=JSON, headers=headers)
 
     def _find(self, request: Request) -> ServedModel | None:
@@ -159,11 +159,11 @@ class PublicRoutes:
 def _named(model: ServedModel, request: Request) -> Channel | None:
     """Find the version that a path names, or whoever answers; raise RequestRefused."""
     named = request.path_params.get("version")
-    return model.front if named is None else model.channel_of(version_of(model, str(named)))
+    return model.lineup.front if named is None else model.lineup.channel_of(version_of(model, str(named)))
 
 
 def _stamped(model: ServedModel) -> dict[str, str]:
-    stamp = model.front.stamp if model.front is not None else None
+    stamp = model.lineup.front.stamp if model.lineup.front is not None else None
     return {} if stamp is None else {name.decode(): value.decode() for name, value in stamp.headers}
 
 

@@ -130,7 +130,7 @@ class Roster:
         while True:
             await asyncio.sleep(LOOK_S)
             for model in self.models.values():
-                for channel in model.channels.values():
+                for channel in model.lineup.channels.values():
                     channel.notice_death()
 
     async def _compact_logs(self) -> None:

@@ -101,12 +101,12 @@ class ScoringRoute:
     async def _ask(self, send: Send, call: Call, model: ServedModel, item: Item) -> None:
         try:
             if call.version is not None:
-                waiting = model.ask_version(item, call.arrived_ns, call.version)
-            elif model.has_trial and call.probe is None:
+                waiting = model.intake.ask_version(item, call.arrived_ns, call.version)
+            elif model.intake.has_trial and call.probe is None:
                 sticky = call.key or call.client_id
-                waiting = model.ask(item, call.arrived_ns, sticky or call.id, is_loose=not sticky)
+                waiting = model.intake.ask(item, call.arrived_ns, sticky or call.id, is_loose=not sticky)
             else:
-                waiting = model.ask(item, call.arrived_ns)
+                waiting = model.intake.ask(item, call.arrived_ns)
         except NoSuchVersion as unknown:
             await self._refuse(send, call, item.wire, 404, str(unknown))
             return
@@ -116,7 +116,7 @@ class ScoringRoute:
         except Overloaded as full:
             await self._refuse(send, call, item.wire, 429, str(full))
             return
-        timer = asyncio.get_running_loop().call_later(model.timeout_s, waiting.expire)
+        timer = asyncio.get_running_loop().call_later(model.lineup.timeout_s, waiting.expire)
         answered = await waiting.future
         timer.cancel()
         waiting.cancel_timer()
@@ -166,18 +166,18 @@ class ScoringRoute:
         if not model.is_strict:
             model.note(row)
         if row.role not in {Role.PROBE, Role.ASKED}:
-            model.mirror(row)
+            model.intake.mirror(row)
 
     async def _time_out(self, send: Send, call: Call, model: ServedModel, item: Item) -> None:
-        sentence = f"No answer within {model.timeout_s * 1000:.0f} ms."
+        sentence = f"No answer within {model.lineup.timeout_s * 1000:.0f} ms."
         body = refusal(item.wire, 504, sentence)
         try:
-            stamp = model.stamp_of(call.version)
+            stamp = model.intake.stamp_of(call.version)
         except NoSuchVersion:
             stamp = None  # it left while it was waited for
         if stamp is not None:
             answer = Answer(504, body, rows=0, output=b"", score_us=0, batch=0, error="Timeout")
-            model.note(_row(call, stamp, item, answer, int(model.timeout_s * 1e6)))
+            model.note(_row(call, stamp, item, answer, int(model.lineup.timeout_s * 1e6)))
         await self._refuse(send, call, item.wire, 504, sentence)
 
     async def _refuse(self, send: Send, call: Call, wire: Wire, status: int, sentence: str) -> None:
@@ -196,7 +196,7 @@ def version_of(model: ServedModel, named: str) -> int:
     if not (named.isascii() and named.isdecimal() and len(named) <= LONGEST_VERSION):
         raise RequestRefused(404, "A version is a whole number from 1 on.")
     try:
-        return model.channel_of(int(named)).bundle.version
+        return model.lineup.channel_of(int(named)).bundle.version
     except NoSuchVersion as unknown:
         raise RequestRefused(404, str(unknown)) from unknown
 
@@ -232,7 +232,7 @@ async def _is_logged(model: ServedModel, row: LogRow) -> bool:
     if written is None:
         return True
     # A disk that hangs must not hold the caller longer than a model that does.
-    await asyncio.wait([written], timeout=model.timeout_s)
+    await asyncio.wait([written], timeout=model.lineup.timeout_s)
     return written.done() and written.exception() is None
 
 
