@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from pydantic import Field
 
 from understudy.contract.declared import Fact
-from understudy.contract.serving import ModelStatus, TruthReport, WorkerStatus
+from understudy.contract.serving import LabelAccounts, ModelStatus, TruthReport, WorkerStatus
 from understudy.gateway.log.prediction_log import LogHealth
 from understudy.gateway.roster import Roster
 from understudy.gateway.served_model import ServedModel
@@ -26,6 +26,8 @@ class ModelHealth(Fact):
     refused: int
     """Requests that there was no room for, or nobody to answer."""
     log: LogHealth | None
+    labels: LabelAccounts | None
+    """Labels by what became of them, as last counted; None before the first time."""
 
 
 class TruthHealth(Fact):
@@ -89,6 +91,7 @@ def model_status(gateway: str, model: ServedModel) -> ModelStatus:
         ),
         log_problem=log.problem if log is not None else None,
         rows_lost=log.lost if log is not None else 0,
+        labels=model.labels.accounts if model.labels is not None else None,
         broken_glass=model.glasses.unreported,
     )
 
@@ -119,6 +122,7 @@ def _model_health(model: ServedModel) -> ModelHealth:
         problems=tuple(problems),
         refused=model.intake.refused,
         log=log,
+        labels=model.labels.accounts if model.labels is not None else None,
     )
 
 

@@ -16,8 +16,10 @@ from understudy.gateway.errors import AnotherAnswers, NotServing, OrderStale
 from understudy.gateway.exchange import LogRow
 from understudy.gateway.intake import Intake
 from understudy.gateway.lineup import Lineup
+from understudy.gateway.log.label_accounts import Counted
 from understudy.gateway.log.prediction_log import PredictionLog
 from understudy.gateway.stores import Stores
+from understudy.gateway.traffic import Traffic
 from understudy.gateway.way_back import warm_up, way_back
 
 # Answers given just before a flip reach their sockets in microseconds; only a log on a slow disk holds them longer.
@@ -38,8 +40,11 @@ class ServedModel:
         self.glasses = Glasses(name, stores.glasses)
         self.terms: ServingTerms | None = None
         self.log: PredictionLog | None = None
+        self.labels: Counted | None = None
+        """What became of the labels, as last counted."""
         self.problem: str | None = None
         """Why nothing is known of what should serve."""
+        self.traffic = Traffic()
         self.lineup = Lineup(name, config, spawn, self.note)
         self.intake = Intake(name, self.lineup, self.why_not_serving)
         self._config, self._store, self._open_log = config, stores.records, open_log
@@ -58,7 +63,8 @@ class ServedModel:
         return self.terms is not None and self.terms.serving.strict_log
 
     def note(self, row: LogRow) -> "asyncio.Future[None] | None":
-        """Log a row; see PredictionLog.append."""
+        """Count a row and log it; see PredictionLog.append."""
+        self.traffic.note(row)
         return None if self.log is None else self.log.append(row)
 
     def why_not_serving(self) -> str | None:

@@ -187,7 +187,7 @@ class FakeNursery:
 class FakeLog:
     """Keep rows in memory."""
 
-    health = LogHealth(written=0, lost=0, queued=0, problem=None)
+    health = LogHealth(written=0, lost=0, queued=0, lag_s=0.0, problem=None)
 
     def __init__(self) -> None:
         self.rows: list[LogRow] = []
