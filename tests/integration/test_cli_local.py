@@ -12,6 +12,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from understudy.contract.card_text import markdown
+from understudy.contract.words import LinkKind, Verdict
+from understudy.hooks.cards import card_of_entry
+from understudy.hooks.ledger import Ledger
 from understudy.settings import PROJECT
 
 ROWS = 3000
@@ -113,8 +117,38 @@ def test_a_model_lives_through_the_command_line(shell: Shell) -> None:
     assert {"trained", "judged", "blessed", "deployed", "denied"} <= set(kinds)
     assert shell.type("ledger", "--verify")["ok"]
 
+    _cards_tell_everything(shell, first["version"], second["version"])
+
     versions = [version["sha256"] for version in shell.type("data", "log", "windmill")]
     assert record["champion"]["data_version"] in versions
     restored = shell.type("data", "restore", versions[0][:10], "--to", str(shell.folder / "again.parquet"))
     assert len(pd.read_parquet(restored["file"])) > 1000
     assert shell.type("data", "diff", versions[0], versions[-1])["rows_added"] > 0
+
+
+def _cards_tell_everything(shell: Shell, first: int, second: int) -> None:
+    ledger = Ledger(f"sqlite:///{shell.folder / 'home' / 'ledger.db'}")
+    cards = [card_of_entry(ledger, entry) for entry in ledger.entries("windmill")]
+    assert [card.missing for card in cards] == [()] * len(cards)
+    assert all(markdown(card) for card in cards)
+    titles = [card.title for card in cards]
+    assert f"Version {second} was promoted over version {first}" in titles
+    assert titles[-1].startswith(f"Version {first} serves")
+    assert f"Version {second} was rolled back; version {first} serves again" in titles
+
+    refused = next(card for card in cards if card.title == "The retraining ended: its data were refused")
+    asked = {answer.gate: answer for evidence in refused.evidence for answer in evidence.answers}
+    assert (asked["bad_rows"].verdict, asked["bad_rows"].measured) == (Verdict.FAILED, pytest.approx(0.45, abs=0.05))
+    assert any("the last accepted window had" in note for note in refused.data_notes)
+
+    promoted = shell.type("ledger", "--card", str(cards[titles.index(f"The retraining promoted version {second}")].seq))
+    assert promoted["fired"] == "of 2026-04-20"
+    primary = promoted["metrics"][0]
+    assert primary["metric"] == "roc_auc"
+    assert primary["challenger"] > 0.6 < primary["other"]
+    assert {link["kind"] for link in promoted["links"]} == {kind.value for kind in LinkKind}
+    assert f"{answer_of(promoted, 'roc_auc.floor')['measured']:.2f}" == f"{primary['challenger']:.2f}"
+
+
+def answer_of(card: Any, gate: str) -> Any:
+    return next(answer for one in card["evidence"] for answer in one["answers"] if answer["gate"] == gate)

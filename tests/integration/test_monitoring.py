@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from tests.integration.conftest import Run, Site, hourly
+from understudy.contract.card_text import markdown
 from understudy.contract.retrainings import Look
 from understudy.contract.words import EntryKind, Trigger, Verdict
+from understudy.hooks.cards import card
 
 MODEL = "breeze"
 MONITOR: dict[str, Any] = {"of": "data", "window": "7d", "looks": 1, "min_rows": 100}
@@ -77,6 +79,12 @@ def test_it_stays_quiet_and_then_asks_once(watched: Site) -> None:
     (asked,) = events()
     assert (asked["reasons"], asked["ledger_seq"]) == (["drift"], newest(watched))
     assert pd.Timestamp(asked["as_of"]) == pd.Timestamp(WINDY)
+
+    told = card(watched.hooks.ledger, newest(watched))
+    assert (told.title, told.missing) == ("A look at champion 1 asks for a retraining", ())
+    assert [(moved.gate, moved.verdict) for moved in told.data] == [("wind", Verdict.FAILED)]
+    assert told.evidence[0].answers == windy.decision.judgement.results
+    assert "| wind | " in markdown(told)
 
     run, again = look(watched, "2024-04-28T06:00:00Z")
     assert (run.state, again.is_due) == ("success", False)

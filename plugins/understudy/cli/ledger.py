@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from understudy.cli.answer import AsJson, answer
+from understudy.cli.card_page import print_card, telling
 from understudy.cli.deployment import hooks
 from understudy.cli.errors import BROKEN, BadArgument
-from understudy.contract.judgement import GateResult
+from understudy.contract.card import Card, card_of
 from understudy.contract.release import Deployment, LedgerEntry
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+NOTHING = "The ledger holds nothing about that."
 Model = Annotated[str | None, typer.Argument(help="One model; all of them when left out.")]
 
 
@@ -26,13 +28,16 @@ def ledger(
     at: Annotated[
         str | None, typer.Option(metavar="TIME", help="Who was champion then, for example 2026-11-21T08:00+01:00.")
     ] = None,
+    card: Annotated[
+        int | None, typer.Option(metavar="ENTRY", help="One decision whole: its numbers, its data, where to read on.")
+    ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Check that no entry was changed or removed.")] = False,
     last: Annotated[int, typer.Option(min=1, help="How many of the newest entries to show.")] = 30,
     as_json: AsJson = False,
 ) -> None:
     """Tell who decided what, and by which numbers."""
-    if sum(asked for asked in (why is not None, at is not None, verify)) > 1:
-        raise BadArgument("--why, --at and --verify", "exclude each other", "Give one of them.")
+    if sum(asked for asked in (why is not None, at is not None, card is not None, verify)) > 1:
+        raise BadArgument("--why, --at, --card and --verify", "exclude each other", "Give one of them.")
     if (why is not None or at is not None) and model is None:
         raise BadArgument(
             "MODEL",
@@ -43,14 +48,18 @@ def ledger(
         _verify(as_json)
     elif at is not None and model is not None:
         _champion_at(model, parse_moment(at, "--at"), as_json)
+    elif card is not None:
+        from understudy.hooks.cards import card as card_at
+
+        found = card_at(hooks().ledger, card)
+        answer(as_json, found, lambda console: print_card(console, found))
+    elif why is not None and model is not None:
+        told = hooks().ledger.why(model, why)
+        cards = [card_of(entry, told) for entry in told]
+        answer(as_json, cards, lambda console: _why(console, cards))
     else:
-        book = hooks().ledger
-        entries = (
-            book.why(model, why)
-            if model is not None and why is not None
-            else book.entries(model, limit=last, newest_first=True)[::-1]
-        )
-        answer(as_json, entries, lambda console: _list(console, entries, with_numbers=why is not None))
+        entries = hooks().ledger.entries(model, limit=last, newest_first=True)[::-1]
+        answer(as_json, entries, lambda console: _list(console, entries))
 
 
 def _verify(as_json: bool) -> None:
@@ -80,9 +89,9 @@ def _served(model: str, record: Deployment | None, moment: datetime) -> str:
     )
 
 
-def _list(console: "Console", entries: list[LedgerEntry], *, with_numbers: bool) -> None:
+def _list(console: "Console", entries: list[LedgerEntry]) -> None:
     if not entries:
-        console.print("The ledger holds nothing about that.")
+        console.print(NOTHING)
     for entry in entries:
         about = entry.facts.get("version") or (entry.facts.get("epoch") and f"epoch {entry.facts['epoch']}") or ""
         console.print(
@@ -90,16 +99,20 @@ def _list(console: "Console", entries: list[LedgerEntry], *, with_numbers: bool)
             f"{f'version {about}' if isinstance(about, int) else about:<11} {entry.actor}: {entry.reason}",
             markup=False,
         )
-        for line in answers_of(entry) if with_numbers else ():
-            console.print(f"       {line}", markup=False)
 
 
-def answers_of(entry: LedgerEntry) -> list[str]:
-    """Say how each gate was answered, and by which number; nothing for an entry that answers no gates."""
-    judgement = entry.facts.get("judgement")
-    results = judgement.get("results") if isinstance(judgement, dict) else None
-    answers = [GateResult.model_validate(result) for result in results] if isinstance(results, list) else []
-    return [f"{answer.verdict:<12} {answer.gate:<28} {answer.sentence}" for answer in answers]
+def _why(console: "Console", cards: list[Card]) -> None:
+    if not cards:
+        console.print(NOTHING)
+        return
+    for told in cards:
+        console.print(
+            f"{told.seq:>5}  {told.at.astimezone():%Y-%m-%d %H:%M:%S}  {told.title} ({told.actor}: {told.reason})",
+            markup=False,
+        )
+    console.print()
+    print_card(console, telling(cards))
+    console.print("\nEach of the others: understudy ledger --card ENTRY", markup=False)
 
 
 def parse_moment(text: str, argument: str) -> datetime:

@@ -107,6 +107,16 @@ class EntryKind(Word):
     CONCLUDED = "concluded"
 
 
+class LinkKind(Word):
+    """Say what a decision card points to."""
+
+    DAG_RUN = "dag_run"
+    REPORT = "report"  # the evaluation's report, kept with the version in MLflow
+    MODEL_VERSION = "model_version"
+    DATA_VERSION = "data_version"
+    RUN = "run"  # the run's folder in the workspace
+
+
 class Change(Word):
     """Say why a deployment record was written."""
 

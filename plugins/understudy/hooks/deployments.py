@@ -122,13 +122,13 @@ class Deployments:
                 raise EpochConflict(model, over_epoch, found.epoch if found else 0)
             denials = _denials(_read(pen, model, EntryKind.DENIED))
             if deployment.change.moves_champion:
-                locks = {} if past_lock else _locks(_read(pen, model, EntryKind.LOCKED, EntryKind.UNLOCKED))
+                locks = {} if past_lock else locks_in(_read(pen, model, EntryKind.LOCKED, EntryKind.UNLOCKED))
                 _refuse(deployment.champion, found, locks, denials)
             elif deployment.mirror is not None:
                 _refuse(deployment.mirror, None, {}, denials)
             elif deployment.canary is not None:
                 # It takes callers away from the champion, which a lock forbids.
-                locks = _locks(_read(pen, model, EntryKind.LOCKED, EntryKind.UNLOCKED))
+                locks = locks_in(_read(pen, model, EntryKind.LOCKED, EntryKind.UNLOCKED))
                 _refuse(deployment.canary, found, locks, denials)
             if deny is not None:
                 _deny(pen, model, deny.model_sha256, deny, actor=actor, reason=reason, run=run)
@@ -194,7 +194,7 @@ class Deployments:
 
     def locked(self, model: str) -> dict[int, str]:
         """Map locked versions to the reasons."""
-        return _locks(self.ledger.entries(model, [EntryKind.LOCKED, EntryKind.UNLOCKED]))
+        return locks_in(self.ledger.entries(model, [EntryKind.LOCKED, EntryKind.UNLOCKED]))
 
 
 def _read(
@@ -251,7 +251,8 @@ def _denials(entries: list[LedgerEntry]) -> dict[str, Denial]:
     }
 
 
-def _locks(entries: list[LedgerEntry]) -> dict[int, str]:
+def locks_in(entries: list[LedgerEntry]) -> dict[int, str]:
+    """Map locked versions to the reasons, by the entries that lock and unlock, oldest first."""
     locks: dict[int, str] = {}
     for entry in entries:
         version = int(str(entry.facts["version"]))

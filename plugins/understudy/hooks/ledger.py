@@ -1,6 +1,6 @@
 """The ledger: every decision, who made it and why, append-only and hash-chained."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, fu
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from understudy.contract.declared import Fact
+from understudy.contract.declared import Fact, sha256_of
 from understudy.contract.release import GENESIS, Deployment, LedgerEntry
 from understudy.contract.words import EntryKind
 from understudy.hooks import ledger_schema as schema
@@ -19,6 +19,7 @@ from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
 from understudy.hooks.ledger_facts import mask, storable
 
 BUSY_S = 30.0
+KEYS_AT_ONCE = 500  # an older SQLite takes 999 values in one statement
 _WAYS_OUT = (
     ("disk is full", "cannot be written: the disk is full", "Free some space, then try again."),
     ("no space left", "cannot be written: the disk is full", "Free some space, then try again."),
@@ -144,11 +145,17 @@ class Ledger:
         run: str | None = None,
         limit: int | None = None,
         newest_first: bool = False,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        actor: str | None = None,
     ) -> list[LedgerEntry]:
-        """Read the entries of a model, of some kinds, of a run; all where nothing is named."""
+        """Read the entries of a model, of some kinds, of a run, between two others; all where nothing is named."""
         table = schema.LEDGER.c
-        asked = ((table.model, model), (table.run, run))
+        asked = ((table.model, model), (table.run, run), (table.actor, actor))
         conditions = [column == value for column, value in asked if value is not None]
+        conditions += [table.seq > after] if after is not None else []
+        conditions += [table.seq < before] if before is not None else []
         if kinds is not None:
             conditions.append(table.kind.in_([kind.value for kind in kinds]))
         with self._reading() as connection:
@@ -156,12 +163,29 @@ class Ledger:
                 return []
             return LedgerPen(connection).entries(*conditions, newest_first=newest_first, limit=limit)
 
-    def newest(self, kind: EntryKind) -> list[LedgerEntry]:
-        """Read the newest entry of a kind of each model, in one query."""
+    def newest(self, *kinds: EntryKind, after: int = 0) -> list[LedgerEntry]:
+        """Read the newest entry of each kind of each model, in one query; only what follows entry ``after``."""
         table = schema.LEDGER.c
-        of_each = select(func.max(table.seq)).where(table.kind == kind.value).group_by(table.model)
+        is_asked = (table.kind.in_([kind.value for kind in kinds]), table.seq > after)
+        of_each = select(func.max(table.seq)).where(*is_asked).group_by(table.model, table.kind)
         with self._reading() as connection:
             return LedgerPen(connection).entries(table.seq.in_(of_each)) if connection else []
+
+    def keyed(self, keys: Sequence[str]) -> list[LedgerEntry]:
+        """Read the entries that were written once under these keys."""
+        table = schema.LEDGER.c
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            pen = LedgerPen(connection)
+            asked = (keys[start : start + KEYS_AT_ONCE] for start in range(0, len(keys), KEYS_AT_ONCE))
+            return [entry for some in asked for entry in pen.entries(table.once_key.in_(some))]
+
+    def entry(self, seq: int) -> LedgerEntry | None:
+        """Read one entry; None where there is none of that number."""
+        with self._reading() as connection:
+            found = LedgerPen(connection).entries(schema.LEDGER.c.seq == seq) if connection else []
+            return found[0] if found else None
 
     def verify(self) -> ChainCheck:
         """Check every entry and every link of the chain."""
@@ -275,8 +299,10 @@ def _intact(row: Any) -> LedgerEntry:
         entry = schema.to_entry(row)
     except (ValidationError, ValueError, TypeError) as unreadable:
         raise LedgerDamaged(row.seq, "cannot be read") from unreadable
+    content = entry.model_dump(mode="json")
+    digest = sha256_of({name: value for name, value in content.items() if name != "hash"})
     # The row as it would be written now shows edits that leave the entry equal, such as a space within the JSON.
-    if entry.expected_hash() != entry.hash or schema.to_row(entry) != dict(row._mapping):
+    if digest != entry.hash or schema.as_row(content) != dict(row._mapping):
         raise LedgerDamaged(row.seq, "was changed after it was written")
     return entry
 

@@ -69,8 +69,12 @@ def line_up(connection: Connection) -> None:
 
 def to_row(entry: LedgerEntry) -> dict[str, Any]:
     """Write an entry as a row."""
-    row = entry.model_dump(mode="json")
-    return {**row, "facts": canonical_json(row["facts"]).decode()}
+    return as_row(entry.model_dump(mode="json"))
+
+
+def as_row(content: dict[str, Any]) -> dict[str, Any]:
+    """Write an entry's JSON as a row."""
+    return {**content, "facts": canonical_json(content["facts"]).decode()}
 
 
 def to_entry(row: Any) -> LedgerEntry:

@@ -1,0 +1,139 @@
+"""What Airflow's database knows of our DAGs, read in a few queries for the whole fleet.
+
+The pages run inside the API server, where this is the same database that its own pages read. It is no public
+interface: everything that we need of it is in this file, and nothing is ever written.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import JsonValue
+
+from understudy.contract.declared import Fact
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+BROKEN_SPEC = "broken-spec"
+"""The tag of a DAG that stands in for a declaration that cannot be used."""
+
+
+class DagState(Fact):
+    """Say how a DAG is doing."""
+
+    dag_id: str
+    owner: str = ""
+    is_paused: bool = False
+    is_broken: bool = False
+    """Whether its file cannot be imported, or its declaration cannot be used."""
+    last_run: str | None = None
+    """The id of its newest run."""
+    last_state: str | None = None
+    last_at: datetime | None = None
+
+
+class Question(Fact):
+    """Name what a DAG run asks a person."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    subject: str
+    options: tuple[str, ...]
+    params: dict[str, JsonValue]
+    assigned: tuple[str, ...]
+    """The ids of the only users who may answer; anyone who may act on the DAG where there are none."""
+    since: datetime
+
+
+class Airflow(Fact):
+    """Hold what Airflow knows, as of one moment."""
+
+    dags: Mapping[str, DagState]
+    questions: tuple[Question, ...] = ()
+
+    def has(self, dag_id: str) -> bool:
+        """Tell whether there is such a DAG."""
+        return dag_id in self.dags
+
+
+def read_airflow(dag_ids: Iterable[str] | None = None) -> Airflow:
+    """Read how our DAGs are doing: all, or those that are named."""
+    from airflow.utils.session import create_session
+
+    wanted = None if dag_ids is None else sorted(dag_ids)
+    with create_session(scoped=False) as session:
+        return Airflow(dags=_dags(session, wanted), questions=_questions(session, wanted))
+
+
+def _dags(session: "Session", wanted: list[str] | None) -> dict[str, DagState]:
+    from airflow.models.dag import DagModel, DagTag
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import func, select
+
+    named = [] if wanted is None else [DagModel.dag_id.in_(wanted)]
+    columns = (DagModel.dag_id, DagModel.owners, DagModel.is_paused, DagModel.has_import_errors)
+    rows = session.execute(select(*columns).where(DagModel.is_stale.is_(False), *named)).all()
+    broken = set(session.scalars(select(DagTag.dag_id).where(DagTag.name == BROKEN_SPEC)))
+    of_each = select(func.max(DagRun.id)).group_by(DagRun.dag_id)
+    if wanted is not None:
+        of_each = of_each.where(DagRun.dag_id.in_(wanted))
+    newest = select(DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_after).where(DagRun.id.in_(of_each))
+    runs: dict[str, Any] = {run.dag_id: run for run in session.execute(newest)}
+    return {row.dag_id: _state(row, runs.get(row.dag_id), is_broken=row.dag_id in broken) for row in rows}
+
+
+def _state(row: Any, run: Any, *, is_broken: bool) -> DagState:
+    return DagState(
+        dag_id=row.dag_id,
+        owner=row.owners or "",
+        is_paused=bool(row.is_paused),
+        is_broken=is_broken or bool(row.has_import_errors),
+        last_run=run.run_id if run else None,
+        last_state=str(getattr(run.state, "value", run.state)) if run else None,
+        last_at=run.run_after if run else None,
+    )
+
+
+def _questions(session: "Session", wanted: list[str] | None) -> tuple[Question, ...]:
+    from airflow.models.hitl import HITLDetail
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.state import TaskInstanceState
+    from sqlalchemy import select
+
+    task = TaskInstance
+    waiting = (TaskInstanceState.AWAITING_INPUT, TaskInstanceState.DEFERRED, TaskInstanceState.RUNNING)
+    query = (
+        select(
+            task.dag_id,
+            task.run_id,
+            task.task_id,
+            task.map_index,
+            HITLDetail.subject,
+            HITLDetail.options,
+            HITLDetail.params,
+            HITLDetail.assignees,
+            HITLDetail.created_at,
+        )
+        .join(HITLDetail, HITLDetail.ti_id == task.id)
+        .where(HITLDetail.responded_at.is_(None), task.state.in_(waiting))
+        .order_by(HITLDetail.created_at)
+    )
+    if wanted is not None:
+        query = query.where(task.dag_id.in_(wanted))
+    return tuple(
+        Question(
+            dag_id=row.dag_id,
+            run_id=row.run_id,
+            task_id=row.task_id,
+            map_index=row.map_index,
+            subject=row.subject,
+            options=tuple(map(str, row.options)),
+            params=dict(row.params or {}),
+            assigned=tuple(str(person["id"]) for person in row.assignees or ()),
+            since=row.created_at,
+        )
+        for row in session.execute(query)
+    )

@@ -1,0 +1,76 @@
+"""The cockpit's application below ``/understudy``: it reads and shows; acting is left to Airflow's own API."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlencode
+
+from airflow.api_fastapi.core_api.security import requires_authenticated
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from understudy.contract.errors import UnderstudyError
+from understudy.ui import fleet_page
+from understudy.ui.place import airflow_base
+from understudy.ui.refusals import Forbidden, NotThere
+from understudy.ui.render import HEADERS, page
+
+STATIC = Path(__file__).parent / "static"
+API = "/api/"
+
+
+def create_app() -> FastAPI:
+    """Build the application; every route but the style sheet and the script asks who is there."""
+    app = FastAPI(
+        title="Understudy",
+        dependencies=[Depends(requires_authenticated())],
+        # FastAPI serves these without asking the dependencies.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.include_router(fleet_page.router)
+    app.middleware("http")(_guard)
+    app.exception_handler(HTTPException)(_say_http)
+    app.exception_handler(RequestValidationError)(_say_invalid)
+    app.exception_handler(UnderstudyError)(_say)
+    return app
+
+
+async def _guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await answer(request)
+    response.headers.update(HEADERS)
+    if request.scope["path"].startswith(f"{request.scope['root_path']}/static/"):
+        response.headers["Cache-Control"] = "public, max-age=3600"
+    return response
+
+
+async def _say_http(request: Request, problem: HTTPException) -> Response:
+    told = "You are not logged in." if problem.status_code == 401 else str(problem.detail)
+    return _refuse(request, problem.status_code, told)
+
+
+async def _say_invalid(request: Request, problem: RequestValidationError) -> Response:
+    wrong = "; ".join(f"{error['loc'][-1]}: {error['msg']}" for error in problem.errors())
+    return _refuse(request, 422, f"The address is not understood: {wrong}.")
+
+
+async def _say(request: Request, problem: UnderstudyError) -> Response:
+    statuses = {Forbidden: 403, NotThere: 404}
+    return _refuse(request, statuses.get(type(problem), 503), str(problem))
+
+
+def _refuse(request: Request, status: int, told: str) -> Response:
+    if request.scope["path"].removeprefix(request.scope["root_path"]).startswith(API):
+        return JSONResponse({"detail": told}, status_code=status)
+    login = None
+    if status == 401:
+        login = f"{airflow_base(request)}/auth/login?{urlencode({'next': str(request.url)})}"
+    return page(request, "refusal", status, title=_TITLES.get(status, "This did not work"), told=told, login=login)
+
+
+_TITLES = {401: "Please log in", 403: "Not for you", 404: "There is no such page", 503: "This cannot be read now"}
+
+app = create_app()

@@ -1,0 +1,43 @@
+"""The fleet: every model in a table, and the same as JSON."""
+
+from functools import lru_cache
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from understudy.hooks.connect import connect
+from understudy.ui.access import Caller, CallerDep
+from understudy.ui.airflow_state import read_airflow
+from understudy.ui.fleet import Asked, Fleet, Sort, fleet
+from understudy.ui.fleet_reader import FleetReader
+from understudy.ui.glance import Health
+from understudy.ui.render import page
+
+router = APIRouter()
+
+
+AskedDep = Annotated[Asked, Query()]
+
+
+@router.get("/")
+def show(request: Request, caller: CallerDep, wanted: AskedDep) -> HTMLResponse:
+    """Show every model that the caller may read."""
+    return page(request, "fleet", fleet=_read(caller, wanted), asked=wanted, sorts=list(Sort), healths=list(Health))
+
+
+@router.get("/api/models")
+def tell(caller: CallerDep, wanted: AskedDep) -> Fleet:
+    """Give the same as JSON."""
+    return _read(caller, wanted)
+
+
+def _read(caller: Caller, wanted: Asked) -> Fleet:
+    glances = _reader().glances(read_airflow())
+    readable = caller.readable({one.model for one in glances})
+    return fleet([one for one in glances if one.model in readable], wanted)
+
+
+@lru_cache(maxsize=1)
+def _reader() -> FleetReader:
+    return FleetReader(connect().ledger)

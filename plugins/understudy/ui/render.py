@@ -1,0 +1,69 @@
+"""Turn read models into pages: templates that escape every value, and headers that let nothing else in."""
+
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from understudy import __version__
+from understudy.ui.place import airflow_base, own_base
+
+HEADERS = {
+    # Our pages need no inline script, no inline style and nothing from elsewhere.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_AGES = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+def page(request: Request, name: str, status: int = 200, **shown: Any) -> HTMLResponse:
+    """Render a template."""
+    template = _templates().get_template(f"{name}.html.jinja")
+    text = template.render(base=own_base(request), airflow=airflow_base(request), version=__version__, **shown)
+    return HTMLResponse(text, status_code=status)
+
+
+def age(moment: datetime, now: datetime | None = None) -> str:
+    """Say how long ago something was, in one unit."""
+    seconds = ((now or datetime.now(timezone.utc)) - moment).total_seconds()
+    for unit, length in _AGES:
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit} ago"
+    return "just now" if seconds >= 0 else "in the future"
+
+
+def moment(at: datetime) -> str:
+    """Write a moment as people read it."""
+    return f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
+def number(value: float | None) -> str:
+    """Write a measured number in four digits; a missing one is no number."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:,.4g}"
+
+
+def spoken(word: str) -> str:
+    """Write a word of ours as people write it."""
+    return str(word).replace("_", " ")
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("understudy.ui", "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"age": age, "moment": moment, "number": number, "words": spoken}
+    return environment

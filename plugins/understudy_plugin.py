@@ -1,0 +1,57 @@
+"""What Airflow loads: the cockpit's pages, and where they are found. Nothing else."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.configuration import conf
+from airflow.plugins_manager import AirflowPlugin
+
+PREFIX = "/understudy"
+ICON = f"{PREFIX}/static/models.svg"
+ICON_IN_THE_DARK = f"{PREFIX}/static/models-dark.svg"
+
+
+async def cockpit(scope: Any, receive: Any, send: Any) -> None:
+    """Import the pages with their first request: every Airflow process loads plugins, and one serves pages."""
+    from understudy.ui.app import app
+
+    await app(scope, receive, send)
+
+
+def _below_airflow(path: str) -> str:
+    """Give a path as the browser has to ask for it, where Airflow itself lies below a path."""
+    return urlsplit(conf.get("api", "base_url", fallback="/")).path.rstrip("/") + path
+
+
+class UnderstudyPlugin(AirflowPlugin):  # type: ignore[misc] # Airflow's class is not typed
+    """Register the pages, an entry in the navigation, and a tab beside each DAG and each run."""
+
+    name = "understudy"
+    fastapi_apps = [{"app": cockpit, "url_prefix": PREFIX, "name": "Understudy"}]  # noqa: RUF012 - Airflow's interface
+    external_views = [  # noqa: RUF012 - as above
+        {
+            "name": "Models",
+            "href": _below_airflow(f"{PREFIX}/"),
+            "destination": "nav",
+            "url_route": "models",
+            "nav_top_level": True,
+            "icon": _below_airflow(ICON),
+            "icon_dark_mode": _below_airflow(ICON_IN_THE_DARK),
+        },
+        {
+            "name": "Model",
+            "href": _below_airflow(f"{PREFIX}/dags/{{DAG_ID}}"),
+            "destination": "dag",
+            "url_route": "model",
+            "icon": _below_airflow(ICON),
+            "icon_dark_mode": _below_airflow(ICON_IN_THE_DARK),
+        },
+        {
+            "name": "Decisions",
+            "href": _below_airflow(f"{PREFIX}/dags/{{DAG_ID}}/runs/{{RUN_ID}}"),
+            "destination": "dag_run",
+            "url_route": "decisions",
+            "icon": _below_airflow(ICON),
+            "icon_dark_mode": _below_airflow(ICON_IN_THE_DARK),
+        },
+    ]

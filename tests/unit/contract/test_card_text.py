@@ -1,0 +1,84 @@
+"""What a person sees of a card whose texts were written by somebody hostile, told by a real Markdown parser."""
+
+import pytest
+from markdown_it import MarkdownIt
+
+from tests.unit.contract.ledger_entries import entry
+from understudy.contract.card import Card, card_of
+from understudy.contract.card_text import LONGEST_REASON, escaped, markdown, number, one_line
+from understudy.contract.judgement import GateResult, Judgement
+from understudy.contract.words import EntryKind, Verdict
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "[click](javascript:alert(1))",
+    "![x](http://evil.example/pixel.png)",
+    "a | b | c",
+    "`code` **bold** _it_ ~~gone~~ $x$",
+    "line one\n\n# A heading\n\n- a list\n\n| a | b |\n| - | - |",
+    "# heading",
+    "1. first",
+    "- dash",
+    "+ plus",
+    "\\",
+    "trailing \\|",
+    "&lt;b&gt; &amp;",
+    "'; DROP TABLE ledger; --",
+    "\x00\x1b[31mred\u202e reversed \u2028 line",
+    "<!channel> <@U123> @here",
+]
+
+
+def hostile_card(text: str) -> Card:
+    answer = GateResult(gate=text, verdict=Verdict.FAILED, measured=0.5, bound=text, sentence=text)
+    judged = Judgement(verdict=Verdict.FAILED, results=(answer,)).model_dump(mode="json")
+    return card_of(entry(EntryKind.JUDGED, reason=text, version=2, verdict="failed", judgement=judged))
+
+
+def rendered(text: str) -> str:
+    return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(text)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_stays_text(text: str) -> None:
+    page, tame = rendered(markdown(hostile_card(text))), rendered(markdown(hostile_card("tame")))
+    assert "<table" in tame
+    assert _tags(page) == _tags(tame)
+
+
+@pytest.mark.parametrize("text", [text for text in HOSTILE if text.isprintable()])
+def test_and_reads_as_it_was_written(text: str) -> None:
+    inline = MarkdownIt().parseInline(escaped(text))[0].children or []
+    assert "".join(token.content for token in inline) == text
+
+
+def test_ten_thousand_characters_are_cut_and_counted() -> None:
+    told = markdown(hostile_card("x" * 10_000))
+    assert "more characters in the ledger)" in told
+    assert len(told) < 5 * LONGEST_REASON
+    assert len(one_line(hostile_card("x" * 10_000))) <= 300
+
+
+def test_a_number_is_never_only_a_colour() -> None:
+    told = markdown(hostile_card("too low"))
+    assert "| too low | 0.5 | none | too low | failed | too low |" in told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(None, "not measured"), (float("nan"), "not measured"), (float("inf"), "not measured"), (12345.0, "12,345"),
+     (0.123456, "0.1235"), (1e-7, "1e-07"), (0.0, "0")],
+)  # fmt: skip
+def test_numbers_are_written_in_four_digits(value: float | None, told: str) -> None:
+    assert number(value) == told
+
+
+def test_an_address_cannot_end_its_link() -> None:
+    link = "https://airflow/x?a=(b) <script>"
+    page = rendered(markdown(hostile_card("tame"), link))
+    assert 'href="https://airflow/x?a=%28b%29%20%3Cscript%3E"' in page
+
+
+def _tags(page: str) -> list[str]:
+    return [piece.split(">")[0] for piece in page.split("<")[1:]]
