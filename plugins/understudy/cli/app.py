@@ -13,6 +13,7 @@ from understudy.cli import (
     gateway,
     ledger,
     lock,
+    metrics,
     monitor,
     predictions,
     replay,
@@ -40,6 +41,7 @@ app.command("monitor")(monitor.monitor)
 app.command("replay")(replay.replay)
 app.command("rollback")(rollback.rollback)
 app.command("gateway")(gateway.gateway)
+app.command("metrics")(metrics.metrics)
 app.command("ledger")(ledger.ledger)
 app.add_typer(data.app, name="data")
 app.add_typer(predictions.app, name="predictions")

@@ -103,6 +103,10 @@ class EntryKind(Word):
     MONITORED = "monitored"  # what a look at the champion's live data saw, and whether a retraining is due
     LOCKED = "locked"
     UNLOCKED = "unlocked"
+    HELD = "held"  # a person keeps a model from being promoted
+    RELEASED = "released"
+    APPROVAL_ASKED = "approval_asked"
+    APPROVAL_ANSWERED = "approval_answered"
     REFUSED = "refused"
     CONCLUDED = "concluded"
 

@@ -158,7 +158,7 @@ class Ledger:
         conditions += [table.seq < before] if before is not None else []
         if kinds is not None:
             conditions.append(table.kind.in_([kind.value for kind in kinds]))
-        with self._reading() as connection:
+        with self.reading() as connection:
             if connection is None:
                 return []
             return LedgerPen(connection).entries(*conditions, newest_first=newest_first, limit=limit)
@@ -168,13 +168,13 @@ class Ledger:
         table = schema.LEDGER.c
         is_asked = (table.kind.in_([kind.value for kind in kinds]), table.seq > after)
         of_each = select(func.max(table.seq)).where(*is_asked).group_by(table.model, table.kind)
-        with self._reading() as connection:
+        with self.reading() as connection:
             return LedgerPen(connection).entries(table.seq.in_(of_each)) if connection else []
 
     def keyed(self, keys: Sequence[str]) -> list[LedgerEntry]:
         """Read the entries that were written once under these keys."""
         table = schema.LEDGER.c
-        with self._reading() as connection:
+        with self.reading() as connection:
             if connection is None:
                 return []
             pen = LedgerPen(connection)
@@ -183,14 +183,14 @@ class Ledger:
 
     def entry(self, seq: int) -> LedgerEntry | None:
         """Read one entry; None where there is none of that number."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = LedgerPen(connection).entries(schema.LEDGER.c.seq == seq) if connection else []
             return found[0] if found else None
 
     def verify(self) -> ChainCheck:
         """Check every entry and every link of the chain."""
         checked, prev_hash = 0, GENESIS
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(select(schema.LEDGER).order_by(schema.LEDGER.c.seq)) if connection else ()
             for row in rows:
                 problem = _problem(row, checked + 1, prev_hash)
@@ -228,7 +228,8 @@ class Ledger:
                 yield LedgerPen(connection)
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection | None]:
+    def reading(self) -> Iterator[Connection | None]:
+        """Open a transaction that reads; None where the ledger was never written."""
         with self._explained():
             if self.url.get_backend_name() == "sqlite" and not Path(self.url.database or "").exists():
                 yield None
