@@ -4,8 +4,8 @@ Airflow reads this module's callers in safe mode, which looks for the words "air
 """
 
 import re
-from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ from airflow.sdk import (
     TriggerRule,
 )
 
+from understudy.contract.approval import TASKS
 from understudy.contract.cause import RETRAIN_PREFIX, retrain_uri
 from understudy.contract.errors import SpecProblem
 from understudy.contract.spec import ModelSpec
-from understudy.dag_pages import broken_page, housekeeping_page, retraining_page, rollback_page
+from understudy.dag_pages import broken_page, housekeeping_page, retraining_page
 from understudy.hooks.search import rounds
+from understudy.operators.approval import AskApprovalOperator
 from understudy.operators.broken_spec import BrokenSpecOperator
 from understudy.operators.canary import CanaryOperator
 from understudy.operators.conclude import ConcludeOperator
@@ -33,7 +35,6 @@ from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.evaluate import EvaluateVsChampionOperator
 from understudy.operators.guard import GuardOperator
 from understudy.operators.promote import PromoteOperator
-from understudy.operators.rollback import PREVIOUS, RollbackOperator
 from understudy.operators.shadow import ShadowDeployOperator
 from understudy.operators.snapshot import SnapshotDataOperator
 from understudy.operators.tidy import TidyOperator
@@ -104,14 +105,14 @@ def retraining_params() -> dict[str, Param]:
 
 
 def build_retraining_dag(spec: ModelSpec) -> DAG:
-    """Wire snapshot → check → search → train → evaluate → [shadow] → [canary] → promote → [guard] → outcome."""
+    """Wire snapshot → check → search → train → evaluate → [shadow, canary, approve] → promote → [guard] → outcome."""
     with DAG(
         dag_id=f"{RETRAIN_PREFIX}{spec.model}",
         schedule=_retraining_schedule(spec),
         # No start date: a model that is declared on a Tuesday waits for Monday instead of running at once.
         catchup=False,
         max_active_runs=1,
-        # Waiting for live traffic takes no worker, so it does not count as work that takes too long.
+        # Waiting for live traffic or for people takes no worker, so it does not count as work that takes too long.
         dagrun_timeout=spec.retrain.timeout + _waiting(spec),
         tags=[TAG, "retrain", spec.owner, *spec.tags],
         doc_md=retraining_page(spec),
@@ -140,6 +141,7 @@ def build_retraining_dag(spec: ModelSpec) -> DAG:
         canary = CanaryOperator(task_id="canary", model=spec.model, evaluated=evaluate.output) if spec.canary else None
         if shadow and canary:
             shadow >> canary
+        questions = _questions(spec, evaluate)
         promote = PromoteOperator(
             task_id="promote",
             model=spec.model,
@@ -147,6 +149,8 @@ def build_retraining_dag(spec: ModelSpec) -> DAG:
             rehearsed=shadow.output if shadow else None,
             canaried=canary.output if canary else None,
         )
+        for before, after in pairwise((canary or shadow or evaluate, *questions, promote)):
+            before >> after
         guard = GuardOperator(task_id="guard", model=spec.model, deployed=promote.output) if spec.guard else None
         ConcludeOperator(
             task_id="outcome",
@@ -170,10 +174,19 @@ def _retraining_schedule(spec: ModelSpec) -> Any:
 
 
 def _waiting(spec: ModelSpec) -> timedelta:
-    """Give how long a run may wait for live traffic at most."""
+    """Give how long a run may wait for live traffic and for people at most."""
     rehearsal = spec.shadow.deadline + SLACK if spec.shadow else timedelta()
     canary = spec.canary.longest + len(spec.canary.shares) * SLACK if spec.canary else timedelta()
-    return rehearsal + canary + (spec.guard.probation + SLACK if spec.guard else timedelta())
+    people = spec.promotion.persons * (spec.promotion.timeout + SLACK)
+    return rehearsal + canary + people + (spec.guard.probation + SLACK if spec.guard else timedelta())
+
+
+def _questions(spec: ModelSpec, evaluate: EvaluateVsChampionOperator) -> list[AskApprovalOperator]:
+    """Ask as many persons as the declaration says, one after the other."""
+    return [
+        AskApprovalOperator(task_id=task_id, model=spec.model, evaluated=evaluate.output, person=person)
+        for person, task_id in enumerate(TASKS[: spec.promotion.persons], start=1)
+    ]
 
 
 def _search(spec: ModelSpec, check: DataSanityCheckOperator) -> list[Any]:
@@ -224,50 +237,6 @@ def build_broken_dag(model: str, problem: SpecProblem, prefix: str = RETRAIN_PRE
         description=str(problem),
     ) as dag:
         BrokenSpecOperator(task_id="broken_spec", problem=str(problem), retries=0)
-    return dag
-
-
-def build_rollback_dag(models: Sequence[str]) -> DAG:
-    """Wire the form that takes a model back."""
-    with DAG(
-        dag_id="rollback",
-        schedule=None,
-        start_date=START,
-        catchup=False,
-        max_active_runs=4,
-        tags=[TAG, "operations"],
-        doc_md=rollback_page(),
-        description="Take a model back to what served before.",
-        render_template_as_native_obj=False,
-        default_args={"owner": TAG, "retries": 2, "retry_delay": timedelta(seconds=5), "retry_policy": retry_policy()},
-        params={
-            "model": Param(type="string", enum=list(models), title="Model")
-            if models
-            else Param(type="string", title="Model"),
-            "target": Param(
-                PREVIOUS,
-                type="string",
-                pattern=r"^(previous|[1-9][0-9]{0,8})$",
-                title="Back to",
-                description="previous, or the number of a version that has served before.",
-            ),
-            "reason": Param(
-                type="string",
-                minLength=3,
-                maxLength=REASON_LIMIT,
-                title="Reason",
-                description="Why; kept in the ledger.",
-            ),
-            "dry_run": Param(False, type="boolean", title="Dry run", description="Only say what would happen."),
-        },
-    ) as dag:
-        RollbackOperator(
-            task_id="rollback",
-            model="{{ params.model }}",
-            target="{{ params.target }}",
-            reason="{{ params.reason }}",
-            is_dry_run="{{ params.dry_run }}",
-        )
     return dag
 
 

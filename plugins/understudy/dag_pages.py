@@ -9,7 +9,7 @@ from understudy.contract.gates import Gate
 from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.serving_spec import LiveGates, RehearsalGates
 from understudy.contract.spec import ModelSpec
-from understudy.contract.words import CanaryMode, Watched
+from understudy.contract.words import Action, CanaryMode, Watched
 
 WATCHED_IN_WORDS = {
     Watched.GATEWAY: "the requests that gateways answered",
@@ -105,6 +105,7 @@ def _steps(spec: ModelSpec, window: str) -> list[str]:
         )
     if spec.canary:
         steps.append(f"**canary** {_canary_in_words(spec.canary)} It {_in_words(spec.canary)}.")
+    steps.extend(_asked(spec))
     steps.append("**promote** makes a blessed challenger the champion; anything else leaves the champion alone.")
     if spec.guard:
         steps.append(
@@ -112,6 +113,17 @@ def _steps(spec: ModelSpec, window: str) -> list[str]:
             f"takes it back on a breach. It {_in_words(spec.guard)}."
         )
     return [*steps, "**outcome** says how it ended."]
+
+
+def _asked(spec: ModelSpec) -> list[str]:
+    """Say who is asked before a promotion."""
+    promotion = spec.promotion
+    whom = ", ".join(f"`{approver}`" for approver in promotion.approvers) or "whoever may answer on this DAG"
+    told = (
+        f"**approve** asks {whom}, for {format_duration(promotion.timeout)} at most; no answer is a no.",
+        "**approve_second** asks another person, for as long.",
+    )
+    return list(told[: promotion.persons])
 
 
 def _canary_in_words(canary: CanarySpec) -> str:
@@ -208,6 +220,38 @@ denied from being promoted again. *Dry run* only says what would happen. The led
 """
 
 
+ACTIONS_IN_WORDS = {
+    Action.HOLD: "Keep a model's challengers from its callers until somebody releases it.",
+    Action.RELEASE: "Let a held model's challengers be promoted again.",
+    Action.LOCK: "Keep a version from being replaced while it serves.",
+    Action.UNLOCK: "Let a locked version be replaced again.",
+    Action.STOP_SHADOW: "End the rehearsal, the canary or the probation's comparison beside a champion.",
+}
+_WHAT_IT_MEANS = {
+    Action.HOLD: "The model is retrained, judged and rehearsed as before, and the outcome of such a run is `HELD`. "
+    "A rollback stays possible. What passed meanwhile is not promoted by a release: the next retraining is, or the "
+    "*promote* of the held run when you clear it, if the champion is still the one that it was judged against.",
+    Action.RELEASE: "Whoever holds it, anybody who may trigger this DAG can release it; the ledger keeps who did.",
+    Action.LOCK: "Neither a promotion nor a rollback replaces it while it serves. `champion` is whatever serves when "
+    "the run begins; write a number to be sure which version you mean.",
+    Action.UNLOCK: "The champion, or the version that you write.",
+    Action.STOP_SHADOW: "The version that answers requests unseen, or a share of the callers, answers nothing any "
+    "more; the champion stays. The run that waited for it goes on at once: a challenger that had not shown enough is "
+    "declined, and a new champion's probation ends.",
+}
+
+
+def action_page(action: Action) -> str:
+    """Explain the form of an action."""
+    return f"""
+### {ACTIONS_IN_WORDS[action]}
+
+{_WHAT_IT_MEANS[action]}
+
+Trigger it with the model and a reason. *Dry run* only says what would happen. The ledger keeps who did it and why.
+"""
+
+
 def drill_page(detect_within: timedelta, reverse_within: timedelta) -> str:
     """Explain the rollback drill."""
     return f"""
@@ -237,6 +281,17 @@ def housekeeping_page() -> str:
 Every hour: containers and processes whose task is over are removed, mirrors and canaries whose run is over or late
 are ended, and run folders older than `keep_runs` are deleted. Models, reports, data versions, quarantined windows and
 the ledger are never touched.
+"""
+
+
+def alerts_page() -> str:
+    """Explain what the sweep tells."""
+    return """
+### Tell what happened
+
+Tasks tell of their decisions at once. Every five minutes this sweep tells the rest: decisions whose task died, messages
+that a receiver did not take, runs that Airflow has failed, missed schedules, silent gateways, champions that are too
+old, declarations that cannot be used. `understudy alerts list` shows what was told to whom and what waits.
 """
 
 

@@ -13,7 +13,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from understudy.contract.cron import cron_problem
 from understudy.contract.declared import Duration, parse_duration
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.suggest import nearest
 from understudy.contract.train_spec import Memory, RuntimeSpec
+from understudy.contract.words import AlertKind
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -115,6 +117,18 @@ class Settings(BaseSettings):
     """The public keys, separated by colons, one of which must have signed a version before anything of it is read: by
     gateways, evaluation and promotion; no signature is asked for when empty."""
 
+    alerts_to: str = ""
+    """The Airflow connections that alerts go to, separated by commas, of the types smtp, slackwebhook, pagerduty_events
+    and http; nobody is told when empty."""
+    alerts_mail_to: str = ""
+    """The addresses that connections of the type smtp write to, separated by commas."""
+    alerts_kinds: str = ""
+    """Which kinds of alerts are sent, separated by commas; all when empty."""
+    alerts_per_hour: int = Field(default=10, ge=2, le=1000)
+    """The most messages about one model to one receiver within an hour; what is more is summed up in one."""
+    alerts_runbooks: str = "docs/runbooks.md"
+    """The address at which docs/runbooks.md can be read; each alert points to its heading there."""
+
     drill_schedule: str = ""
     """When the rollback drill runs, a cron expression of five fields in UTC; only by hand when empty."""
     drill_detect_within: Duration = Field(default_factory=lambda: parse_duration("2m"))
@@ -129,6 +143,15 @@ class Settings(BaseSettings):
         if problem:
             raise ValueError(problem)
         return schedule
+
+    @field_validator("alerts_kinds")
+    @classmethod
+    def _known_alerts(cls, kinds: str) -> str:
+        known = [kind.value for kind in AlertKind]
+        for name in listed(kinds):
+            if name not in known:
+                raise ValueError(f"{name!r} is not a kind of alert{nearest(name, known)}")
+        return kinds
 
     @field_validator("home", "models_dir", "workspace")
     @classmethod
@@ -208,6 +231,11 @@ class Settings(BaseSettings):
     def runtime(self) -> RuntimeSpec:
         """Give the deployment's defaults in the words of a spec."""
         return RuntimeSpec(image=self.image, memory=self.memory, cpus=self.cpus, timeout=self.stage_timeout)
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Read names that are separated by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 @lru_cache(maxsize=1)

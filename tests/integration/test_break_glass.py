@@ -183,7 +183,7 @@ def test_a_version_that_returned_meanwhile_is_taken_back_too(place: Place) -> No
 
 def test_a_locked_champion_is_taken_back_as_callers_already_have_another(place: Place) -> None:
     glass = place.break_at(place.east)
-    place.deployments.lock(place.model, 2, "carl", "audit")
+    place.deployments.ledger.append(place.model, EntryKind.LOCKED, "carl", "audit", facts={"version": 2})
     record = record_break_glass(place.deployments, glass)
     assert record is not None
     assert (record.champion.version, place.deployments.locked(place.model)) == (1, {2: "audit"})

@@ -138,7 +138,8 @@ def _cards_tell_everything(shell: Shell, first: int, second: int) -> None:
 
     refused = next(card for card in cards if card.title == "The retraining ended: its data were refused")
     asked = {answer.gate: answer for evidence in refused.evidence for answer in evidence.answers}
-    assert (asked["bad_rows"].verdict, asked["bad_rows"].measured) == (Verdict.FAILED, pytest.approx(0.45, abs=0.05))
+    assert asked["bad_rows"].verdict is Verdict.FAILED
+    assert asked["bad_rows"].measured == pytest.approx(0.45, abs=0.05)
     assert any("the last accepted window had" in note for note in refused.data_notes)
 
     promoted = shell.type("ledger", "--card", str(cards[titles.index(f"The retraining promoted version {second}")].seq))

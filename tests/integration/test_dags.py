@@ -27,6 +27,10 @@ gates: [{{metric: roc_auc, floor: 0.75, min_gain: 0.0}}, {{metric: size_mb, ceil
 """
 
 
+ACTIONS = ("hold", "release", "lock", "unlock", "stop_shadow")
+STANDING = {"rollback", *ACTIONS, "rollback_drill", "housekeeping", "replay", "alerts"}
+
+
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "models"
@@ -54,9 +58,7 @@ def parsed(*files: str) -> dict[str, DAG]:
 
 def test_every_declaration_becomes_a_dag(models: Path) -> None:
     dags = parsed("dags/retraining.py", "dags/operations.py")
-    assert set(dags) == {
-        "retrain__price", "retrain__demand", "rollback", "rollback_drill", "housekeeping", "replay",
-    }  # fmt: skip
+    assert set(dags) == {"retrain__price", "retrain__demand", *STANDING}
     price = dags["retrain__price"]
     assert {t.task_id for t in price.tasks} == {
         "snapshot",
@@ -165,11 +167,26 @@ def test_the_forms_have_defaults_and_validate(models: Path) -> None:
             form.get_param(field).resolve(bad)
 
 
+@pytest.mark.parametrize("dag_id", ["rollback", *ACTIONS])
+def test_the_form_of_an_act_asks_for_a_model_and_a_reason_and_offers_a_dry_run(models: Path, dag_id: str) -> None:
+    dag = parsed("dags/operations.py")[dag_id]
+    form = dag.params
+    assert form.get_param("model").schema["enum"] == ["demand", "price"]
+    assert form.get_param("dry_run").resolve() is False
+    assert form.get_param("reason").resolve("<script>' OR 1=1 --") == "<script>' OR 1=1 --"
+    for field, bad in (("model", "unknown"), ("reason", ""), ("reason", " \n"), ("reason", "x" * 1001)):
+        with pytest.raises(Exception, match="Failed validating"):
+            form.get_param(field).resolve(bad)
+    assert ("version" in form) == (dag_id in {"lock", "unlock"})
+    assert [task.task_id for task in dag.tasks] == [dag_id]
+    assert "Dry run" in str(dag.doc_md)
+    json.dumps(DagSerialization.to_dict(dag), default=str)
+
+
 def test_no_models_still_parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "none"))
     settings.cache_clear()
-    standing = {"rollback", "rollback_drill", "housekeeping", "replay"}
-    assert set(parsed("dags/retraining.py", "dags/operations.py")) == standing
+    assert set(parsed("dags/retraining.py", "dags/operations.py")) == STANDING
     settings.cache_clear()
 
 

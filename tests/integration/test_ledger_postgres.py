@@ -50,7 +50,7 @@ def test_what_was_written_is_read_back_and_verifies(ledger: Ledger) -> None:
 def test_the_database_itself_refuses_to_change_an_entry(ledger: Ledger, statement: str) -> None:
     ledger.append("demand", EntryKind.JUDGED, "ann", "x")
     with pytest.raises(LedgerUnavailable, match="append-only"), ledger.writing() as pen:
-        pen._connection.execute(text(statement))
+        pen.connection.execute(text(statement))
     assert ledger.verify().checked == 1
 
 

@@ -195,7 +195,7 @@ def test_a_denied_digest_is_refused(desk: Desk) -> None:
 
 def test_a_locked_champion_is_not_replaced(desk: Desk) -> None:
     desk.raise_champion(1)
-    desk.deployments.lock(desk.model, 1, "ann", "audit")
+    desk.deployments.ledger.append(desk.model, EntryKind.LOCKED, "ann", "audit", facts={"version": 1})
     refused(desk, desk.bless(desk.train(2)), ChampionLocked)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.gateway_desk import TERMS, Desk, desk_at
 from understudy.contract.release import Bundle, Deployment
-from understudy.contract.words import Alias, Change
+from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import DigestDenied, EpochConflict, NothingServes, NothingToRehearse, StaleBlessing
 from understudy.hooks.gateway_errors import GatewayLagging, GatewayRefused, GatewayUnreachable
@@ -192,7 +192,7 @@ class TestRehearsal:
 
     def test_a_locked_champion_may_be_rehearsed_against(self, desk: Desk) -> None:
         desk.raise_champion(1)
-        desk.deployments.lock(desk.model, 1, "ann", "audit")
+        desk.deployments.ledger.append(desk.model, EntryKind.LOCKED, "ann", "audit", facts={"version": 1})
         assert desk.rehearse(desk.train(2)).epoch == 2
 
     def test_what_makes_no_sense_is_refused(self, desk: Desk) -> None:

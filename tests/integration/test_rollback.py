@@ -231,10 +231,10 @@ def test_a_reason_is_required(desk: Desk, reason: str) -> None:
 def test_a_locked_champion_is_not_taken_back(desk: Desk) -> None:
     for number in (1, 2):
         desk.raise_champion(number)
-    desk.deployments.lock(desk.model, 2, "ann", "audit")
+    desk.deployments.ledger.append(desk.model, EntryKind.LOCKED, "ann", "audit", facts={"version": 2})
     with pytest.raises(ChampionLocked, match="Unlock it first"):
         desk.rollback()
-    desk.deployments.unlock(desk.model, 2, "ann", "audit is over")
+    desk.deployments.ledger.append(desk.model, EntryKind.UNLOCKED, "ann", "audit is over", facts={"version": 2})
     assert desk.rollback().champion.version == 1
 
 

@@ -39,6 +39,7 @@ REACHED_BY = {
     "MonitorSpec": {"monitor", "MonitorSpec"},
     "ScoredSpec": {"scored", "ScoredSpec"},
     "LabelsSpec": {"LabelsSpec"},
+    "AlertsSpec": {"AlertsSpec"},
     "ModelSpec": {"spec", "ModelSpec"},
     "Settings": {"settings", "Settings", "chosen", "self"},
 }

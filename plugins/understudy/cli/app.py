@@ -3,6 +3,8 @@
 import typer
 
 from understudy.cli import (
+    act,
+    alerts,
     check,
     conformance,
     data,
@@ -12,7 +14,6 @@ from understudy.cli import (
     follow,
     gateway,
     ledger,
-    lock,
     metrics,
     monitor,
     predictions,
@@ -43,13 +44,17 @@ app.command("rollback")(rollback.rollback)
 app.command("gateway")(gateway.gateway)
 app.command("metrics")(metrics.metrics)
 app.command("ledger")(ledger.ledger)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(data.app, name="data")
 app.add_typer(predictions.app, name="predictions")
 app.command("doctor")(doctor.doctor)
 app.command("check-operator")(conformance.check_operator)
 app.command("check-target")(conformance.check_target)
-app.command("lock")(lock.lock)
-app.command("unlock")(lock.unlock)
+app.command("hold")(act.hold)
+app.command("release")(act.release)
+app.command("lock")(act.lock)
+app.command("unlock")(act.unlock)
+app.command("stop-shadow")(act.stop_shadow)
 app.command("schema")(schema.schema)
 app.command("gateway-follower", hidden=True)(follow.follow)
 app.command("up", hidden=True)(embedded.up)

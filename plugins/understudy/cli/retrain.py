@@ -20,6 +20,8 @@ EXIT_CODES = {
     Outcome.PROMOTED: 0,
     Outcome.DRY_RUN: 0,
     Outcome.HELD_BACK: 0,
+    Outcome.HELD: 3,
+    Outcome.REJECTED: 3,
     Outcome.BROKEN: 1,
     Outcome.DECLINED: 3,
     Outcome.DATA_REFUSED: 4,
@@ -64,7 +66,10 @@ def retrain(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but promote.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Retrain a model; exit with 0 if promoted, 1 broken, 3 declined, 4 if its data were refused, 5 if taken back."""
+    """Retrain a model.
+
+    Exit with 0 if promoted, 1 if broken, 3 if declined, rejected or held, 4 if its data were refused, 5 if taken back.
+    """
     settings = deployment()
     load_model(settings.models_dir, model)
     moment = parse_moment(as_of, "--as-of").isoformat() if as_of else None

@@ -9,7 +9,7 @@ from understudy.cli.break_glass import break_glass as at_gateways
 from understudy.cli.break_glass import refuse_target
 from understudy.cli.deployment import actor, hooks
 from understudy.cli.errors import BadArgument
-from understudy.cli.lock import checked_reason
+from understudy.cli.reason import Reason, checked_reason
 from understudy.contract.release import Deployment
 from understudy.contract.serving import Acknowledgement, Lagging
 
@@ -26,7 +26,7 @@ class RolledBack(Deployment):
 
 def rollback(  # noqa: PLR0917 - one for each word that may be typed
     model: Annotated[str, typer.Argument(help="The model.")],
-    reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")],
+    reason: Reason,
     to: Annotated[
         int | None,
         typer.Option(

@@ -12,6 +12,7 @@ from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.errors import UnknownModel
 from understudy.contract.serving import LabelAccounts
 from understudy.contract.words import EntryKind, Outcome, Verdict
+from understudy.hooks.holds import Hold
 from understudy.settings import settings
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class ModelStatus(Fact):
     """Where a rollback would go."""
     last_run: LastRun | None
     last_look: LastLook | None
+    held: Hold | None
+    """Who keeps its challengers from being promoted."""
     locked: dict[int, str]
     denied: dict[int, str]
     history: tuple[Served, ...]
@@ -143,6 +146,7 @@ def _status_of(connected: "Hooks", model: str, is_declared: bool) -> ModelStatus
         previous=current.previous.version if current and current.previous else None,
         last_run=last_run,
         last_look=_last_look(connected, model),
+        held=deployments.held(model),
         locked=deployments.locked(model),
         denied={denial.version: denial.reason for denial in deployments.denials(model) if denial.version is not None},
         history=history,
@@ -255,6 +259,9 @@ def _page(console: "Console", status: ModelStatus) -> None:
             console.print(f"  retrain   {sentence}", style="red", markup=False)
     for replica in status.replicas:
         console.print(f"  served at {_line(replica)}", markup=False)
+    if status.held is not None:
+        hold = status.held
+        console.print(f"  held      by {hold.actor} since {_moment(hold.at)}: {hold.reason}", markup=False)
     for version, reason in status.denied.items():
         console.print(f"  denied    version {version}: {reason}", markup=False)
     for served in reversed(status.history[:-1]):
@@ -289,4 +296,5 @@ def _moment(at: datetime) -> str:
 def _aside(status: ModelStatus) -> str:
     if status.model == DRILL_MODEL:
         return " (the rollback drill's sandbox)"
-    return "" if status.is_declared else " (not declared)"
+    held = " (held)" if status.held is not None else ""
+    return held if status.is_declared else f" (not declared){held}"

@@ -7,7 +7,7 @@ from understudy.contract.declared import Fact
 from understudy.contract.monitoring import Decision
 from understudy.contract.read_facts import read_as, whole_number, word_of
 from understudy.contract.release import Deployment, LedgerEntry
-from understudy.contract.words import Change, EntryKind, Outcome, Verdict
+from understudy.contract.words import Answer, Change, EntryKind, Outcome, Verdict
 
 
 class Versions(Fact):
@@ -123,6 +123,8 @@ def _concluded(entry: LedgerEntry, versions: Versions) -> str:
         Outcome.DRY_RUN: f"{challenger} was judged in a dry run; nothing changed",
         Outcome.PROMOTION_REFUSED: f"{challenger} passed, but its promotion was refused",
         Outcome.ROLLED_BACK: f"{challenger} was promoted and taken back in its probation",
+        Outcome.HELD: f"{challenger} passed, but its promotion is held",
+        Outcome.REJECTED: f"{challenger} passed, but its promotion was not approved",
         Outcome.HELD_BACK: "The retraining had nothing to do",
         Outcome.BROKEN: "The retraining broke",
     }[outcome]
@@ -191,6 +193,16 @@ def _broke_glass(entry: LedgerEntry, _versions: Versions) -> str:
     return f"{_version(version).capitalize()} was taken back by break-glass at a gateway"
 
 
+def _answered(entry: LedgerEntry, versions: Versions) -> str:
+    ends = {
+        Answer.APPROVED: "was approved",
+        Answer.REJECTED: "was not approved",
+        Answer.VOID: "was answered in a way that does not count",
+    }
+    answer = word_of(Answer, entry.facts.get("answer"))
+    return f"{_version(versions.other).capitalize()} {ends[answer] if answer else 'was answered'}"
+
+
 _TOLD: Mapping[EntryKind, Callable[[LedgerEntry, Versions], str]] = MappingProxyType(
     {
         EntryKind.TRIGGERED: _about("A retraining began"),
@@ -212,6 +224,10 @@ _TOLD: Mapping[EntryKind, Callable[[LedgerEntry, Versions], str]] = MappingProxy
         EntryKind.MONITORED: _monitored,
         EntryKind.LOCKED: _about("{Version} was locked"),
         EntryKind.UNLOCKED: _about("{Version} was unlocked"),
+        EntryKind.HELD: _about("Its promotions are held: challengers are judged and not promoted"),
+        EntryKind.RELEASED: _about("Its challengers may be promoted again"),
+        EntryKind.APPROVAL_ASKED: _about("{Version} waits for an approval"),
+        EntryKind.APPROVAL_ANSWERED: _answered,
         EntryKind.REFUSED: _about("{Version} was refused"),
         EntryKind.CONCLUDED: _concluded,
     }

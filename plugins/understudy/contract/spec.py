@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
+from understudy.contract.alert_spec import AlertsSpec
 from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.cron import cron_problem
 from understudy.contract.data_spec import ChecksSpec, DataSpec
@@ -13,6 +14,7 @@ from understudy.contract.estimators import estimators_for
 from understudy.contract.gates import Gate
 from understudy.contract.metrics import METRICS
 from understudy.contract.monitor_spec import MonitorSpec
+from understudy.contract.promotion_spec import PromotionSpec
 from understudy.contract.serving_spec import GuardSpec, ServingSpec, ShadowSpec
 from understudy.contract.suggest import nearest
 from understudy.contract.train_spec import EvaluateSpec, RuntimeSpec, SplitSpec, TrainSpec
@@ -100,10 +102,14 @@ class ModelSpec(Declared):
     """What a challenger must show on live traffic before its promotion; no rehearsal when absent."""
     canary: CanarySpec | None = None
     """Which callers a challenger answers before its promotion; none when absent."""
+    promotion: PromotionSpec = PromotionSpec()
+    """Who lets a blessed challenger become champion."""
     guard: GuardSpec | None = None
     """What a new champion must keep up after its promotion; no probation when absent."""
     monitor: MonitorSpec | None = None
     """How the champion is watched from then on; nobody watches it when absent."""
+    alerts: AlertsSpec = AlertsSpec()
+    """Who is told of what happens to it."""
     runtime: RuntimeSpec = RuntimeSpec()
     """In what all stages run."""
     stages: dict[StageName, RuntimeSpec] = Field(default_factory=dict)

@@ -111,6 +111,51 @@ class EntryKind(Word):
     CONCLUDED = "concluded"
 
 
+class AlertKind(Word):
+    """Say what people are told about without asking."""
+
+    REFUSED = "refused"  # data, a challenger or a promotion; the champion stays
+    ROLLED_BACK = "rolled_back"
+    ROLLBACK_FAILED = "rollback_failed"  # a champion was to be taken back, and it is not certain that it was
+    DRIFT = "drift"
+    INCONCLUSIVE = "inconclusive"  # several looks or retrainings in a row that could not decide
+    GATEWAY_DEAD = "gateway_dead"
+    CHAMPION_STALE = "champion_stale"
+    SPEC_BROKEN = "spec_broken"
+    SCHEDULE_MISSED = "schedule_missed"
+    RUN_BROKEN = "run_broken"
+    APPROVAL_WAITS = "approval_waits"
+
+    @property
+    def severity(self) -> "Severity":
+        """Say how soon somebody has to look."""
+        return _SEVERITIES[self]
+
+
+class Severity(Word):
+    """Say how soon somebody has to look, in PagerDuty's words."""
+
+    CRITICAL = "critical"  # callers may get wrong answers, or none, right now
+    ERROR = "error"  # something is broken and does not repair itself
+    WARNING = "warning"  # a guard did its work
+    INFO = "info"
+
+
+_SEVERITIES = {
+    AlertKind.REFUSED: Severity.WARNING,
+    AlertKind.ROLLED_BACK: Severity.ERROR,
+    AlertKind.ROLLBACK_FAILED: Severity.CRITICAL,
+    AlertKind.DRIFT: Severity.WARNING,
+    AlertKind.INCONCLUSIVE: Severity.WARNING,
+    AlertKind.GATEWAY_DEAD: Severity.CRITICAL,
+    AlertKind.CHAMPION_STALE: Severity.WARNING,
+    AlertKind.SPEC_BROKEN: Severity.ERROR,
+    AlertKind.SCHEDULE_MISSED: Severity.ERROR,
+    AlertKind.RUN_BROKEN: Severity.ERROR,
+    AlertKind.APPROVAL_WAITS: Severity.INFO,
+}
+
+
 class LinkKind(Word):
     """Say what a decision card points to."""
 
@@ -141,6 +186,41 @@ class Change(Word):
     def widens_canary(self) -> bool:
         """Tell a change that gives callers to another version than the champion."""
         return self in {Change.CANARY_STARTED, Change.CANARY_STEPPED}
+
+    @property
+    def is_held(self) -> bool:
+        """Tell a change that a hold forbids: one that lets a challenger answer callers."""
+        return self is Change.PROMOTION or self.widens_canary
+
+
+class PromotionMode(Word):
+    """Say who lets a blessed challenger become champion."""
+
+    AUTO = "auto"  # whoever passes every question
+    APPROVAL = "approval"  # people, after it has passed
+
+
+class Answer(Word):
+    """Say what became of a question to a person."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    VOID = "void"  # answered in a way that does not count, so it is asked again
+
+
+class Action(Word):
+    """Name what a person may do to a model beside rolling it back: a DAG and a command each."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+    STOP_SHADOW = "stop_shadow"
+
+    @property
+    def is_about_a_version(self) -> bool:
+        """Tell an action on one version from one on the model."""
+        return self in {Action.LOCK, Action.UNLOCK}
 
 
 class CanaryMode(Word):
@@ -186,7 +266,9 @@ class Outcome(Word):
     DRY_RUN = "dry_run"
     PROMOTION_REFUSED = "promotion_refused"
     ROLLED_BACK = "rolled_back"  # promoted, and taken back by the guard
+    REJECTED = "rejected"  # blessed, and a person said no or nobody answered in time
     HELD_BACK = "held_back"  # an event asked for what an earlier run had done already
+    HELD = "held"  # blessed, and not promoted because a person holds the model
     BROKEN = "broken"
 
 

@@ -9,7 +9,8 @@ from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, Deployment, LedgerEntry
 from understudy.contract.serving import Acknowledgement, ServingTerms
 from understudy.contract.words import EntryKind
-from understudy.hooks.errors import ChampionLocked, DigestDenied, EpochConflict
+from understudy.hooks.errors import ChampionLocked, DigestDenied, EpochConflict, ModelHeld
+from understudy.hooks.holds import HOLDING, Hold, hold_in
 from understudy.hooks.ledger import Ledger, LedgerPen
 from understudy.hooks.ledger_schema import LEDGER
 
@@ -44,6 +45,9 @@ class Deployments:
     neither by a promotion nor by a rollback; both refuse and say "unlock it first". There is no force: unlocking is one
     command, and it leaves a reason in the ledger. A lock on a version that does not serve takes effect when it does.
     Break-glass alone goes past a lock: gateways know of none, and the record follows what callers already get.
+
+    *Held*: a person has decided that no challenger of this model reaches callers, whichever version serves. It is
+    retrained, judged and rehearsed as before, and a rollback stays possible.
 
     *Denied*: an artefact, named by its digest, that was rolled back. It is never promoted or rolled back to again,
     under whatever version number it returns.
@@ -109,8 +113,8 @@ class Deployments:
         """Write the record of epoch ``over_epoch + 1`` if ``over_epoch`` (0 for none) still is the newest.
 
         ``deny`` names the bundle whose digest is denied in the same transaction; ``past_lock`` is for what a gateway
-        has done already. Raise EpochConflict, ChampionLocked or DigestDenied, having written nothing. A record that
-        leaves the champion and its callers as they are may be written beside a locked one.
+        has done already. Raise EpochConflict, ModelHeld, ChampionLocked or DigestDenied, having written nothing. A
+        record that leaves the champion and its callers as they are may be written beside a locked one.
         """
         model = deployment.model
         if deployment.epoch != over_epoch + 1:
@@ -120,6 +124,8 @@ class Deployments:
             found = _deployment(newest[0]) if newest else None
             if (found.epoch if found else 0) != over_epoch:
                 raise EpochConflict(model, over_epoch, found.epoch if found else 0)
+            if deployment.change.is_held:
+                _refuse_if_held(model, hold_in(_read(pen, model, *HOLDING, newest_first=True, limit=1)))
             denials = _denials(_read(pen, model, EntryKind.DENIED))
             if deployment.change.moves_champion:
                 locks = {} if past_lock else locks_in(_read(pen, model, EntryKind.LOCKED, EntryKind.UNLOCKED))
@@ -143,7 +149,8 @@ class Deployments:
             )
 
     def refuse(self, champion: Bundle) -> None:
-        """Raise ChampionLocked or DigestDenied if ``champion`` could not be deployed now."""
+        """Raise ModelHeld, ChampionLocked or DigestDenied if ``champion`` could not be promoted now."""
+        _refuse_if_held(champion.model, self.held(champion.model))
         _refuse(
             champion,
             self.current(champion.model),
@@ -184,17 +191,13 @@ class Deployments:
         """Map denied digests to the reasons."""
         return {denial.digest: denial.reason for denial in self.denials(model)}
 
-    def lock(self, model: str, version: int, actor: str, reason: str) -> LedgerEntry:
-        """Keep a version from being replaced while it serves."""
-        return self.ledger.append(model, EntryKind.LOCKED, actor, reason, facts={"version": version})
-
-    def unlock(self, model: str, version: int, actor: str, reason: str) -> LedgerEntry:
-        """Let a version be replaced again."""
-        return self.ledger.append(model, EntryKind.UNLOCKED, actor, reason, facts={"version": version})
-
     def locked(self, model: str) -> dict[int, str]:
         """Map locked versions to the reasons."""
         return locks_in(self.ledger.entries(model, [EntryKind.LOCKED, EntryKind.UNLOCKED]))
+
+    def held(self, model: str) -> Hold | None:
+        """Say who keeps the model from being promoted, if anybody does."""
+        return hold_in(self.ledger.entries(model, HOLDING, limit=1, newest_first=True))
 
 
 def _read(
@@ -225,6 +228,11 @@ def _refuse(champion: Bundle, serving: Deployment | None, locks: dict[int, str],
         raise DigestDenied(champion.model, champion.version, denial.digest, denial.reason)
 
 
+def _refuse_if_held(model: str, hold: Hold | None) -> None:
+    if hold is not None:
+        raise ModelHeld(model, hold.actor, hold.at, hold.reason)
+
+
 def _deny(
     pen: LedgerPen,
     model: str,
@@ -252,7 +260,7 @@ def _denials(entries: list[LedgerEntry]) -> dict[str, Denial]:
 
 
 def locks_in(entries: list[LedgerEntry]) -> dict[int, str]:
-    """Map locked versions to the reasons, by the entries that lock and unlock, oldest first."""
+    """Map the versions that locks and unlocks, oldest first, leave locked to the reasons."""
     locks: dict[int, str] = {}
     for entry in entries:
         version = int(str(entry.facts["version"]))

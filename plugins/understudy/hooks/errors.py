@@ -1,6 +1,7 @@
 """One exception for each way the outside world can fail us."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Blessing, Deployment
@@ -83,6 +84,55 @@ class ChampionLocked(Refused):
     def __init__(self, model: str, version: int, reason: str) -> None:
         self.model, self.version, self.reason = model, version, reason
         super().__init__(f"Version {version} of {model} is locked as champion ({reason}). Unlock it first.")
+
+
+class ModelHeld(Refused):
+    """A person keeps the model from being promoted."""
+
+    def __init__(self, model: str, actor: str, since: datetime, reason: str) -> None:
+        self.model, self.actor, self.since, self.reason = model, actor, since, reason
+        super().__init__(
+            f"{model} is held by {actor} since {since:%Y-%m-%d %H:%M} UTC ({reason}), so no challenger is promoted. "
+            f"Release it first."
+        )
+
+
+class HeldAlready(Refused):
+    """Somebody holds the model already."""
+
+    def __init__(self, model: str, actor: str, since: datetime, reason: str) -> None:
+        super().__init__(
+            f"{model} is held already, by {actor} since {since:%Y-%m-%d %H:%M} UTC ({reason}). Nothing was changed."
+        )
+
+
+class NotHeld(Refused):
+    """Nobody holds the model."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"Nobody holds {model}, so there is nothing to release.")
+
+
+class LockedAlready(Refused):
+    """The version is locked already."""
+
+    def __init__(self, model: str, version: int, reason: str) -> None:
+        super().__init__(f"Version {version} of {model} is locked already ({reason}). Nothing was changed.")
+
+
+class NotLocked(Refused):
+    """The version is not locked."""
+
+    def __init__(self, model: str, version: int, locked: Sequence[int]) -> None:
+        listing = ", ".join(map(str, locked)) or "none"
+        super().__init__(f"Version {version} of {model} is not locked. Locked versions: {listing}.")
+
+
+class NothingTried(Refused):
+    """No version is tried beside the champion."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"Nothing is tried beside the champion of {model}, so there is nothing to stop.")
 
 
 class NothingServes(Refused):

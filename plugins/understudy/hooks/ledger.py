@@ -46,7 +46,7 @@ class LedgerPen:
     """Write and read within one transaction that no other writer can interleave with."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def append(
         self,
@@ -65,7 +65,7 @@ class LedgerPen:
                 return entry
         table = schema.LEDGER.c
         newest = select(table.seq, table.at, table.hash).order_by(table.seq.desc()).limit(1)
-        head = self._connection.execute(newest).first()
+        head = self.connection.execute(newest).first()
         now = datetime.now(timezone.utc)
         draft = LedgerEntry.model_validate(
             {
@@ -84,14 +84,14 @@ class LedgerPen:
             }
         )
         entry = draft.model_copy(update={"hash": draft.expected_hash()})
-        self._connection.execute(insert(schema.LEDGER), schema.to_row(entry))
+        self.connection.execute(insert(schema.LEDGER), schema.to_row(entry))
         return entry
 
     def entries(self, *conditions: Any, newest_first: bool = False, limit: int | None = None) -> list[LedgerEntry]:
         """Read the entries that meet all conditions; raise LedgerDamaged for one that was changed."""
         seq = schema.LEDGER.c.seq
         query: Select[Any] = select(schema.LEDGER).where(*conditions).order_by(seq.desc() if newest_first else seq)
-        return [_intact(row) for row in self._connection.execute(query.limit(limit))]
+        return [_intact(row) for row in self.connection.execute(query.limit(limit))]
 
 
 class Ledger:

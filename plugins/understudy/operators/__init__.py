@@ -1,5 +1,7 @@
 """What a DAG is made of: ``from understudy.operators import TrainOperator``."""
 
+from understudy.operators.act import ActOperator
+from understudy.operators.approval import AskApprovalOperator
 from understudy.operators.canary import CanaryOperator
 from understudy.operators.collect import CollectWindowOperator
 from understudy.operators.conclude import ConcludeOperator
@@ -19,6 +21,8 @@ from understudy.operators.train import TrainOperator
 from understudy.operators.trial import AskTrialsOperator, TrialOperator
 
 __all__ = [
+    "ActOperator",
+    "AskApprovalOperator",
     "AskTrialsOperator",
     "CanaryOperator",
     "CollectWindowOperator",

@@ -133,7 +133,7 @@ class CanaryOperator(TryingOperator):
             )
         except Refused as refused:
             self._give_back(context, watch, "its share may not rise")
-            raise self.refused(context, challenger.version, str(refused)) from refused
+            raise self.stopped(context, challenger.version, refused) from refused
         except UnderstudyError:
             self._give_back(context, watch, "a gateway did not follow, so nobody could watch it")
             raise

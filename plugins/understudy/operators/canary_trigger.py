@@ -72,6 +72,9 @@ def _replaced(hooks: Hooks, watch: CanaryWatch) -> str | None:
     lock = hooks.deployments.locked(watch.model).get(watch.champion)
     if lock is not None:
         return f"version {watch.champion} was locked: {lock}"
+    hold = hooks.deployments.held(watch.model)
+    if hold is not None:
+        return f"{watch.model} is held by {hold.actor}: {hold.reason}"
     denial = hooks.deployments.denied(watch.model).get(record.canary.model_sha256)
     return f"version {watch.canary} was denied: {denial}" if denial is not None else None
 

@@ -7,11 +7,22 @@ from airflow.sdk import BaseOperator, TriggerRule
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.connect import Hooks, connect
+from understudy.operators.alerting import tell_now
+from understudy.operators.approval import AskApprovalOperator
 from understudy.operators.beside import end_of_run
 from understudy.operators.canary import CanaryOperator
 from understudy.operators.cause import cause_of
 from understudy.operators.data_check import DataSanityCheckOperator
-from understudy.operators.decisions import HELD_BACK_KEY, PROBLEM_KEY, REFUSAL_KEY, actor_of, may_promote, param
+from understudy.operators.decisions import (
+    HELD_BACK_KEY,
+    HELD_KEY,
+    PROBLEM_KEY,
+    REFUSAL_KEY,
+    REJECTED_KEY,
+    actor_of,
+    may_promote,
+    param,
+)
 from understudy.operators.errors import RunEndedBadly
 from understudy.operators.guard import GuardOperator
 from understudy.operators.handover import Canaried, Concluded, Deployed, Evaluated, Guarded, Rehearsed
@@ -93,6 +104,7 @@ class ConcludeOperator(BaseOperator):
             facts,
         )
         self.log.info("%s: %s", outcome.upper(), sentence)
+        tell_now(hooks)
         if outcome in BAD_ENDS:
             context["ti"].xcom_push(key="return_value", value=facts)
             raise RunEndedBadly(f"{outcome.upper()}: {sentence}")
@@ -130,6 +142,11 @@ class ConcludeOperator(BaseOperator):
         in_order = dag.topological_sort() if dag else ()
         return [task for task in in_order if task.task_id in mine and isinstance(task, BaseOperator)]
 
+    def _left_by(self, context: "Context", kind: type[BaseOperator], key: str) -> str | None:
+        tasks = (task for task in self._upstream() if isinstance(task, kind))
+        left = (context["ti"].xcom_pull(task_ids=task.task_id, key=key) for task in tasks)
+        return next((told for told in left if told), None)
+
     def _told(self, context: "Context", task: "BaseOperator") -> tuple[str | None, str | None]:
         refusal, problem = (
             context["ti"].xcom_pull(task_ids=task.task_id, key=key) for key in (REFUSAL_KEY, PROBLEM_KEY)
@@ -154,9 +171,16 @@ class ConcludeOperator(BaseOperator):
         kinds: tuple[tuple[type[BaseOperator], str, bool], ...] = (
             (ShadowDeployOperator, "rehearsal", rehearsed is not None),
             (CanaryOperator, "canary", canaried is not None),
+            (AskApprovalOperator, "approval", False),
             (PromoteOperator, "promotion", False),
         )
         for kind, what in ((kind, what) for kind, what, is_over in kinds if not is_over):
+            held = self._left_by(context, kind, HELD_KEY)
+            if held:
+                return Outcome.HELD, f"{version} passed and is not promoted: {held}"
+            rejected = self._left_by(context, kind, REJECTED_KEY)
+            if rejected:
+                return Outcome.REJECTED, rejected
             refusal, problem = self._told_by(context, kind)
             if refusal:
                 return Outcome.PROMOTION_REFUSED, refusal
@@ -183,5 +207,5 @@ class ConcludeOperator(BaseOperator):
         return Outcome.BROKEN, f"{deployed.sentence}, but its probation broke ({why}); look at what serves"
 
     def _told_by(self, context: "Context", kind: type[BaseOperator]) -> tuple[str | None, str | None]:
-        told = [self._told(context, task) for task in self._upstream() if isinstance(task, kind)]
-        return told[0] if told else (None, None)
+        told = (self._told(context, task) for task in self._upstream() if isinstance(task, kind))
+        return next((one for one in told if any(one)), (None, None))

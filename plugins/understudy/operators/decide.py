@@ -17,6 +17,7 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Trigger
 from understudy.hooks.connect import connect
 from understudy.hooks.looks import record_look
+from understudy.operators.alerting import tell_now
 from understudy.operators.collect import monitored, trained_until
 from understudy.operators.decisions import PROBLEM_KEY, REFUSAL_KEY, actor_of, param
 from understudy.operators.errors import LooksInconclusive
@@ -100,6 +101,7 @@ class DecideRetrainingOperator(BaseOperator):
             )
             if recorded.look.is_due and past.answer_to(recorded.seq) is None:
                 self._ask(context, recorded)
+            tell_now(hooks)
             self._complain(context, recorded, past, looked)
             return looked.model_dump(mode="json")
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 REFUSAL_KEY = "refusal"
 LOCAL_RUN = "dag_test"  # what Airflow calls whoever runs a DAG without a scheduler
 """The XCom of a task that was told no: the same input would be refused again."""
+HELD_KEY = "held"
+"""The XCom of a task that a hold kept from promoting: why."""
+REJECTED_KEY = "rejected"
+"""The XCom of a task whose question was answered with no: who, and why."""
 HELD_BACK_KEY = "held_back"
 """The XCom of a task that found nothing to do for its run."""
 PROBLEM_KEY = "problem"
@@ -28,6 +32,11 @@ def actor_of(context: "Context") -> str:
     if name == LOCAL_RUN:
         return getuser()
     return name or str(getattr(run.run_type, "value", run.run_type))
+
+
+def is_without_scheduler(context: "Context") -> bool:
+    """Tell a run in somebody's own process, where no other process can answer it."""
+    return getattr(context["dag_run"], "triggering_user_name", None) == LOCAL_RUN
 
 
 def reason_of(context: "Context") -> str:

@@ -3,6 +3,7 @@
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.words import Action
 
 
 class WindowRefused(UnderstudyError, AirflowFailException):
@@ -45,6 +46,27 @@ class PromotionRefused(UnderstudyError, AirflowFailException):
 
     def __init__(self, model: str, version: int, why: str) -> None:
         super().__init__(f"Version {version} of {model!r} was not promoted: {why} The champion stays.")
+
+
+class PromotionHeld(UnderstudyError, AirflowSkipException):
+    """A blessed challenger is not promoted because a person holds its model."""
+
+    def __init__(self, version: int, why: str) -> None:
+        super().__init__(f"Version {version} passed and is not promoted: {why}")
+
+
+class ApprovalRefused(UnderstudyError, AirflowSkipException):
+    """People were asked, and the answer was no."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+
+
+class ActRefused(UnderstudyError, AirflowFailException):
+    """What a person asked for cannot be done."""
+
+    def __init__(self, action: Action, model: str, why: str) -> None:
+        super().__init__(f"{action} of {model!r}: {why}")
 
 
 class RollbackRefused(UnderstudyError, AirflowFailException):

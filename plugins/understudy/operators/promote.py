@@ -5,17 +5,20 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from understudy.contract.approval import approval, missing_approval
 from understudy.contract.load import load_model
 from understudy.contract.release import Blessing
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import EntryKind
+from understudy.hooks.approvals import answers
 from understudy.hooks.connect import connect
-from understudy.hooks.errors import Refused
+from understudy.hooks.errors import ModelHeld, Refused
 from understudy.hooks.promotion import promote
 from understudy.operators.beside import end_of_run
 from understudy.operators.decisions import REFUSAL_KEY, actor_of, reason_of
 from understudy.operators.errors import PromotionRefused
 from understudy.operators.handover import Canaried, Deployed, Evaluated, Rehearsed
+from understudy.operators.held import held_back
 from understudy.operators.problem import telling
 from understudy.operators.run_context import run_folder
 from understudy.operators.served import served_by
@@ -29,6 +32,7 @@ class PromoteOperator(BaseOperator):
     """Make a blessed challenger the champion; skip one that was declined; return :class:`Deployed`.
 
     Refuses a blessing that names another champion than the one that serves now, a denied digest and a locked champion.
+    Skips while a person holds the model. Where the declaration asks for approval, the ledger has to hold it.
 
     :param model: the declared model.
     :param evaluated: what :class:`EvaluateVsChampionOperator` returned. (templated)
@@ -69,6 +73,7 @@ class PromoteOperator(BaseOperator):
         run, spec = folder.run, folder.freeze_spec(load_model(settings().models_dir, self.model))
         hooks = connect()
         self._refuse_unless_tried(context, evaluated, spec)
+        approved = self._approved(context, evaluated, spec)
         served = served_by(hooks, spec)
         blessing = Blessing(
             challenger=evaluated.bundle,
@@ -83,12 +88,14 @@ class PromoteOperator(BaseOperator):
                 hooks.registry,
                 blessing,
                 actor=actor_of(context),
-                reason=reason_of(context),
+                reason="; ".join((reason_of(context), *approved)),
                 run=run,
                 gateways=served.gateways if served else None,
                 terms=served.terms if served else None,
                 mirror=spec.guard.share if served and spec.guard else None,
             )
+        except ModelHeld as held:
+            raise held_back(context, evaluated.bundle.version, held) from held
         except Refused as refused:
             raise self._refusal(context, evaluated.bundle.version, str(refused)) from refused
         sentence = f"version {record.champion.version} of {self.model} is champion, epoch {record.epoch}"
@@ -106,6 +113,17 @@ class PromoteOperator(BaseOperator):
             if is_asked and (tried is None or not tried.is_passed or tried.version != evaluated.bundle.version):
                 why = tried.sentence if tried else f"there is no {what} of it in this run"
                 raise self._refusal(context, evaluated.bundle.version, f"model.yaml asks for a {what}, and {why}.")
+
+    def _approved(self, context: "Context", evaluated: Evaluated, spec: ModelSpec) -> tuple[str, ...]:
+        """Say who approved it; refuse what nobody did, however this task came to run."""
+        if not spec.promotion.persons:
+            return ()
+        version, run = evaluated.bundle.version, run_folder(context, self.model).run
+        given = [one for one in answers(connect().ledger, self.model, run) if one.version == version]
+        missing = missing_approval(given, version, spec.promotion)
+        if missing is not None:
+            raise self._refusal(context, version, missing)
+        return (approval(given),)
 
     def _refusal(self, context: "Context", version: int, why: str) -> PromotionRefused:
         run, hooks = run_folder(context, self.model).run, connect()

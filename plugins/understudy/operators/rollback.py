@@ -8,6 +8,7 @@ from understudy.contract.words import Change
 from understudy.hooks.connect import connect
 from understudy.hooks.errors import Refused
 from understudy.hooks.rollback import plan_rollback, rollback
+from understudy.operators.alerting import tell_now
 from understudy.operators.decisions import actor_of
 from understudy.operators.errors import RollbackRefused
 from understudy.operators.handover import Deployed
@@ -74,6 +75,7 @@ class RollbackOperator(BaseOperator):
             raise RollbackRefused(self.model, str(refused)) from refused
         sentence = f"version {record.champion.version} of {self.model} is champion again, epoch {record.epoch}"
         self.log.info("%s", sentence)
+        tell_now(hooks)
         return Deployed.by(record, sentence).model_dump(mode="json")
 
     def _target_version(self) -> int | None:

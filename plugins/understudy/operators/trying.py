@@ -5,18 +5,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from understudy.contract.errors import UnderstudyError
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.load import load_model
 from understudy.contract.release import Deployment
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.connect import Hooks, connect
-from understudy.hooks.errors import Refused
+from understudy.hooks.errors import ModelHeld, Refused
 from understudy.hooks.target_errors import TargetRefused
 from understudy.operators.canary_watch import CanaryWatch
 from understudy.operators.decisions import REFUSAL_KEY, actor_of
 from understudy.operators.errors import PromotionRefused, RehearsalDeclined
 from understudy.operators.handover import Evaluated, Rehearsed
+from understudy.operators.held import held_back
 from understudy.operators.run_context import run_folder
 from understudy.operators.served import Served, served_by
 from understudy.operators.watch import Watch
@@ -78,7 +80,7 @@ class TryingOperator(WatchingOperator):
             self._cannot_be_served(context, evaluated, str(refused))
             raise
         except Refused as refused:
-            raise self.refused(context, version, str(refused)) from refused
+            raise self.stopped(context, version, refused) from refused
 
     def pass_or_decline(self, context: "Context", rehearsed: Rehearsed) -> Rehearsed:
         """Return what passed; skip the task for what did not, with its result kept."""
@@ -86,6 +88,12 @@ class TryingOperator(WatchingOperator):
             return rehearsed
         context["ti"].xcom_push(key="return_value", value=rehearsed.model_dump(mode="json"))
         raise RehearsalDeclined(rehearsed.sentence)
+
+    def stopped(self, context: "Context", version: int, refused: Refused) -> UnderstudyError:
+        """Give the error for a challenger that may not be tried: a hold skips, anything else fails."""
+        if isinstance(refused, ModelHeld):
+            return held_back(context, version, refused)
+        return self.refused(context, version, str(refused))
 
     def refused(self, context: "Context", version: int, why: str) -> PromotionRefused:
         """Record that the challenger may not be tried, and give the error that says so."""

@@ -15,9 +15,9 @@ def page_of(reason: str = "because") -> str:
     )
     judged = Judgement(verdict=Verdict.FAILED, results=(gate,)).model_dump(mode="json")
     card = card_of(entry(EntryKind.JUDGED, reason=reason, version=2, verdict="failed", judgement=judged))
-    console = Console(file=io.StringIO(), highlight=False, soft_wrap=True)
-    print_card(console, card)
-    return console.file.getvalue()  # type: ignore[attr-defined]
+    page = io.StringIO()
+    print_card(Console(file=page, highlight=False, soft_wrap=True), card)
+    return page.getvalue()
 
 
 def test_each_gate_is_told_with_value_interval_threshold_and_verdict() -> None:

@@ -42,7 +42,8 @@ def judgement(verdict: Verdict, gate: str = "roc_auc.floor") -> dict[str, Any]:
 )
 def test_no_entry_is_too_broken_for_a_card(kind: EntryKind, value: object) -> None:
     names = ("verdict", "judgement", "report", "decision", "deployment", "answers", "cause", "outcome", "version")
-    broken = entry(kind, **dict.fromkeys((*names, "taken_back", "label_shares", "challenger", "rows"), value))
+    facts: dict[str, Any] = dict.fromkeys((*names, "taken_back", "label_shares", "challenger", "rows"), value)
+    broken = entry(kind, **facts)
     card = card_of(broken, [broken.model_copy(update={"seq": seq}) for seq in (2, 3)])
     assert card.title
     assert markdown(card)

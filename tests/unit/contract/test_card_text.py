@@ -37,7 +37,7 @@ def hostile_card(text: str) -> Card:
 
 
 def rendered(text: str) -> str:
-    return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(text)
+    return str(MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(text))
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -105,11 +105,11 @@ def test_denying_and_deploying_are_one_act(deployments: Deployments) -> None:
 
 def test_a_locked_champion_stays_until_it_is_unlocked(deployments: Deployments) -> None:
     deployments.deploy(record(1, 1), 0, *WHY)
-    deployments.lock("demand", 1, "ann", "audit")
+    deployments.ledger.append("demand", EntryKind.LOCKED, "ann", "audit", facts={"version": 1})
     for change in (Change.PROMOTION, Change.ROLLBACK):
         with pytest.raises(ChampionLocked, match=r"audit.*Unlock it first"):
             deployments.deploy(record(2, 2, change=change), 1, *WHY)
-    deployments.unlock("demand", 1, "ann", "audit is over")
+    deployments.ledger.append("demand", EntryKind.UNLOCKED, "ann", "audit is over", facts={"version": 1})
     deployments.deploy(record(2, 2), 1, *WHY)
     assert deployments.locked("demand") == {}
 
@@ -117,7 +117,7 @@ def test_a_locked_champion_stays_until_it_is_unlocked(deployments: Deployments) 
 def test_a_rehearsal_is_written_beside_a_locked_champion_and_never_of_a_denied_one(deployments: Deployments) -> None:
     first = record(1, 1)
     deployments.deploy(first, 0, *WHY)
-    deployments.lock("demand", 1, "ann", "audit")
+    deployments.ledger.append("demand", EntryKind.LOCKED, "ann", "audit", facts={"version": 1})
     beside = first.model_copy(
         update={"epoch": 2, "change": Change.MIRROR_STARTED, "mirror": bundle(2), "mirror_share": 0.5}
     )
@@ -155,7 +155,7 @@ def test_what_serves_of_all_models_is_read_at_once(deployments: Deployments) -> 
 
 
 def test_a_lock_on_another_version_does_not_matter_yet(deployments: Deployments) -> None:
-    deployments.lock("demand", 2, "ann", "audit")
+    deployments.ledger.append("demand", EntryKind.LOCKED, "ann", "audit", facts={"version": 2})
     deployments.deploy(record(1, 1), 0, *WHY)
     deployments.deploy(record(2, 2), 1, *WHY)
     with pytest.raises(ChampionLocked):

@@ -81,7 +81,7 @@ def test_entries_are_found_by_model_kind_and_run(ledger: Ledger) -> None:
 def test_the_database_itself_refuses_to_change_an_entry(ledger: Ledger, statement: str) -> None:
     write(ledger, 2)
     with pytest.raises(LedgerUnavailable, match="append-only"), ledger.writing() as pen:
-        pen._connection.execute(text(statement))
+        pen.connection.execute(text(statement))
     assert ledger.verify().checked == 2
 
 

@@ -108,7 +108,11 @@ def test_boards_have_names_of_their_own() -> None:
 
 def headings() -> set[str]:
     text = (PROJECT / "docs" / "runbooks.md").read_text(encoding="utf-8")
-    return {re.sub(r"[^a-z0-9 -]", "", line[3:].lower()).replace(" ", "-") for line in text.splitlines() if line.startswith("## ")}
+    return {
+        re.sub(r"[^a-z0-9 -]", "", line[3:].lower()).replace(" ", "-")
+        for line in text.splitlines()
+        if line.startswith("## ")
+    }
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule["alert"]))

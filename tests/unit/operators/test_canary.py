@@ -176,7 +176,11 @@ def rolled_back() -> None:
 
 
 def locked() -> None:
-    connect().deployments.lock("price", 3, "ann", "audit")
+    connect().deployments.ledger.append("price", EntryKind.LOCKED, "ann", "audit", facts={"version": 3})
+
+
+def held() -> None:
+    connect().deployments.ledger.append("price", EntryKind.HELD, "ann", "a new tariff")
 
 
 def denied() -> None:
@@ -185,8 +189,13 @@ def denied() -> None:
 
 @pytest.mark.parametrize(
     ("decision", "told"),
-    [(lambda: serve(5), "version 5"), (locked, "was locked: audit"), (denied, "was denied: poisoned data")],
-    ids=["another champion", "a lock", "a denial"],
+    [
+        (lambda: serve(5), "version 5"),
+        (locked, "was locked: audit"),
+        (held, "held by ann: a new tariff"),
+        (denied, "was denied: poisoned data"),
+    ],
+    ids=["another champion", "a lock", "a hold", "a denial"],
 )
 def test_a_decision_that_forbids_it_ends_it(gateway: FakeGateway, decision: Callable[[], object], told: str) -> None:
     gateway.canary = saying()

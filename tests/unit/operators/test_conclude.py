@@ -24,7 +24,7 @@ from understudy.operators import (
     SnapshotDataOperator,
     TrainOperator,
 )
-from understudy.operators.decisions import PROBLEM_KEY, REFUSAL_KEY
+from understudy.operators.decisions import HELD_KEY, PROBLEM_KEY, REFUSAL_KEY
 from understudy.operators.errors import RunEndedBadly
 from understudy.operators.handover import Canaried, Deployed, Evaluated, Guarded, Rehearsed
 from understudy.settings import settings
@@ -170,6 +170,13 @@ def test_a_declined_or_broken_canary_says_so() -> None:
     assert "its canary broke (a gateway lags); clear that task" in broken["sentence"]
     refused = live({("try", REFUSAL_KEY): "it is locked"}, rehearsed=REHEARSED)
     assert (refused["outcome"], refused["sentence"]) == ("promotion_refused", "it is locked")
+
+
+@pytest.mark.parametrize("task", ["try", "raise"])
+def test_a_run_under_a_hold_says_so_and_is_no_bad_end(task: str) -> None:
+    concluded = live({(task, HELD_KEY): "price is held by carl"}, rehearsed=REHEARSED)
+    assert (concluded["outcome"], concluded.get("bad")) == ("held", None)
+    assert concluded["sentence"] == "version 7 passed and is not promoted: price is held by carl"
 
 
 def test_a_champion_that_was_taken_back_is_a_bad_end() -> None:

@@ -250,7 +250,9 @@ def test_a_locked_champion_stays_and_that_is_told(gateway: FakeGateway) -> None:
     record = promoted()
     gateway.report = report(7, 3, errors=200)
     event = seen_by(begin(guard(record), context()))
-    connect().deployments.lock("price", 7, "ann", "the auditors look at it")
+    connect().deployments.ledger.append(
+        "price", EntryKind.LOCKED, "ann", "the auditors look at it", facts={"version": 7}
+    )
     pushed: dict[str, Any] = {}
     with pytest.raises(RollbackRefused, match="the auditors look at it"):
         guard(record).execute_complete(context(pushed), event)

@@ -27,9 +27,10 @@ from understudy.operators import (
     RollbackOperator,
     SnapshotDataOperator,
 )
-from understudy.operators.decisions import REFUSAL_KEY
+from understudy.operators.decisions import HELD_KEY, REFUSAL_KEY
 from understudy.operators.errors import (
     GatewaysMissing,
+    PromotionHeld,
     PromotionRefused,
     RollbackRefused,
     WindowRefused,
@@ -378,6 +379,21 @@ def test_a_refused_promotion_is_recorded_told_and_not_tried_again() -> None:
     current = connect().deployments.current("price")
     assert current is not None
     assert current.champion.version == 4
+
+
+def test_a_held_model_is_judged_and_not_promoted_until_it_is_released() -> None:
+    evaluated, pushed = judged(0.9).model_dump(mode="json"), dict[str, Any]()
+    connect().ledger.append("price", EntryKind.HELD, "carl", "the meters are being replaced")
+    with pytest.raises(PromotionHeld, match=r"held by carl since .* \(the meters are being replaced\)") as held:
+        PromoteOperator(task_id="promote", model="price", evaluated=evaluated).execute(context(pushed))
+    assert isinstance(held.value, AirflowSkipException)
+    assert "held by carl" in pushed[HELD_KEY]
+    assert REFUSAL_KEY not in pushed
+    assert [entry.facts for entry in entries(EntryKind.REFUSED)] == [{"version": 7, "held_by": "carl"}]
+    assert connect().deployments.current("price") is None
+    connect().ledger.append("price", EntryKind.RELEASED, "ann", "they are replaced")
+    PromoteOperator(task_id="promote", model="price", evaluated=evaluated).execute(context())
+    assert connect().deployments.current("price") is not None
 
 
 def test_a_blessing_that_the_ledger_does_not_know_promotes_nothing() -> None:

@@ -1,0 +1,150 @@
+"""Which ledger entries people are told of, and under which key, so that nobody is told twice. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from understudy.contract.card_title import verdict_of, versions_of
+from understudy.contract.declared import Fact
+from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.read_facts import read_as, word_of
+from understudy.contract.release import Deployment, LedgerEntry
+from understudy.contract.retrainings import Look
+from understudy.contract.words import AlertKind, Change, EntryKind, Outcome, Verdict
+
+AGE_GATE = "age"
+TRIALS = (EntryKind.JUDGED, EntryKind.REHEARSED, EntryKind.CANARIED)
+
+
+class Told(Fact):
+    """Say that an entry is told, as what, and under which key."""
+
+    kind: AlertKind
+    key: str
+
+
+def told_of(entry: LedgerEntry, before: Sequence[LedgerEntry], patience: int) -> tuple[Told, ...]:
+    """Say what people are told of an entry; nothing of most.
+
+    :param before: earlier entries of the model: those of the same run, the deployment record before it, and the newest
+        ``patience`` looks and runs.
+    :param patience: so many looks, or retrainings, in a row that could not decide are told.
+    """
+    rule = _RULES.get(entry.kind)
+    if rule is None or (entry.model == DRILL_MODEL and entry.kind is not EntryKind.DRILLED):
+        return ()
+    earlier = sorted(
+        (other for other in before if other.model == entry.model and other.seq < entry.seq),
+        key=lambda other: -other.seq,
+    )
+    return tuple(rule(entry, earlier, patience))
+
+
+def _concluded(entry: LedgerEntry, earlier: Sequence[LedgerEntry], patience: int) -> Iterable[Told]:
+    outcome = word_of(Outcome, entry.facts.get("outcome"))
+    own = f"{entry.model}/{entry.run}/{outcome}"
+    in_run = [other for other in earlier if other.run == entry.run]
+    if outcome in {Outcome.DATA_REFUSED, Outcome.PROMOTION_REFUSED, Outcome.REJECTED}:
+        yield Told(kind=AlertKind.REFUSED, key=f"refused/{own}")
+    if outcome is Outcome.BROKEN:
+        breach = any(other.kind is EntryKind.GUARDED and other.facts.get("breach") is True for other in in_run)
+        kind = AlertKind.ROLLBACK_FAILED if breach and not any(map(_is_rollback, in_run)) else AlertKind.RUN_BROKEN
+        # Without the outcome: a run that the sweep found broken is not told again when it says so itself.
+        yield Told(kind=kind, key=f"{kind}/{entry.model}/{entry.run}")
+    if outcome is Outcome.DECLINED:
+        streak = _undecided_runs([entry, *earlier])
+        if not streak:
+            yield Told(kind=AlertKind.REFUSED, key=f"refused/{own}")
+        elif len(streak) == patience:
+            yield Told(kind=AlertKind.INCONCLUSIVE, key=f"inconclusive/{entry.model}/run/{streak[-1]}")
+
+
+def _undecided_runs(newest_first: Sequence[LedgerEntry]) -> list[str | None]:
+    """List the newest runs in a row whose last trial was inconclusive."""
+    verdicts: dict[str | None, Verdict | None] = {}
+    for entry in newest_first:
+        if entry.kind in TRIALS:
+            verdicts.setdefault(entry.run, verdict_of(entry))
+    runs = list(verdicts)
+    decided = next((at for at, run in enumerate(runs) if verdicts[run] is not Verdict.INCONCLUSIVE), len(runs))
+    return runs[:decided]
+
+
+def _deployed(entry: LedgerEntry, earlier: Sequence[LedgerEntry], _patience: int) -> Iterable[Told]:
+    if _is_rollback(entry):
+        left = versions_of(entry, earlier[::-1]).other
+        yield Told(kind=AlertKind.ROLLED_BACK, key=_rolled_back(entry, left))
+
+
+def _broke_glass(entry: LedgerEntry, _earlier: Sequence[LedgerEntry], _patience: int) -> Iterable[Told]:
+    taken = entry.facts.get("taken_back")
+    # Each gateway reports it, and a rollback follows; the version is denied from then on, so its number says it all.
+    left = taken.get("version") if isinstance(taken, dict) else None
+    yield Told(kind=AlertKind.ROLLED_BACK, key=_rolled_back(entry, left))
+
+
+def _rolled_back(entry: LedgerEntry, left: object) -> str:
+    return f"rolled_back/{entry.model}/{left if left is not None else f'entry {entry.seq}'}"
+
+
+def _monitored(entry: LedgerEntry, earlier: Sequence[LedgerEntry], patience: int) -> Iterable[Told]:
+    looks = [(told.seq, look) for told in (entry, *earlier) if (look := _look(told)) is not None]
+    if not looks or looks[0][0] != entry.seq:
+        return
+    since = looks[0][1].champion_since
+    # What lasted longer was told by an earlier look; a new champion is a new story.
+    reign = [(seq, look) for seq, look in looks if look.champion_since == since]
+    for kind, holds, least in (
+        (AlertKind.DRIFT, _drifts, 1),
+        (AlertKind.CHAMPION_STALE, _is_stale, 1),
+        (AlertKind.INCONCLUSIVE, _is_blind, patience),
+    ):
+        over = next((at for at, (_, look) in enumerate(reign) if not holds(look)), len(reign))
+        if over == least:
+            yield Told(kind=kind, key=f"{kind}/{entry.model}/look/{reign[over - 1][0]}")
+
+
+def _approval_asked(entry: LedgerEntry, _earlier: Sequence[LedgerEntry], _patience: int) -> Iterable[Told]:
+    yield Told(kind=AlertKind.APPROVAL_WAITS, key=f"approval_waits/{entry.model}/{entry.seq}")
+
+
+def _drilled(entry: LedgerEntry, _earlier: Sequence[LedgerEntry], _patience: int) -> Iterable[Told]:
+    if verdict_of(entry) is not Verdict.PASSED:
+        yield Told(kind=AlertKind.ROLLBACK_FAILED, key=f"rollback_failed/{entry.model}/{entry.run}")
+
+
+def _drifts(look: Look) -> bool:
+    return look.decision.is_drifting
+
+
+def _is_blind(look: Look) -> bool:
+    return look.is_blind
+
+
+def _is_stale(look: Look) -> bool:
+    results = look.decision.judgement.results
+    return any(answer.gate == AGE_GATE and answer.verdict is Verdict.FAILED for answer in results)
+
+
+def _look(entry: LedgerEntry) -> Look | None:
+    return read_as(Look, entry.facts) if entry.kind is EntryKind.MONITORED else None
+
+
+def _is_rollback(entry: LedgerEntry) -> bool:
+    if entry.kind is not EntryKind.DEPLOYED:
+        return False
+    record = read_as(Deployment, entry.facts.get("deployment"))
+    return record is not None and record.change is Change.ROLLBACK
+
+
+_RULES: Mapping[EntryKind, Callable[[LedgerEntry, Sequence[LedgerEntry], int], Iterable[Told]]] = MappingProxyType(
+    {
+        EntryKind.CONCLUDED: _concluded,
+        EntryKind.DEPLOYED: _deployed,
+        EntryKind.BROKE_GLASS: _broke_glass,
+        EntryKind.MONITORED: _monitored,
+        EntryKind.DRILLED: _drilled,
+        EntryKind.APPROVAL_ASKED: _approval_asked,
+    }
+)
+TOLD_KINDS = tuple(_RULES)
+"""The kinds of entries that may have to be told."""

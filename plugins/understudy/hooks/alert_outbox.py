@@ -1,0 +1,296 @@
+"""The outbox of alerts: tables beside the ledger that say what is to be told to whom, and what was."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text, func, insert, select, update
+
+from understudy.contract.alert import Alert
+from understudy.contract.alert_rate import HOUR, Batch, next_batch
+from understudy.contract.declared import Fact
+from understudy.contract.words import AlertKind
+from understudy.hooks.ledger import Ledger
+
+CLAIM = timedelta(minutes=5)
+"""After that a delivery whose sender says nothing any more is taken over; longer than any receiver may take."""
+FIRST_RETRY = timedelta(seconds=30)
+LONGEST_RETRY = timedelta(hours=1)
+LOOK_BACK = timedelta(hours=1)
+"""How much of an existing ledger is told when alerts are looked at for the first time."""
+LEDGER_CURSOR = "ledger"
+
+METADATA = MetaData()
+ALERTS = Table(
+    "alerts",
+    METADATA,
+    Column("key", String(400), primary_key=True),
+    Column("at", String(40), nullable=False),
+    Column("model", String(100), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("alert", Text, nullable=False),
+)
+DELIVERIES = Table(
+    "alert_deliveries",
+    METADATA,
+    Column("key", String(400), primary_key=True),
+    Column("receiver", String(250), primary_key=True),
+    Column("model", String(100), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", String(40), nullable=False),
+    Column("claim", String(40)),
+    Column("claimed_until", String(40)),
+    Column("message", String(40)),  # which message told it; several alerts have the same where they were summed up
+    Column("sent_at", String(40), index=True),
+    Column("problem", Text),
+)
+CURSORS = Table(
+    "alert_cursors", METADATA, Column("name", String(40), primary_key=True), Column("seq", Integer, nullable=False)
+)
+STANDING = Table(
+    "alert_conditions", METADATA, Column("name", String(390), primary_key=True), Column("since", String(40))
+)
+
+
+class Delivery(Fact):
+    """Show one alert on its way to one receiver."""
+
+    key: str
+    kind: AlertKind
+    model: str
+    receiver: str
+    at: datetime
+    sent_at: datetime | None
+    attempts: int
+    next_at: datetime
+    problem: str | None
+    sentence: str
+
+
+class Claimed(Fact):
+    """Hold what one sender, and nobody else, sends to one receiver now."""
+
+    claim: str
+    receiver: str
+    model: str
+    batch: Batch
+
+
+class Outbox:
+    """Keep alerts and their deliveries in the ledger's database; every change is one transaction."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def put(self, alerts: Mapping[str, tuple[Alert, tuple[str, ...]]], *, up_to: int | None = None) -> int:
+        """Add alerts that are not known yet, each with its receivers; return how many were new.
+
+        :param up_to: the ledger entry up to which everything was looked at.
+        """
+        new = 0
+        with self._ledger.writing() as pen:
+            METADATA.create_all(pen.connection)
+            for alert, receivers in alerts.values():
+                new += _put(pen.connection, alert, receivers)
+            if up_to is not None:
+                _move_cursor(pen.connection, up_to)
+        return new
+
+    def looked_at(self) -> int | None:
+        """Say up to which ledger entry everything was looked at; None where nobody has looked yet."""
+        with self._ledger.reading() as connection:
+            if connection is None or not _exists(connection):
+                return None
+            query = select(CURSORS.c.seq).where(CURSORS.c.name == LEDGER_CURSOR)
+            return connection.execute(query).scalar_one_or_none()
+
+    def stand(self, holding: Iterable[str], checked: Iterable[str], now: datetime) -> dict[str, datetime]:
+        """Remember which conditions hold; return since when each has held.
+
+        :param checked: the beginnings of the names that were asked about; others are left as they are.
+        """
+        names = set(holding)
+        with self._ledger.writing() as pen:
+            METADATA.create_all(pen.connection)
+            known = {row.name: row.since for row in pen.connection.execute(select(STANDING))}
+            over = [name for name in known if name not in names and name.startswith(tuple(checked))]
+            if over:
+                pen.connection.execute(STANDING.delete().where(STANDING.c.name.in_(over)))
+            for name in sorted(names - set(known)):
+                pen.connection.execute(insert(STANDING).values(name=name, since=_text(now)))
+                known[name] = _text(now)
+        return {name: _moment(known[name]) for name in names}
+
+    def claim(self, now: datetime, per_hour: Callable[[str], int], skip: Iterable[str] = ()) -> Claimed | None:
+        """Take what may be sent now to one receiver about one model; None where nothing is due.
+
+        :param per_hour: gives a model's limit of messages.
+        :param skip: receivers that have just failed.
+        """
+        failed = set(skip)
+        with self._ledger.writing() as pen:
+            METADATA.create_all(pen.connection)
+            for receiver, model in _due(pen.connection, now):
+                if receiver in failed:
+                    continue
+                batch = next_batch(
+                    _waiting(pen.connection, receiver, model, now),
+                    _sent(pen.connection, receiver, model, now - HOUR),
+                    now,
+                    per_hour(model),
+                )
+                if batch.alerts:
+                    alerts = batch.alerts if batch.is_summary else batch.alerts[:1]
+                    claim = uuid4().hex
+                    _mark(
+                        pen.connection,
+                        receiver,
+                        alerts,
+                        claim=claim,
+                        claimed_until=_text(now + CLAIM),
+                        attempts=DELIVERIES.c.attempts + 1,
+                    )
+                    own = batch.model_copy(update={"alerts": alerts})
+                    return Claimed(claim=claim, receiver=receiver, model=model, batch=own)
+                if batch.wait_until is not None:
+                    _postpone(pen.connection, receiver, model, now, batch.wait_until)
+        return None
+
+    def sent(self, claimed: Claimed, now: datetime) -> None:
+        """Note that a message was taken by its receiver."""
+        with self._ledger.writing() as pen:
+            mine = DELIVERIES.c.claim == claimed.claim
+            pen.connection.execute(
+                update(DELIVERIES)
+                .where(mine)
+                .values(sent_at=_text(now), message=claimed.claim, claim=None, claimed_until=None, problem=None)
+            )
+
+    def failed(self, claimed: Claimed, problem: str, now: datetime) -> None:
+        """Note why a message was not taken, and when to try again."""
+        with self._ledger.writing() as pen:
+            mine = DELIVERIES.c.claim == claimed.claim
+            attempts = pen.connection.execute(select(func.max(DELIVERIES.c.attempts)).where(mine)).scalar() or 1
+            pause = min(FIRST_RETRY * 2 ** min(attempts - 1, 10), LONGEST_RETRY)
+            pen.connection.execute(
+                update(DELIVERIES)
+                .where(mine)
+                .values(next_at=_text(now + pause), claim=None, claimed_until=None, problem=problem)
+            )
+
+    def deliveries(self, limit: int, *, only_open: bool = False) -> list[Delivery]:
+        """List the newest deliveries."""
+        with self._ledger.reading() as connection:
+            if connection is None or not _exists(connection):
+                return []
+            query = (
+                select(DELIVERIES, ALERTS.c.alert)
+                .join(ALERTS, ALERTS.c.key == DELIVERIES.c.key)
+                .order_by(ALERTS.c.at.desc(), DELIVERIES.c.receiver)
+                .limit(limit)
+            )
+            if only_open:
+                query = query.where(DELIVERIES.c.sent_at.is_(None))
+            return [_delivery(row) for row in connection.execute(query)]
+
+
+def _exists(connection: Connection) -> bool:
+    return connection.dialect.has_table(connection, CURSORS.name)
+
+
+def _put(connection: Connection, alert: Alert, receivers: tuple[str, ...]) -> int:
+    key = alert.key[:400]
+    if connection.execute(select(ALERTS.c.key).where(ALERTS.c.key == key)).first() is not None:
+        return 0
+    row = {"key": key, "at": _text(alert.at), "model": alert.model, "kind": alert.kind.value}
+    connection.execute(insert(ALERTS).values(**row, alert=alert.model_dump_json()))
+    for receiver in dict.fromkeys(receivers):
+        connection.execute(
+            insert(DELIVERIES).values(
+                key=key, receiver=receiver, model=alert.model, attempts=0, next_at=_text(alert.at)
+            )
+        )
+    return 1
+
+
+def _move_cursor(connection: Connection, seq: int) -> None:
+    here = CURSORS.c.name == LEDGER_CURSOR
+    known = connection.execute(select(CURSORS.c.seq).where(here)).scalar_one_or_none()
+    if known is None:
+        connection.execute(insert(CURSORS).values(name=LEDGER_CURSOR, seq=seq))
+    elif known < seq:
+        connection.execute(update(CURSORS).where(here).values(seq=seq))
+
+
+def _open(now: datetime) -> Any:
+    at = _text(now)
+    free = DELIVERIES.c.claimed_until.is_(None) | (DELIVERIES.c.claimed_until <= at)
+    return DELIVERIES.c.sent_at.is_(None) & free & (DELIVERIES.c.next_at <= at)
+
+
+def _due(connection: Connection, now: datetime) -> list[tuple[str, str]]:
+    query = select(DELIVERIES.c.receiver, DELIVERIES.c.model).where(_open(now)).distinct()
+    return sorted((str(row.receiver), str(row.model)) for row in connection.execute(query))
+
+
+def _waiting(connection: Connection, receiver: str, model: str, now: datetime) -> list[Alert]:
+    query = (
+        select(ALERTS.c.alert)
+        .join(DELIVERIES, ALERTS.c.key == DELIVERIES.c.key)
+        .where(_open(now), DELIVERIES.c.receiver == receiver, DELIVERIES.c.model == model)
+    )
+    return [Alert.model_validate_json(row.alert) for row in connection.execute(query)]
+
+
+def _sent(connection: Connection, receiver: str, model: str, since: datetime) -> list[datetime]:
+    """List the messages that went out, and those that are on their way: another sender's claim counts as sent."""
+    mine = (DELIVERIES.c.receiver == receiver) & (DELIVERIES.c.model == model)
+    query = (
+        select(DELIVERIES.c.message, func.min(DELIVERIES.c.sent_at).label("sent_at"))
+        .where(mine, DELIVERIES.c.sent_at > _text(since))
+        .group_by(DELIVERIES.c.message)
+    )
+    under_way = (
+        select(DELIVERIES.c.claim, func.min(DELIVERIES.c.claimed_until).label("until"))
+        .where(mine, DELIVERIES.c.claim.is_not(None), DELIVERIES.c.claimed_until > _text(since + HOUR))
+        .group_by(DELIVERIES.c.claim)
+    )
+    sent = [_moment(row.sent_at) for row in connection.execute(query)]
+    return sent + [_moment(row.until) - CLAIM for row in connection.execute(under_way)]
+
+
+def _mark(connection: Connection, receiver: str, alerts: Iterable[Alert], **values: Any) -> None:
+    keys = [alert.key[:400] for alert in alerts]
+    mine = (DELIVERIES.c.receiver == receiver) & DELIVERIES.c.key.in_(keys)
+    connection.execute(update(DELIVERIES).where(mine).values(**values))
+
+
+def _postpone(connection: Connection, receiver: str, model: str, now: datetime, until: datetime) -> None:
+    mine = (DELIVERIES.c.receiver == receiver) & (DELIVERIES.c.model == model)
+    connection.execute(update(DELIVERIES).where(mine, _open(now)).values(next_at=_text(until)))
+
+
+def _delivery(row: Any) -> Delivery:
+    alert = Alert.model_validate_json(row.alert)
+    return Delivery(
+        key=row.key,
+        kind=alert.kind,
+        model=alert.model,
+        receiver=row.receiver,
+        at=alert.at,
+        sent_at=_moment(row.sent_at) if row.sent_at else None,
+        attempts=row.attempts,
+        next_at=_moment(row.next_at),
+        problem=row.problem,
+        sentence=alert.sentence,
+    )
+
+
+def _text(moment: datetime) -> str:
+    """Write moments so that their texts are ordered as they are."""
+    return moment.astimezone(timezone.utc).isoformat(timespec="microseconds")
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,211 @@
+"""Tell people: from ledger entries to alerts in the outbox, and from there to their receivers."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+
+from understudy.contract.alert import Alert, alert_of, summary_of
+from understudy.contract.alert_cause import TOLD_KINDS, TRIALS, told_of
+from understudy.contract.card_text import LONGEST_LINE, shortened
+from understudy.contract.declared import Fact
+from understudy.contract.release import LedgerEntry
+from understudy.contract.words import AlertKind, EntryKind
+from understudy.hooks.alert_conditions import STANDING, Condition
+from understudy.hooks.alert_outbox import LOOK_BACK, Outbox
+from understudy.hooks.alert_pages import page_of
+from understudy.hooks.alert_receivers import NotTaken, ReceiverUnusable, send
+from understudy.hooks.alert_terms import AlertTerms, alert_terms
+from understudy.hooks.cards import card_of_entry
+from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger_facts import mask
+from understudy.settings import Settings
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 500
+"""So many ledger entries are looked at before what came of them is written down."""
+TRIALS_OF_A_RUN = 20
+"""The most judgements of one run, steps of a canary included, that are read to see how it ended."""
+
+
+class Delivered(Fact):
+    """Count what one pass did."""
+
+    found: int
+    """Alerts that were new."""
+    sent: int
+    """Messages that were taken."""
+    problems: tuple[str, ...] = ()
+    """Why receivers took none, one sentence each."""
+
+
+class Tried(Fact):
+    """Say what a receiver did with a test message."""
+
+    receiver: str
+    problem: str | None
+    """Why it was not taken; None where it was."""
+
+
+class Alerts:
+    """Find what has to be told, and tell it.
+
+    Whoever calls it, and however many at once: an alert is put into the outbox once, and each message is claimed by one
+    sender. A sender that dies between sending and noting is the one case in which a message goes out twice.
+    """
+
+    def __init__(self, ledger: Ledger, chosen: Settings) -> None:
+        self._ledger, self._settings = ledger, chosen
+        self.outbox = Outbox(ledger)
+
+    def tell(self, now: datetime | None = None) -> Delivered:
+        """Put what the ledger holds since the last time into the outbox, and send what is due."""
+        found = self.find(now)
+        return self.deliver(now).model_copy(update={"found": found})
+
+    def find(self, now: datetime | None = None) -> int:
+        """Look at the ledger entries that nobody has looked at; return how many alerts came of them."""
+        new, after = 0, self._begin(now or datetime.now(timezone.utc))
+        while True:
+            entries = self._ledger.entries(kinds=TOLD_KINDS, after=after, limit=AT_ONCE)
+            if not entries:
+                return new
+            after = entries[-1].seq
+            new += self.put([alert for entry in entries for alert in self._alerts(entry)], up_to=after)
+
+    def sweep(self, found: Sequence[Condition], now: datetime) -> Delivered:
+        """Tell, beside what the ledger holds, what is wrong now: once when it begins, and again when it comes back.
+
+        :param found: everything that is wrong by :func:`~understudy.hooks.alert_conditions.conditions`.
+        """
+        since = self.outbox.stand([one.name for one in found], [f"{kind}/" for kind in STANDING], now)
+        new = self.put(self._of_condition(one, since[one.name]) for one in found)
+        told = self.tell(now)
+        return told.model_copy(update={"found": told.found + new})
+
+    def put(self, alerts: Iterable[Alert], *, up_to: int | None = None) -> int:
+        """Put alerts into the outbox for whoever is told of their kind and model; return how many were new."""
+        addressed = {}
+        for alert in alerts:
+            terms = self._terms(alert.model)
+            if alert.kind in terms.kinds and terms.to:
+                addressed[alert.key] = (alert, terms.to)
+        return self.outbox.put(addressed, up_to=up_to)
+
+    def failed_rollback(self, model: str, run: str, why: str) -> Alert:
+        """Give the alert that a rollback which somebody asked for did not happen."""
+        kind = AlertKind.ROLLBACK_FAILED
+        return Alert(
+            key=f"{kind}/{model}/{run}",
+            kind=kind,
+            model=model,
+            at=datetime.now(timezone.utc),
+            sentence=shortened(mask(f"{model}: a rollback failed, and what served may serve on: {why}"), LONGEST_LINE),
+            page=page_of(model),
+            runbook=self._terms(model).runbook_of(kind, self._settings.alerts_runbooks),
+        )
+
+    def deliver(self, now: datetime | None = None) -> Delivered:
+        """Send what is due; a receiver that fails is left alone until the next pass."""
+        sent, problems, failed = 0, list[str](), set[str]()
+        while True:
+            at = now or datetime.now(timezone.utc)
+            claimed = self.outbox.claim(at, lambda model: self._terms(model).per_hour, skip=failed)
+            if claimed is None:
+                return Delivered(found=0, sent=sent, problems=tuple(problems))
+            alerts = claimed.batch.alerts
+            message = summary_of(alerts) if claimed.batch.is_summary else alerts[0]
+            try:
+                send(claimed.receiver, message, self._terms(claimed.model).mail_to)
+            except (NotTaken, ReceiverUnusable) as problem:
+                failed.add(claimed.receiver)
+                problems.append(str(problem))
+                self.outbox.failed(claimed, str(problem), at)
+                continue
+            self.outbox.sent(claimed, at)
+            sent += 1
+            log.info("told %s: %s", claimed.receiver, message.sentence)
+
+    def try_receivers(self, model: str, now: datetime) -> tuple[Tried, ...]:
+        """Send a test message to each receiver of a model, or of the deployment; nothing of it is kept."""
+        terms = self._terms(model)
+        test = Alert(
+            key=f"test/{model}/{now.isoformat()}",
+            kind=AlertKind.APPROVAL_WAITS,
+            model=model,
+            at=now,
+            sentence="This is a test of Understudy's alerts; nothing happened and nothing has to be done.",
+            page=page_of(model),
+            runbook=terms.runbook,
+            is_test=True,
+        )
+        return tuple(self._tried(receiver, test, terms) for receiver in terms.to)
+
+    def _tried(self, receiver: str, test: Alert, terms: AlertTerms) -> Tried:
+        try:
+            send(receiver, test, terms.mail_to)
+        except (NotTaken, ReceiverUnusable) as problem:
+            return Tried(receiver=receiver, problem=problem.problem)
+        return Tried(receiver=receiver, problem=None)
+
+    def _begin(self, now: datetime) -> int:
+        """Say after which entry to look; where nobody has looked yet, the past beyond the last hour stays untold."""
+        looked_at = self.outbox.looked_at()
+        if looked_at is not None:
+            return looked_at
+        newest = self._ledger.entries(kinds=TOLD_KINDS, limit=AT_ONCE, newest_first=True)
+        past = [entry.seq for entry in newest if entry.at < now - LOOK_BACK]
+        begin = max(past, default=newest[-1].seq - 1 if newest else 0)
+        self.outbox.put({}, up_to=begin)
+        return begin
+
+    def _of_condition(self, one: Condition, since: datetime) -> Alert:
+        # A run fails once; what else stands may end and begin again, which is another alert.
+        is_run = one.kind is AlertKind.RUN_BROKEN
+        return Alert(
+            key=one.name if is_run else f"{one.name}/{since.isoformat()}",
+            kind=one.kind,
+            model=one.model,
+            at=since,
+            sentence=shortened(one.sentence, LONGEST_LINE),
+            seq=one.seq,
+            page=page_of(one.model, one.seq),
+            runbook=self._terms(one.model).runbook_of(one.kind, self._settings.alerts_runbooks),
+        )
+
+    def _alerts(self, entry: LedgerEntry) -> list[Alert]:
+        terms = self._terms(entry.model)
+        told = told_of(entry, self._before(entry, terms.inconclusive_after), terms.inconclusive_after)
+        if not any(one.kind in terms.kinds for one in told) or not terms.to:
+            return []
+        card = card_of_entry(self._ledger, entry)
+        return [
+            alert_of(
+                card,
+                one.kind,
+                one.key,
+                page=page_of(entry.model, entry.seq),
+                runbook=terms.runbook_of(one.kind, self._settings.alerts_runbooks),
+            )
+            for one in told
+        ]
+
+    def _before(self, entry: LedgerEntry, patience: int) -> list[LedgerEntry]:
+        """Read what says whether an entry is news: its run, what served before it, the looks and runs before it."""
+        if entry.kind is EntryKind.MONITORED:
+            wanted: tuple[tuple[tuple[EntryKind, ...], int], ...] = (((EntryKind.MONITORED,), patience + 1),)
+        elif entry.kind is EntryKind.CONCLUDED:
+            wanted = ((TRIALS, (patience + 1) * TRIALS_OF_A_RUN),)
+        else:
+            wanted = (((EntryKind.DEPLOYED,), 1),)
+        earlier = [
+            other
+            for kinds, limit in wanted
+            for other in self._ledger.entries(entry.model, kinds, before=entry.seq, limit=limit, newest_first=True)
+        ]
+        if entry.kind is EntryKind.CONCLUDED and entry.run is not None:
+            earlier += self._ledger.entries(entry.model, [EntryKind.GUARDED, EntryKind.DEPLOYED], run=entry.run)
+        return earlier
+
+    def _terms(self, model: str) -> AlertTerms:
+        return alert_terms(self._settings, model)

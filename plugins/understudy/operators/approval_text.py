@@ -1,0 +1,38 @@
+"""What people read who are asked: the decision card, and what their answer does."""
+
+from urllib.parse import quote
+
+from understudy.contract.approval import LONGEST_SHOWN, Question
+from understudy.contract.card_text import escaped, markdown
+from understudy.contract.words import Answer, EntryKind
+from understudy.hooks.approvals import answers
+from understudy.hooks.cards import card_of_entry
+from understudy.hooks.ledger import Ledger
+
+EVIDENCE = (EntryKind.JUDGED, EntryKind.REHEARSED, EntryKind.CANARIED)
+
+
+def body_of(ledger: Ledger, model: str, run: str, question: Question) -> str:
+    """Write the card of the newest judgement in the run, and what an answer does, as Markdown."""
+    judged = ledger.entries(model, EVIDENCE, run, limit=1, newest_first=True)
+    cards = [markdown(card_of_entry(ledger, entry), page_of(model, entry.seq)) for entry in judged]
+    given = [one for one in answers(ledger, model, run) if one.answer is Answer.APPROVED]
+    first = [
+        f"**{escaped(one.who, LONGEST_SHOWN)}** has approved it ({escaped(one.reason)}); a second person is asked for."
+        for one in given
+        if one.person < question.person
+    ]
+    asked = (
+        f"*Approve* makes version {question.version} champion, if the champion still is the one that it was judged "
+        f"against. *Reject* leaves the champion alone; so does no answer until {question.until:%Y-%m-%d %H:%M} UTC. "
+        "Both need a reason."
+    )
+    return "\n\n".join([*first, asked, *cards])
+
+
+def page_of(model: str, seq: int) -> str | None:
+    """Give the address of a decision's card; None where Airflow does not know its own."""
+    from airflow.sdk.configuration import conf
+
+    base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    return f"{base}/understudy/models/{quote(model, safe='')}/cards/{seq}" if base else None
