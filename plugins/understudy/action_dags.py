@@ -11,6 +11,7 @@ from understudy.contract.words import Action
 from understudy.dag_factory import START, TAG, retry_policy
 from understudy.dag_pages import ACTIONS_IN_WORDS, action_page, rollback_page
 from understudy.operators.act import CHAMPION, ActOperator
+from understudy.operators.alerting import tell_failed_rollback
 from understudy.operators.rollback import PREVIOUS, RollbackOperator
 
 MODEL, REASON, DRY_RUN = "{{ params.model }}", "{{ params.reason }}", "{{ params.dry_run }}"
@@ -27,7 +28,12 @@ def build_rollback_dag(models: Sequence[str]) -> DAG:
     )
     with _form("rollback", models, rollback_page(), "Take a model back to what served before.", target=target) as dag:
         RollbackOperator(
-            task_id="rollback", model=MODEL, target="{{ params.target }}", reason=REASON, is_dry_run=DRY_RUN
+            task_id="rollback",
+            model=MODEL,
+            target="{{ params.target }}",
+            reason=REASON,
+            is_dry_run=DRY_RUN,
+            on_failure_callback=tell_failed_rollback,
         )
     return dag
 

@@ -284,6 +284,17 @@ the ledger are never touched.
 """
 
 
+def alerts_page() -> str:
+    """Explain what the sweep tells."""
+    return """
+### Tell what happened
+
+Tasks tell of their decisions at once. Every five minutes this sweep tells the rest: decisions whose task died, messages
+that a receiver did not take, runs that Airflow has failed, missed schedules, silent gateways, champions that are too
+old, declarations that cannot be used. `understudy alerts list` shows what was told to whom and what waits.
+"""
+
+
 def replay_page() -> str:
     """Explain the replay form."""
     return """

@@ -29,7 +29,7 @@ gates: [{{metric: roc_auc, floor: 0.75, min_gain: 0.0}}, {{metric: size_mb, ceil
 
 
 ACTIONS = ("hold", "release", "lock", "unlock", "stop_shadow")
-STANDING = {"rollback", *ACTIONS, "rollback_drill", "housekeeping", "replay"}
+STANDING = {"rollback", *ACTIONS, "rollback_drill", "housekeeping", "replay", "alerts"}
 
 
 @pytest.fixture

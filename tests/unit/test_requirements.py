@@ -20,6 +20,7 @@ STAGE = PROJECT / "include" / "images" / "stage" / "requirements.txt"
 MODULES = {
     "apache-airflow": "airflow",
     "apache-airflow-providers-docker": "airflow.providers.docker",
+    "apache-airflow-providers-smtp": "airflow.providers.smtp",
     "apache-airflow-providers-standard": "airflow.providers.standard",
     "mlflow-skinny": "mlflow",
     "python-dotenv": "dotenv",

@@ -15,6 +15,7 @@ from understudy.cli import (
     follow,
     gateway,
     ledger,
+    metrics,
     monitor,
     predictions,
     replay,
@@ -43,6 +44,7 @@ app.command("monitor")(monitor.monitor)
 app.command("replay")(replay.replay)
 app.command("rollback")(rollback.rollback)
 app.command("gateway")(gateway.gateway)
+app.command("metrics")(metrics.metrics)
 app.command("ledger")(ledger.ledger)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(data.app, name="data")

@@ -24,9 +24,9 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class CannotListen(UnderstudyError):
-    """The gateway's address cannot be used."""
+    """The address of a server cannot be used."""
 
-    def __init__(self, host: str, port: int, problem: OSError) -> None:
+    def __init__(self, what: str, host: str, port: int, problem: OSError) -> None:
         self.host, self.port = host, port
         way_out = "Give another one with --port, or 0 for any free one."
         if problem.errno == errno.EADDRINUSE:
@@ -36,7 +36,7 @@ class CannotListen(UnderstudyError):
         else:
             told = f"{host} is no address of this machine ({problem.strerror or problem})"
             way_out = "Give another one with --host; 127.0.0.1 is this machine only, 0.0.0.0 all of its networks."
-        super().__init__(f"The gateway cannot start: {told}. {way_out}")
+        super().__init__(f"{what} cannot start: {told}. {way_out}")
 
 
 class AnotherKeepsItsStateThere(UnderstudyError):
@@ -101,7 +101,7 @@ def gateway(
         except OSError as problem:
             if beside or problem.filename is not None:
                 raise
-            raise CannotListen(config.host, config.port, problem) from problem
+            raise CannotListen("The gateway", config.host, config.port, problem) from problem
         finally:
             for follower in beside:
                 follower.stop()

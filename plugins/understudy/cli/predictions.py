@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
     from rich.console import Console
 
+    from understudy.contract.serving import LabelAccounts
     from understudy.gateway.log.compact import Compaction
     from understudy.gateway.log.find import Logged
     from understudy.gateway.log.read import Accounts
@@ -75,6 +76,19 @@ def show(
     rows = log.rows.tail(last)
     facts = {"rows": rows.rows(named=True), "lost": log.accounts.lost, "damaged": log.accounts.damaged}
     answer(as_json, facts, lambda console: _rows_page(console, model, start, rows, log.accounts))
+
+
+@app.command("labels")
+def labels(
+    model: Annotated[str | None, typer.Argument(help="One model; all of them when left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count the labels by what became of them."""
+    from understudy.gateway.log.label_accounts import count_labels
+
+    folders = [_log(model)] if model else sorted(_logs().glob("*/"))
+    found = {folder.name: count_labels(folder).accounts for folder in folders}
+    answer(as_json, found, lambda console: _labels_page(console, found))
 
 
 @app.command("compact")
@@ -167,6 +181,19 @@ def _rows_page(console: "Console", model: str, start: datetime, rows: "pl.DataFr
             "that cannot be read.",
             markup=False,
         )
+
+
+def _labels_page(console: "Console", found: "dict[str, LabelAccounts]") -> None:
+    if not found:
+        console.print("This machine's gateway has logged nothing yet.")
+        return
+    from rich.table import Table
+
+    counts = list(next(iter(found.values())).model_dump())
+    table = Table("model", *counts, box=None, pad_edge=False)
+    for model, accounts in found.items():
+        table.add_row(model, *(f"{count:,}" for count in accounts.model_dump().values()))
+    console.print(table, markup=False)
 
 
 def _compaction_page(console: "Console", done: "dict[str, Compaction]") -> None:

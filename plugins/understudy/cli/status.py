@@ -10,6 +10,7 @@ from understudy.cli.deployment import declared_models, hooks
 from understudy.contract.declared import Fact
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.errors import UnknownModel
+from understudy.contract.serving import LabelAccounts
 from understudy.contract.words import EntryKind, Outcome, Verdict
 from understudy.hooks.holds import Hold
 from understudy.settings import settings
@@ -50,6 +51,8 @@ class Replica(Fact):
     epoch: int | None
     lag: int | None
     """How many records it is behind; 0 where it serves the newest, None where it does not tell."""
+    labels: LabelAccounts | None = None
+    """What became of the labels that it keeps."""
     problem: str | None = None
 
 
@@ -185,6 +188,7 @@ def _replicas(connected: "Hooks", model: str) -> tuple[Replica, ...]:
             version=status.version,
             epoch=status.epoch,
             lag=record.epoch - status.epoch,
+            labels=status.labels,
             problem=status.broken_glass.notice if status.broken_glass else status.log_problem,
         )
         for name, status in statuses
@@ -272,7 +276,17 @@ def _line(replica: Replica) -> str:
         return f"{replica.gateway}: {replica.problem or 'serves nothing yet'}"
     lag = f", {replica.lag} behind" if replica.lag else ""
     problem = f"; {replica.problem}" if replica.problem else ""
-    return f"{replica.gateway}: version {replica.version}, epoch {replica.epoch}{lag}{problem}"
+    return (
+        f"{replica.gateway}: version {replica.version}, epoch {replica.epoch}{lag}{_in_short(replica.labels)}{problem}"
+    )
+
+
+def _in_short(labels: LabelAccounts | None) -> str:
+    if labels is None or not labels.given:
+        return ""
+    counts = labels.model_dump(exclude={"given"})
+    told = ", ".join(f"{count:,} {fate}" for fate, count in counts.items() if count)
+    return f", labels: {told}"
 
 
 def _moment(at: datetime) -> str:

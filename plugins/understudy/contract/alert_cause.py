@@ -43,7 +43,7 @@ def _concluded(entry: LedgerEntry, earlier: Sequence[LedgerEntry], patience: int
     outcome = word_of(Outcome, entry.facts.get("outcome"))
     own = f"{entry.model}/{entry.run}/{outcome}"
     in_run = [other for other in earlier if other.run == entry.run]
-    if outcome in {Outcome.DATA_REFUSED, Outcome.PROMOTION_REFUSED}:
+    if outcome in {Outcome.DATA_REFUSED, Outcome.PROMOTION_REFUSED, Outcome.REJECTED}:
         yield Told(kind=AlertKind.REFUSED, key=f"refused/{own}")
     if outcome is Outcome.BROKEN:
         breach = any(other.kind is EntryKind.GUARDED and other.facts.get("breach") is True for other in in_run)
@@ -103,6 +103,10 @@ def _monitored(entry: LedgerEntry, earlier: Sequence[LedgerEntry], patience: int
             yield Told(kind=kind, key=f"{kind}/{entry.model}/look/{reign[over - 1][0]}")
 
 
+def _approval_asked(entry: LedgerEntry, _earlier: Sequence[LedgerEntry], _patience: int) -> Iterable[Told]:
+    yield Told(kind=AlertKind.APPROVAL_WAITS, key=f"approval_waits/{entry.model}/{entry.seq}")
+
+
 def _drilled(entry: LedgerEntry, _earlier: Sequence[LedgerEntry], _patience: int) -> Iterable[Told]:
     if verdict_of(entry) is not Verdict.PASSED:
         yield Told(kind=AlertKind.ROLLBACK_FAILED, key=f"rollback_failed/{entry.model}/{entry.run}")
@@ -139,6 +143,7 @@ _RULES: Mapping[EntryKind, Callable[[LedgerEntry, Sequence[LedgerEntry], int], I
         EntryKind.BROKE_GLASS: _broke_glass,
         EntryKind.MONITORED: _monitored,
         EntryKind.DRILLED: _drilled,
+        EntryKind.APPROVAL_ASKED: _approval_asked,
     }
 )
 TOLD_KINDS = tuple(_RULES)

@@ -93,6 +93,26 @@ class WorkerStatus(Fact):
     problem: str | None = None
 
 
+class LabelAccounts(Fact):
+    """Count the labels that a gateway keeps of a model by what became of them; every label is counted once.
+
+    Of several replicas, each is given all labels and finds only the rows that it answered itself: for it, the others'
+    are unmatched.
+    """
+
+    given: int = 0
+    matched: int = 0
+    """Rows that have a label."""
+    duplicate: int = 0
+    """Labels that say again what the one before has said of the row."""
+    contradictory: int = 0
+    """Labels that say something else than the one before; the last one counts."""
+    late: int = 0
+    """Labels of requests that are older than the oldest prediction that is still kept."""
+    unmatched: int = 0
+    """Labels of rows that are not in the log: of another replica, another model, or nobody's."""
+
+
 class ModelStatus(Fact):
     """Describe a model at a gateway: ``GET /admin/models/{model}``."""
 
@@ -107,6 +127,8 @@ class ModelStatus(Fact):
     log_problem: str | None = None
     rows_lost: int = 0
     """Predictions that could not be logged since the gateway started."""
+    labels: LabelAccounts | None = None
+    """As last counted, every few minutes; None before the first time."""
     broken_glass: BrokenGlass | None = None
     """What was taken back here by break-glass and is not in the ledger yet."""
 

@@ -155,7 +155,7 @@ class AdminRoutes:
             raise RequestRefused(404, f"{model.name} has served nothing here that could be compared.")
         rss = {
             channel.bundle.version: size
-            for channel in model.channels.values()
+            for channel in model.lineup.channels.values()
             if channel.worker is not None and (size := channel.worker.rss_bytes()) is not None
         }
         folder = self._config.log_dir(model.name)
@@ -169,8 +169,8 @@ class AdminRoutes:
         if model.terms is None:
             raise RequestRefused(404, f"{model.name} has served nothing here that could be compared.")
         rss = {
-            model.role_of(channel): size
-            for channel in model.channels.values()
+            model.lineup.role_of(channel): size
+            for channel in model.lineup.channels.values()
             if channel.worker is not None and (size := channel.worker.rss_bytes()) is not None
         }
         folder = self._config.log_dir(model.name)
@@ -213,7 +213,7 @@ class AdminRoutes:
         async with self._uploads:
             await Upload(name, version, folder, self._config.max_upload_bytes).receive(request.stream(), sha256)
         if (model := self._roster.find(name)) is not None:
-            model.files_arrived(version)
+            model.lineup.files_arrived(version)
         return Response(b"{}", media_type="application/json")
 
     def _check_name(self, request: Request, named: str | None = None) -> str:

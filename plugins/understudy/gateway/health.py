@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from pydantic import Field
 
 from understudy.contract.declared import Fact
-from understudy.contract.serving import ModelStatus, TruthReport, WorkerStatus
+from understudy.contract.serving import LabelAccounts, ModelStatus, TruthReport, WorkerStatus
 from understudy.gateway.log.prediction_log import LogHealth
 from understudy.gateway.roster import Roster
 from understudy.gateway.served_model import ServedModel
@@ -26,6 +26,8 @@ class ModelHealth(Fact):
     refused: int
     """Requests that there was no room for, or nobody to answer."""
     log: LogHealth | None
+    labels: LabelAccounts | None
+    """Labels by what became of them, as last counted; None before the first time."""
 
 
 class TruthHealth(Fact):
@@ -76,7 +78,7 @@ def model_status(gateway: str, model: ServedModel) -> ModelStatus:
         workers=tuple(
             WorkerStatus(
                 version=channel.bundle.version,
-                role=model.role_of(channel),
+                role=model.lineup.role_of(channel),
                 pid=channel.worker.running.pid if channel.worker is not None else None,
                 container=channel.worker.running.container if channel.worker is not None else None,
                 is_ready=channel.worker is not None,
@@ -85,10 +87,11 @@ def model_status(gateway: str, model: ServedModel) -> ModelStatus:
                 queued=channel.waiting + (len(channel.queue) if channel.is_front else 0),
                 problem=channel.problem,
             )
-            for channel in model.channels.values()
+            for channel in model.lineup.channels.values()
         ),
         log_problem=log.problem if log is not None else None,
         rows_lost=log.lost if log is not None else 0,
+        labels=model.labels.accounts if model.labels is not None else None,
         broken_glass=model.glasses.unreported,
     )
 
@@ -96,11 +99,11 @@ def model_status(gateway: str, model: ServedModel) -> ModelStatus:
 def _model_health(model: ServedModel) -> ModelHealth:
     log = None if model.log is None else model.log.health
     problems = [model.problem] if model.problem else []
-    for channel in model.channels.values():
+    for channel in model.lineup.channels.values():
         if channel.problem is not None:
-            problems.append(f"version {channel.bundle.version} ({model.role_of(channel)}): {channel.problem}")
+            problems.append(f"version {channel.bundle.version} ({model.lineup.role_of(channel)}): {channel.problem}")
         elif channel.worker is None:
-            problems.append(f"version {channel.bundle.version} ({model.role_of(channel)}) is being loaded")
+            problems.append(f"version {channel.bundle.version} ({model.lineup.role_of(channel)}) is being loaded")
     if log is not None and log.problem is not None:
         problems.append(log.problem)
     if (glass := model.glasses.unreported) is not None:
@@ -117,8 +120,9 @@ def _model_health(model: ServedModel) -> ModelHealth:
         canary=record.canary.version if record is not None and record.canary is not None else None,
         canary_share=record.canary_share if record is not None else 0.0,
         problems=tuple(problems),
-        refused=model.refused,
+        refused=model.intake.refused,
         log=log,
+        labels=model.labels.accounts if model.labels is not None else None,
     )
 
 

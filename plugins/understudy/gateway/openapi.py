@@ -177,6 +177,7 @@ PATHS = {
     "/v2": _get("Name the server.", _object({"name": TEXT, "version": TEXT, "extensions": NAMES}), "V2Problem", {}),
     "/v2/health/live": _get("Ask if the gateway lives.", _object({"live": {"const": True}}), "V2Problem", {}),
     "/v2/health/ready": _get("Ask if every model is ready.", _object(IS_READY), "V2Problem", {}, also_503=True),
+    "/metrics": _get("Give the numbers that Prometheus collects.", None, "MlflowProblem", {}),
     "/health": _get("Say what serves, and everything that is not as it should be.", HEALTH, "MlflowProblem", {}),
 }
 

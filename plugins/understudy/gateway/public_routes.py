@@ -15,6 +15,7 @@ from understudy.gateway.exchange import Wire
 from understudy.gateway.health import gateway_health
 from understudy.gateway.log.labels import LabelsRefused, parse_labels
 from understudy.gateway.log.prediction_log import LogUnwritable, PredictionLog
+from understudy.gateway.observe import observe
 from understudy.gateway.openapi import document
 from understudy.gateway.refusals import refusal
 from understudy.gateway.request_body import BodyReader, Disconnected
@@ -42,6 +43,7 @@ class PublicRoutes:
         """List the routes."""
         return [
             Route("/health", self._health),
+            Route("/metrics", self._metrics),
             Route("/openapi.json", self._openapi),
             Route("/models/{model}/ping", self._ping),
             Route("/models/{model}/health", self._ping),
@@ -58,6 +60,11 @@ class PublicRoutes:
 
     async def _health(self, _request: Request) -> Response:
         return Response(gateway_health(self._roster).model_dump_json(), media_type=JSON)
+
+    async def _metrics(self, request: Request) -> Response:
+        shown = await observe(self._roster)
+        body, media_type = await run_in_threadpool(shown.text, request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": media_type})
 
     async def _openapi(self, _request: Request) -> Response:
         return Response(orjson.dumps(document()), media_type=JSON)
@@ -83,7 +90,7 @@ class PublicRoutes:
         if model.log is None:
             return no(wire, 503, f"{model.name} has no log yet. Try again shortly.")
         try:
-            accepted, lacking = await self._keep(request, model.name, model.log)
+            accepted, lacking = await self._keep(request, model, model.log)
         except Disconnected:
             return no(wire, 400, "The request ended before its end.")
         except (RequestRefused, LabelsRefused, LogUnwritable) as failed:
@@ -93,7 +100,7 @@ class PublicRoutes:
             return no(wire, 503, f"The labels are kept here and not by {lacking} of the other gateways. {ONCE_MORE}")
         return Response(orjson.dumps({"accepted": accepted}), media_type=JSON)
 
-    async def _keep(self, request: Request, model: str, log: PredictionLog) -> tuple[int, int]:
+    async def _keep(self, request: Request, model: ServedModel, log: PredictionLog) -> tuple[int, int]:
         """Keep labels here and at all replicas; return how many there are, and how many replicas lack them."""
         relay = self._roster.relay
         is_for_us_alone = relay.is_for_us_alone(request.headers)
@@ -103,7 +110,8 @@ class PublicRoutes:
             if is_for_us_alone and relay.is_own(request.headers):
                 return len(labels), 0
             await log.append_labels(labels)
-            return len(labels), 0 if is_for_us_alone else await relay.spread(model, body)
+            model.traffic.labels += len(labels)
+            return len(labels), 0 if is_for_us_alone else await relay.spread(model.name, body)
         finally:
             self._bodies.release(body)
 
@@ -144,12 +152,12 @@ class PublicRoutes:
         inputs = [{"name": column, "datatype": datatype, "shape": [-1]} for column, datatype in named]
         told = {
             "name": model.name,
-            "versions": [str(version) for version in model.versions],
+            "versions": [str(version) for version in model.lineup.versions],
             "platform": "mlflow_pyfunc",
             "inputs": inputs,
             "outputs": [{"name": "predict", "datatype": worker.ready.output_datatype, "shape": [-1]}],
         }
-        headers = _stamped(model) if channel is model.front else None
+        headers = _stamped(model) if channel is model.lineup.front else None
         return Response(orjson.dumps(told), media_type=JSON, headers=headers)
 
     def _find(self, request: Request) -> ServedModel | None:
@@ -159,11 +167,11 @@ class PublicRoutes:
 def _named(model: ServedModel, request: Request) -> Channel | None:
     """Find the version that a path names, or whoever answers; raise RequestRefused."""
     named = request.path_params.get("version")
-    return model.front if named is None else model.channel_of(version_of(model, str(named)))
+    return model.lineup.front if named is None else model.lineup.channel_of(version_of(model, str(named)))
 
 
 def _stamped(model: ServedModel) -> dict[str, str]:
-    stamp = model.front.stamp if model.front is not None else None
+    stamp = model.lineup.front.stamp if model.lineup.front is not None else None
     return {} if stamp is None else {name.decode(): value.decode() for name, value in stamp.headers}
 
 

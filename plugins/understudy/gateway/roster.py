@@ -15,6 +15,7 @@ from understudy.gateway.config import GatewayConfig
 from understudy.gateway.errors import RecordUnreadable
 from understudy.gateway.label_relay import LabelRelay
 from understudy.gateway.log.compact import compact_apart
+from understudy.gateway.log.label_accounts import count_apart, size_of
 from understudy.gateway.log.prediction_log import PredictionLog
 from understudy.gateway.places import Place
 from understudy.gateway.served_model import ServedModel
@@ -59,7 +60,7 @@ class Roster:
             else:
                 if order is not None:
                     model.restore(order)
-        self._watches = [loop.create_task(self._look_after_the_dead()), loop.create_task(self._compact_logs())]
+        self._watches = [loop.create_task(self._look_after_the_dead()), loop.create_task(self._look_after_logs())]
 
     async def close(self) -> None:
         """End all scoring processes and write the logs to their ends."""
@@ -130,20 +131,25 @@ class Roster:
         while True:
             await asyncio.sleep(LOOK_S)
             for model in self.models.values():
-                for channel in model.channels.values():
+                for channel in model.lineup.channels.values():
                     channel.notice_death()
 
-    async def _compact_logs(self) -> None:
-        """Turn closed segments into Parquet, which a rehearsal's evidence is read from fifty times faster."""
+    async def _look_after_logs(self) -> None:
+        """Turn closed segments into Parquet, which evidence is read from fifty times faster, and count the labels."""
         while True:
             await asyncio.sleep(self.config.compact_s)
-            for name in list(self.models):
+            for model in list(self.models.values()):
                 try:
-                    done = await compact_apart(self.config.log_dir(name))
-                except UnderstudyError as problem:
+                    done = await compact_apart(self.config.log_dir(model.name))
+                    LOG.info("%s: compacted %d rows of %d segments", model.name, done.rows, done.segments)
+                    await self._count_labels(model)
+                except (UnderstudyError, OSError) as problem:
                     LOG.warning("%s", problem)
-                else:
-                    LOG.info("%s: compacted %d rows of %d segments", name, done.rows, done.segments)
+
+    async def _count_labels(self, model: ServedModel) -> None:
+        folder, known = self.config.log_dir(model.name), model.labels
+        if known is None or known.bytes_read != await asyncio.to_thread(size_of, folder):
+            model.labels = await count_apart(folder)
 
 
 def _delete(folder: Path) -> None:

@@ -83,6 +83,7 @@ class ScoringRoute:
             self._refuse_unusable(call)
             wire = wire_of(call.content_type, is_v2)
             body = await self._bodies.read(call.length, receive)
+            item = Item(wire, body)
         except Disconnected:
             return
         except RequestRefused as refused:
@@ -91,32 +92,33 @@ class ScoringRoute:
             await self._refuse(send, call, wire, refused.status, str(refused))
             return
         try:
-            await self._ask(send, call, model, Item(wire, body))
+            await self._ask(send, call, model, item)
         except Exception:
             LOG.exception("A request stumbled")
-            await self._refuse(send, call, wire, 500, "The gateway stumbled over this request; its own log says how.")
+            sentence = "The gateway stumbled over this request; its own log says how."
+            await self._turn_away(send, call, model, item, 500, sentence)
         finally:
             self._bodies.release(body)
 
     async def _ask(self, send: Send, call: Call, model: ServedModel, item: Item) -> None:
         try:
             if call.version is not None:
-                waiting = model.ask_version(item, call.arrived_ns, call.version)
-            elif model.has_trial and call.probe is None:
+                waiting = model.intake.ask_version(item, call.arrived_ns, call.version)
+            elif model.intake.has_trial and call.probe is None:
                 sticky = call.key or call.client_id
-                waiting = model.ask(item, call.arrived_ns, sticky or call.id, is_loose=not sticky)
+                waiting = model.intake.ask(item, call.arrived_ns, sticky or call.id, is_loose=not sticky)
             else:
-                waiting = model.ask(item, call.arrived_ns)
+                waiting = model.intake.ask(item, call.arrived_ns)
         except NoSuchVersion as unknown:
-            await self._refuse(send, call, item.wire, 404, str(unknown))
+            await self._turn_away(send, call, model, item, 404, str(unknown))
             return
         except NotServing as absent:
-            await self._refuse(send, call, item.wire, 503, str(absent))
+            await self._turn_away(send, call, model, item, 503, str(absent))
             return
         except Overloaded as full:
-            await self._refuse(send, call, item.wire, 429, str(full))
+            await self._turn_away(send, call, model, item, 429, str(full))
             return
-        timer = asyncio.get_running_loop().call_later(model.timeout_s, waiting.expire)
+        timer = asyncio.get_running_loop().call_later(model.lineup.timeout_s, waiting.expire)
         answered = await waiting.future
         timer.cancel()
         waiting.cancel_timer()
@@ -151,13 +153,16 @@ class ScoringRoute:
         if call.version not in {None, stamp.bundle.version}:
             # It was the champion when it was asked, and another one took over.
             stamp.leaving -= 1
-            await self._refuse(send, call, item.wire, 503, f"Version {call.version} has stopped answering meanwhile.")
+            sentence = f"Version {call.version} has stopped answering meanwhile."
+            await self._turn_away(send, call, model, item, 503, sentence)
             return
         row = _row(call, stamp, item, answer, queue_us, unit if stamp.role in TRIED else None)
         try:
             if model.is_strict and not await _is_logged(model, row):
-                await self._refuse(send, call, item.wire, 503, "The answer cannot be logged, as this model demands.")
+                sentence = "The answer cannot be logged, as this model demands."
+                await self._turn_away(send, call, model, item, 503, sentence)
                 return
+            _count(call, model, answer.status)
             await _send(
                 send, answer.status, answer.body, (*stamp.headers, (b"x-understudy-request-id", call.id.encode()))
             )
@@ -166,19 +171,25 @@ class ScoringRoute:
         if not model.is_strict:
             model.note(row)
         if row.role not in {Role.PROBE, Role.ASKED}:
-            model.mirror(row)
+            model.intake.mirror(row)
 
     async def _time_out(self, send: Send, call: Call, model: ServedModel, item: Item) -> None:
-        sentence = f"No answer within {model.timeout_s * 1000:.0f} ms."
+        sentence = f"No answer within {model.lineup.timeout_s * 1000:.0f} ms."
         body = refusal(item.wire, 504, sentence)
         try:
-            stamp = model.stamp_of(call.version)
+            stamp = model.intake.stamp_of(call.version)
         except NoSuchVersion:
             stamp = None  # it left while it was waited for
         if stamp is not None:
             answer = Answer(504, body, rows=0, output=b"", score_us=0, batch=0, error="Timeout")
-            model.note(_row(call, stamp, item, answer, int(model.timeout_s * 1e6)))
-        await self._refuse(send, call, item.wire, 504, sentence)
+            model.note(_row(call, stamp, item, answer, int(model.lineup.timeout_s * 1e6)))
+        await self._turn_away(send, call, model, item, 504, sentence)
+
+    async def _turn_away(  # noqa: PLR0917 - who asked whom, and what is said
+        self, send: Send, call: Call, model: ServedModel, item: Item, status: int, sentence: str
+    ) -> None:
+        _count(call, model, status)
+        await self._refuse(send, call, item.wire, status, sentence)
 
     async def _refuse(self, send: Send, call: Call, wire: Wire, status: int, sentence: str) -> None:
         headers: Headers = ((b"x-understudy-request-id", call.id.encode()),)
@@ -191,12 +202,17 @@ class ScoringRoute:
         await _send(send, status, refusal(wire, status, sentence), headers)
 
 
+def _count(call: Call, model: ServedModel, status: int) -> None:
+    if call.probe is None:
+        model.traffic.requests[status] += 1
+
+
 def version_of(model: ServedModel, named: str) -> int:
     """Read a version of a path; raise RequestRefused where it can be none or answers nobody."""
     if not (named.isascii() and named.isdecimal() and len(named) <= LONGEST_VERSION):
         raise RequestRefused(404, "A version is a whole number from 1 on.")
     try:
-        return model.channel_of(int(named)).bundle.version
+        return model.lineup.channel_of(int(named)).bundle.version
     except NoSuchVersion as unknown:
         raise RequestRefused(404, str(unknown)) from unknown
 
@@ -232,7 +248,7 @@ async def _is_logged(model: ServedModel, row: LogRow) -> bool:
     if written is None:
         return True
     # A disk that hangs must not hold the caller longer than a model that does.
-    await asyncio.wait([written], timeout=model.timeout_s)
+    await asyncio.wait([written], timeout=model.lineup.timeout_s)
     return written.done() and written.exception() is None
 
 

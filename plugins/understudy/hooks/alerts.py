@@ -1,20 +1,23 @@
 """Tell people: from ledger entries to alerts in the outbox, and from there to their receivers."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 
 from understudy.contract.alert import Alert, alert_of, summary_of
 from understudy.contract.alert_cause import TOLD_KINDS, TRIALS, told_of
+from understudy.contract.card_text import LONGEST_LINE, shortened
 from understudy.contract.declared import Fact
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import AlertKind, EntryKind
+from understudy.hooks.alert_conditions import STANDING, Condition
 from understudy.hooks.alert_outbox import LOOK_BACK, Outbox
 from understudy.hooks.alert_pages import page_of
 from understudy.hooks.alert_receivers import NotTaken, ReceiverUnusable, send
 from understudy.hooks.alert_terms import AlertTerms, alert_terms
 from understudy.hooks.cards import card_of_entry
 from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger_facts import mask
 from understudy.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -70,6 +73,16 @@ class Alerts:
             after = entries[-1].seq
             new += self.put([alert for entry in entries for alert in self._alerts(entry)], up_to=after)
 
+    def sweep(self, found: Sequence[Condition], now: datetime) -> Delivered:
+        """Tell, beside what the ledger holds, what is wrong now: once when it begins, and again when it comes back.
+
+        :param found: everything that is wrong by :func:`~understudy.hooks.alert_conditions.conditions`.
+        """
+        since = self.outbox.stand([one.name for one in found], [f"{kind}/" for kind in STANDING], now)
+        new = self.put(self._of_condition(one, since[one.name]) for one in found)
+        told = self.tell(now)
+        return told.model_copy(update={"found": told.found + new})
+
     def put(self, alerts: Iterable[Alert], *, up_to: int | None = None) -> int:
         """Put alerts into the outbox for whoever is told of their kind and model; return how many were new."""
         addressed = {}
@@ -78,6 +91,19 @@ class Alerts:
             if alert.kind in terms.kinds and terms.to:
                 addressed[alert.key] = (alert, terms.to)
         return self.outbox.put(addressed, up_to=up_to)
+
+    def failed_rollback(self, model: str, run: str, why: str) -> Alert:
+        """Give the alert that a rollback which somebody asked for did not happen."""
+        kind = AlertKind.ROLLBACK_FAILED
+        return Alert(
+            key=f"{kind}/{model}/{run}",
+            kind=kind,
+            model=model,
+            at=datetime.now(timezone.utc),
+            sentence=shortened(mask(f"{model}: a rollback failed, and what served may serve on: {why}"), LONGEST_LINE),
+            page=page_of(model),
+            runbook=self._terms(model).runbook_of(kind, self._settings.alerts_runbooks),
+        )
 
     def deliver(self, now: datetime | None = None) -> Delivered:
         """Send what is due; a receiver that fails is left alone until the next pass."""
@@ -132,6 +158,20 @@ class Alerts:
         begin = max(past, default=newest[-1].seq - 1 if newest else 0)
         self.outbox.put({}, up_to=begin)
         return begin
+
+    def _of_condition(self, one: Condition, since: datetime) -> Alert:
+        # A run fails once; what else stands may end and begin again, which is another alert.
+        is_run = one.kind is AlertKind.RUN_BROKEN
+        return Alert(
+            key=one.name if is_run else f"{one.name}/{since.isoformat()}",
+            kind=one.kind,
+            model=one.model,
+            at=since,
+            sentence=shortened(one.sentence, LONGEST_LINE),
+            seq=one.seq,
+            page=page_of(one.model, one.seq),
+            runbook=self._terms(one.model).runbook_of(one.kind, self._settings.alerts_runbooks),
+        )
 
     def _alerts(self, entry: LedgerEntry) -> list[Alert]:
         terms = self._terms(entry.model)

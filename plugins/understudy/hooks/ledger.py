@@ -181,6 +181,12 @@ class Ledger:
             asked = (keys[start : start + KEYS_AT_ONCE] for start in range(0, len(keys), KEYS_AT_ONCE))
             return [entry for some in asked for entry in pen.entries(table.once_key.in_(some))]
 
+    def entry(self, seq: int) -> LedgerEntry | None:
+        """Read one entry; None where there is none of that number."""
+        with self.reading() as connection:
+            found = LedgerPen(connection).entries(schema.LEDGER.c.seq == seq) if connection else []
+            return found[0] if found else None
+
     def verify(self) -> ChainCheck:
         """Check every entry and every link of the chain."""
         checked, prev_hash = 0, GENESIS

@@ -4,7 +4,22 @@ from datetime import timezone
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Column, Connection, Index, Integer, MetaData, String, Table, Text, inspect, text
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    cast,
+    func,
+    inspect,
+    text,
+)
 
 from understudy.contract.declared import canonical_json
 from understudy.contract.release import LedgerEntry
@@ -46,6 +61,17 @@ _APPEND_ONLY = {
     ),
 }
 _FACTS: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+
+
+def fact(backend: str, path: str) -> ColumnElement[str]:
+    """Read a fact within the database, as text.
+
+    :param path: the names of nested facts, joined by dots.
+    """
+    names = path.split(".")
+    if backend == "postgresql":
+        return func.json_extract_path_text(cast(LEDGER.c.facts, JSON), *names)
+    return func.json_extract(LEDGER.c.facts, "$." + path)
 
 
 def exists(connection: Connection) -> bool:

@@ -17,6 +17,7 @@ from understudy.contract.words import Answer, PromotionMode
 from understudy.hooks.approvals import answers, ask, record_answer
 from understudy.hooks.connect import connect
 from understudy.hooks.errors import ModelHeld
+from understudy.operators.alerting import tell_now
 from understudy.operators.approval_text import body_of
 from understudy.operators.beside import end_of_run
 from understudy.operators.decisions import REFUSAL_KEY, REJECTED_KEY, actor_of, is_without_scheduler
@@ -166,6 +167,7 @@ class AskApprovalOperator(HITLOperator):
             params={REASON: FORM.serialize()},
             assigned_users=[{"id": approver, "name": approver} for approver in question.approvers],
         )
+        tell_now(hooks)
         left = question.until - _now()
         self.log.info("version %s waits for an approval until %s", question.version, question.until)
         return TaskAwaitingInput(method_name="execute_complete", timeout=max(left, AT_LEAST))

@@ -17,6 +17,7 @@ from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.code_version import code_commit
 from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.labelled_traffic import LabelledRows
+from understudy.operators.alerting import tell_now
 from understudy.operators.decisions import actor_of
 from understudy.operators.drill_course import Course
 from understudy.operators.drill_errors import BadModelNotReversed, BadModelUndetected, DrillSpent, DrillStopped
@@ -128,6 +129,7 @@ class DrillOperator(BaseOperator):
                 "judgement_sha256": drilled.judgement.digest(),
             },
         )
+        tell_now(sandbox.hooks)
         self.log.info("%s", drilled.sentence)
         try:
             sandbox.hooks.registry.measure(bad, metrics_of(drilled.report))

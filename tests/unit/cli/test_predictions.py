@@ -110,3 +110,13 @@ def test_a_prediction_without_an_answer_is_not_found_for_the_caller(log: Path) -
     code, said = ask("reproduce", "nope")
     assert code == 1
     assert "No prediction 'nope'" in said
+
+
+def test_labels_are_counted_by_what_became_of_them(log: Path) -> None:
+    code, said = ask("labels", "price", "--json")
+    counts = {"given": 1, "matched": 1, "duplicate": 0, "contradictory": 0, "late": 0, "unmatched": 0}
+    assert (code, json.loads(said)) == (0, {"price": counts})
+    code, said = ask("labels")
+    assert code == 0
+    assert [line.split() for line in said.splitlines()] == [["model", *counts], ["price", "1", "1", *"0000"]]
+    assert ask("labels", "nothing")[0] != 0

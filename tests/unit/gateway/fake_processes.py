@@ -187,7 +187,7 @@ class FakeNursery:
 class FakeLog:
     """Keep rows in memory."""
 
-    health = LogHealth(written=0, lost=0, queued=0, problem=None)
+    health = LogHealth(written=0, lost=0, queued=0, lag_s=0.0, problem=None)
 
     def __init__(self) -> None:
         self.rows: list[LogRow] = []
@@ -215,7 +215,7 @@ class Scene:
 
     async def ask(self, body: bytes = b"x", key: str | None = None) -> Answered | None:
         """Ask and wait for the answer."""
-        waiting = self.model.ask(Item(Wire.MLFLOW_JSON, body), 0, key)
+        waiting = self.model.intake.ask(Item(Wire.MLFLOW_JSON, body), 0, key)
         answered = await waiting.future
         if answered is not None:
             answered.stamp.leaving -= 1
@@ -224,7 +224,9 @@ class Scene:
     async def until_ready(self, *versions: int) -> None:
         """Wait until processes of these versions are up."""
         await until(
-            lambda: set(versions) <= {c.bundle.version for c in self.model.channels.values() if c.worker is not None}
+            lambda: (
+                set(versions) <= {c.bundle.version for c in self.model.lineup.channels.values() if c.worker is not None}
+            )
         )
 
 

@@ -1,5 +1,6 @@
 """Break-glass at one gateway: it goes back at once, and nothing brings what was taken back to callers again."""
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def test_the_warm_previous_champion_answers_at_once(tmp_path: Path) -> None:
         assert (done.glass.taken_back, done.glass.target, done.glass.epoch) == (bundle(2), bundle(1), 4)
         assert (done.glass.actor, done.glass.gateway, done.is_repeated) == ("ann", "g", False)
         assert await answering(scene) == 1
-        await until(lambda: [c.bundle.version for c in scene.model.channels.values()] == [1])
+        await until(lambda: [c.bundle.version for c in scene.model.lineup.channels.values()] == [1])
         status = model_status("g", scene.model)
         assert (status.version, status.epoch, status.broken_glass) == (1, 4, done.glass)
 
@@ -49,7 +50,7 @@ def test_requests_under_way_are_answered_by_the_version_that_takes_over(tmp_path
     async def act(scene: Scene) -> None:
         await serve(scene, 1, 2, epoch=1, champion=2, previous=1)
         scene.nursery.of(2).is_held = True
-        asked = [scene.model._loop.create_task(answering(scene)) for _ in range(3)]
+        asked = [asyncio.get_running_loop().create_task(answering(scene)) for _ in range(3)]
         await until(lambda: bool(scene.nursery.of(2).frames))
         await scene.model.break_glass(glass_order())
         assert [await task for task in asked] == [1, 1, 1]
@@ -72,7 +73,7 @@ def test_again_changes_nothing_and_names_who_was_first(tmp_path: Path) -> None:
 def test_two_people_at_once_take_one_version_back(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         await serve(scene, 1, 2, epoch=1, champion=2, previous=1)
-        loop = scene.model._loop
+        loop = asyncio.get_running_loop()
         both = [loop.create_task(scene.model.break_glass(glass_order(version=2, actor=who))) for who in ("ann", "bob")]
         done = [await task for task in both]
         assert done[0].glass == done[1].glass
@@ -135,7 +136,7 @@ def test_a_newer_champion_is_served_and_what_was_taken_back_does_not_stand_by_fo
         await scene.model.apply(promoted)
         assert await scene.model.apply(promoted)  # repeated, the same
         assert await answering(scene) == 3
-        assert [c.bundle.version for c in scene.model.channels.values()] == [3]
+        assert [c.bundle.version for c in scene.model.lineup.channels.values()] == [3]
         await scene.model.glass_reported(done.glass)
         assert scene.model.glasses.unreported is None
         with pytest.raises(TakenBack):
@@ -237,7 +238,7 @@ def test_a_file_that_cannot_be_read_serves_nothing_rather_than_what_was_taken_ba
         assert saved is not None
         scene.model.restore(saved)
         assert "break-glass" in (scene.model.why_not_serving() or "")
-        assert not scene.model.channels
+        assert not scene.model.lineup.channels
 
     play(tmp_path, before)
     (tmp_path / "state" / "break-glass" / f"{MODEL}.json").write_bytes(b"{")

@@ -54,7 +54,7 @@ def test_a_step_keeps_the_processes_and_the_last_one_needs_no_baseline(tmp_path:
         await scene.model.apply(tried(3, 0.5))
         assert (scene.nursery.of(2), scene.nursery.copy()) == before
         await scene.model.apply(tried(4, 1.0))
-        await until(lambda: len(scene.model.channels) == 2 and not before[1].is_alive)
+        await until(lambda: len(scene.model.lineup.channels) == 2 and not before[1].is_alive)
         assert said(await scene.ask(key="anybody")) == (Role.CANARY, 4, 2)
 
     play(tmp_path, act)
@@ -77,9 +77,9 @@ def test_an_order_that_is_repeated_waits_for_no_side(tmp_path: Path) -> None:
         await scene.model.apply(tried())
         scene.nursery.refused.add(2)
         scene.nursery.of(2).die()
-        for channel in scene.model.channels.values():
+        for channel in scene.model.lineup.channels.values():
             channel.notice_death()
-        await until(lambda: any(channel.was_refused for channel in scene.model.channels.values()))
+        await until(lambda: any(channel.was_refused for channel in scene.model.lineup.channels.values()))
         assert (await scene.model.apply(tried())).epoch == 2
 
     play(tmp_path, act)
@@ -91,8 +91,8 @@ async def waiting_for(scene: Scene, role: Role, count: int = 3) -> list[Waiting]
     worker.is_held = True
     asked = []
     for number, key in enumerate(keys_of(role, count)):
-        asked.append(scene.model.ask(ITEM, number, key))
-        await until(lambda: bool(worker.frames) and not scene.model.queue)
+        asked.append(scene.model.intake.ask(ITEM, number, key))
+        await until(lambda: bool(worker.frames) and not scene.model.lineup.queue)
     return asked
 
 
@@ -121,10 +121,10 @@ def test_while_a_side_has_no_process_its_callers_do_not_wait_for_it(tmp_path: Pa
         await scene.model.apply(tried())
         scene.nursery.slow[2] = asyncio.Event()
         scene.nursery.of(2).die()
-        for channel in scene.model.channels.values():
+        for channel in scene.model.lineup.channels.values():
             channel.notice_death()
-        await until(lambda: any(channel.worker is None for channel in scene.model.channels.values()))
-        waiting = scene.model.ask(ITEM, 0, key_of(Role.CANARY))
+        await until(lambda: any(channel.worker is None for channel in scene.model.lineup.channels.values()))
+        waiting = scene.model.intake.ask(ITEM, 0, key_of(Role.CANARY))
         assert said(await waiting.future) == (Role.CHAMPION, 2, 1)
         assert losses([waiting]) == {MirrorLoss.DOWN}
         scene.nursery.slow[2].set()
@@ -170,7 +170,7 @@ def test_an_error_of_a_side_never_reaches_the_caller(tmp_path: Path) -> None:
         await scene.model.apply(order(1, champion=1))
         await scene.model.apply(tried())
         scene.nursery.of(2).error = "ValueError"
-        waiting = scene.model.ask(ITEM, 0, key_of(Role.CANARY))
+        waiting = scene.model.intake.ask(ITEM, 0, key_of(Role.CANARY))
         assert said(await waiting.future) == (Role.CHAMPION, 2, 1)
         assert losses([waiting]) == {MirrorLoss.FAILED}
         assert waiting.lost is not None
@@ -209,8 +209,8 @@ def test_a_rollback_ends_it_and_answers_all_that_waits(tmp_path: Path) -> None:
         await scene.model.apply(order(3, champion=3, change=Change.ROLLBACK))
         assert [said(await waiting.future) for waiting in asked] == [(Role.CHAMPION, 3, 3)] * 3
         assert losses(asked) == {None}
-        assert not scene.model.queue
+        assert not scene.model.lineup.queue
         scene.nursery.of(2).release()
-        await until(lambda: len(scene.model.channels) == 1)
+        await until(lambda: len(scene.model.lineup.channels) == 1)
 
     play(tmp_path, act)

@@ -74,7 +74,7 @@ def test_an_order_whose_version_is_still_being_loaded_does_not_bring_a_forgotten
         await scene.model.apply(order(1, champion=1))
         scene.nursery.slow[2] = asyncio.Event()
         late = asyncio.create_task(scene.model.apply(order(2, champion=2)))
-        await until(lambda: any(channel.bundle.version == 2 for channel in scene.model.channels.values()))
+        await until(lambda: any(channel.bundle.version == 2 for channel in scene.model.lineup.channels.values()))
         forgetting = asyncio.create_task(scene.model.forget())
         await until(lambda: not (scene.config.records_dir / f"{MODEL}.json").exists())
         scene.nursery.slow[2].set()

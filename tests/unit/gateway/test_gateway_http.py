@@ -187,7 +187,7 @@ def test_overload_says_when_to_come_again(tmp_path: Path) -> None:
         first = asyncio.create_task(here.score())
         await until(lambda: bool(worker.frames))
         second = asyncio.create_task(here.score())
-        await until(lambda: len(here.app.roster.models[MODEL].queue) == 1)
+        await until(lambda: len(here.app.roster.models[MODEL].lineup.queue) == 1)
         refused = await here.score()
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
         worker.release()

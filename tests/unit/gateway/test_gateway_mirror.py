@@ -11,12 +11,12 @@ from understudy.gateway.mirror import Mirrored, MirrorQueue, is_sampled
 
 def asked(scene: Scene, number: int = 0, version: int = 1, body: bytes = b"x") -> None:
     """Log that a version answered a request, and let it be mirrored."""
-    (channel,) = [c for c in scene.model.channels.values() if c.bundle.version == version]
+    (channel,) = [c for c in scene.model.lineup.channels.values() if c.bundle.version == version]
     answer = Answer(200, b"", 1, b"{}", 10, 1)
     row = LogRow(
         f"{number:032x}", None, 1, 2, Role.CHAMPION, channel.bundle, Item(Wire.MLFLOW_JSON, body), answer, None, 0, 0
     )
-    scene.model.mirror(row)
+    scene.model.intake.mirror(row)
 
 
 async def rehearse(scene: Scene, share: float = 1.0, max_queue: int = 1000) -> None:
@@ -53,7 +53,7 @@ def test_live_requests_go_before_mirrored_ones(tmp_path: Path) -> None:
         await until(lambda: bool(scene.nursery.of(2).frames))
         scene.nursery.slow[2] = asyncio.Event()
         scene.nursery.of(2).die()
-        await until(lambda: scene.model.front is not None and scene.model.front.bundle.version == 1)
+        await until(lambda: scene.model.lineup.front is not None and scene.model.lineup.front.bundle.version == 1)
         standby.release()
         answered = await ask
         assert answered is not None
@@ -99,7 +99,7 @@ def test_a_mirror_that_dies_loses_what_it_had_and_says_so(tmp_path: Path) -> Non
 def test_a_hung_mirror_is_cut_off(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         await rehearse(scene)
-        for channel in scene.model.channels.values():
+        for channel in scene.model.lineup.channels.values():
             channel.patience_s = 0.05
         scene.nursery.of(2).is_held = True
         asked(scene, 0)
@@ -112,7 +112,7 @@ def test_a_hung_mirror_is_cut_off(tmp_path: Path) -> None:
 def test_a_mirror_that_keeps_dying_is_left_and_the_champion_answers_on(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         await rehearse(scene)
-        (mirror,) = [c for c in scene.model.channels.values() if c.bundle.version == 2]
+        (mirror,) = [c for c in scene.model.lineup.channels.values() if c.bundle.version == 2]
         for deaths in range(1, 6):
             await scene.until_ready(2)
             scene.nursery.of(2).die()

@@ -70,7 +70,7 @@ def test_what_is_under_way_at_a_flip_is_answered_by_the_new_version(tmp_path: Pa
 def test_an_acknowledgement_waits_for_answers_that_are_on_their_way_out(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         await scene.model.apply(order(1, champion=1))
-        waiting = scene.model.ask(ITEM, 0)
+        waiting = scene.model.intake.ask(ITEM, 0)
         answered = await waiting.future
         flip = asyncio.create_task(scene.model.apply(order(2, champion=2)))
         await until(lambda: scene.model.record is not None and scene.model.record.epoch == 2)
@@ -119,7 +119,7 @@ def test_a_process_that_dies_idle_is_replaced(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         await scene.model.apply(order(1, champion=1))
         scene.nursery.of(1).die()
-        for channel in scene.model.channels.values():
+        for channel in scene.model.lineup.channels.values():
             channel.notice_death()
         await until(lambda: scene.nursery.count(1) == 2)
         assert version_of(await scene.ask()) == 1
@@ -147,7 +147,7 @@ def test_a_hung_process_is_replaced_and_what_waits_is_answered(tmp_path: Path) -
     async def act(scene: Scene) -> None:
         await scene.model.apply(order(1, champion=2, previous=1, timeout_ms=60_000))
         await scene.until_ready(1, 2)
-        for channel in scene.model.channels.values():
+        for channel in scene.model.lineup.channels.values():
             channel.patience_s = 0.05
         scene.nursery.of(2).is_held = True
         assert version_of(await scene.ask()) in {1, 2}
@@ -200,7 +200,7 @@ def test_a_version_that_cannot_be_loaded_changes_nothing(tmp_path: Path) -> None
         with pytest.raises(FilesMissing):
             await scene.model.apply(order(2, champion=9, previous=1))
         assert version_of(await scene.ask()) == 1
-        assert [channel.bundle.version for channel in scene.model.channels.values()] == [1]
+        assert [channel.bundle.version for channel in scene.model.lineup.channels.values()] == [1]
         assert list(scene.stores.records.models()) == [MODEL]
 
     play(tmp_path, act)
@@ -250,7 +250,7 @@ def test_versions_that_no_record_names_are_dropped(tmp_path: Path) -> None:
         await scene.model.apply(order(2, champion=2, previous=1))
         await scene.model.apply(order(3, champion=3, previous=2))
         await until(lambda: not scene.nursery.of(1).is_alive)
-        assert sorted(channel.bundle.version for channel in scene.model.channels.values()) == [2, 3]
+        assert sorted(channel.bundle.version for channel in scene.model.lineup.channels.values()) == [2, 3]
 
     play(tmp_path, act)
 
@@ -259,7 +259,7 @@ def test_other_terms_under_the_same_record_are_taken_over(tmp_path: Path) -> Non
     async def act(scene: Scene) -> None:
         await scene.model.apply(order(1, champion=1))
         await scene.model.apply(order(1, champion=1, max_rows=5))
-        assert [channel.start.max_rows for channel in scene.model.channels.values()] == [5]
+        assert [channel.start.max_rows for channel in scene.model.lineup.channels.values()] == [5]
         assert version_of(await scene.ask()) == 1
 
     play(tmp_path, act)
@@ -275,8 +275,8 @@ def test_more_requests_than_may_wait_are_refused_and_counted(tmp_path: Path) -> 
         asks += [asyncio.create_task(scene.ask()) for _ in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
-            scene.model.ask(ITEM, 0)
-        assert scene.model.refused == 1
+            scene.model.intake.ask(ITEM, 0)
+        assert scene.model.intake.refused == 1
         worker.release()
         await asyncio.gather(*asks)
 
@@ -289,8 +289,8 @@ def test_requests_whose_time_ran_out_make_room(tmp_path: Path) -> None:
         scene.nursery.of(1).is_held = True
         first = asyncio.create_task(scene.ask())
         await until(lambda: bool(scene.nursery.of(1).frames))
-        scene.model.ask(ITEM, 0).expire()
-        second = scene.model.ask(ITEM, 0)
+        scene.model.intake.ask(ITEM, 0).expire()
+        second = scene.model.intake.ask(ITEM, 0)
         scene.nursery.of(1).release()
         assert version_of(await second.future) == 1
         await first
@@ -301,7 +301,7 @@ def test_requests_whose_time_ran_out_make_room(tmp_path: Path) -> None:
 def test_a_model_that_never_was_served_says_so(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         with pytest.raises(NotServing):
-            scene.model.ask(ITEM, 0)
+            scene.model.intake.ask(ITEM, 0)
 
     play(tmp_path, act)
 
@@ -326,9 +326,9 @@ def test_a_restart_without_files_says_so_and_goes_on_when_they_arrive(tmp_path: 
         scene.model.restore(order(4, champion=8))
         await until(lambda: "files of version 8" in (scene.model.why_not_serving() or ""))
         with pytest.raises(NotServing, match="files of version 8"):
-            scene.model.ask(ITEM, 0)
+            scene.model.intake.ask(ITEM, 0)
         scene.config.bundle_dir(MODEL, 8).mkdir()
-        scene.model.files_arrived(8)
+        scene.model.lineup.files_arrived(8)
         await scene.until_ready(8)
         assert version_of(await scene.ask()) == 8
 

@@ -109,7 +109,7 @@ def test_what_is_closed_has_lost_nothing(tmp_path: Path) -> None:
         for number in range(500):
             assert log.append(a_row(number)) is None
         await log.close()
-        assert log.health.model_dump() == {"written": 500, "lost": 0, "queued": 0, "problem": None}
+        assert log.health.model_dump() == {"written": 500, "lost": 0, "queued": 0, "lag_s": 0.0, "problem": None}
 
     asyncio.run(story())
     rows = read(tmp_path)

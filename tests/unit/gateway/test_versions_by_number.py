@@ -1,5 +1,6 @@
 """The Open Inference Protocol's version segment: a version that is warm for callers answers by its number."""
 
+import asyncio
 from pathlib import Path
 from typing import cast
 
@@ -22,7 +23,9 @@ def path(version: object, verb: str = "/infer") -> str:
 
 async def warm(here: Visit, *versions: int) -> None:
     model = here.app.roster.models[MODEL]
-    await until(lambda: set(versions) <= {c.bundle.version for c in model.channels.values() if c.worker is not None})
+    await until(
+        lambda: set(versions) <= {c.bundle.version for c in model.lineup.channels.values() if c.worker is not None}
+    )
 
 
 def keep_log_of(here: Visit) -> FakeLog:
@@ -78,8 +81,8 @@ def test_a_version_whose_process_is_gone_is_not_ready_and_no_other_answers_for_i
         here.nursery.refused.add(2)
         here.nursery.of(2).die()
         model = here.app.roster.models[MODEL]
-        next(c for c in model.channels.values() if c.bundle.version == 2).notice_death()
-        await until(lambda: model.front is not None and model.front.bundle.version == 1)
+        next(c for c in model.lineup.channels.values() if c.bundle.version == 2).notice_death()
+        await until(lambda: model.lineup.front is not None and model.lineup.front.bundle.version == 1)
         answer = await here.client.post(path(2), content=b"{}")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert (await here.client.get(path(2, "/ready"))).status_code == 503
@@ -95,7 +98,7 @@ def test_a_request_whose_version_was_replaced_under_it_is_refused(tmp_path: Path
         await here.serve(3, champion=2, previous=1)
         await warm(here, 1, 2)
         here.nursery.of(2).is_held = True
-        asked = here.app.roster.models[MODEL]._loop.create_task(here.client.post(path(2), content=b"{}"))
+        asked = asyncio.get_running_loop().create_task(here.client.post(path(2), content=b"{}"))
         await until(lambda: bool(here.nursery.of(2).frames))
         await here.serve(4, champion=1, change=Change.ROLLBACK)
         answer = await asked
@@ -108,11 +111,11 @@ def test_copies_go_before_requests_that_name_the_version(tmp_path: Path) -> None
     async def act(scene: Scene) -> None:
         await scene.model.apply(order(3, champion=2, previous=1, mirror=1, max_batch=1))
         await scene.until_ready(1, 2)
-        probation, channel = scene.nursery.of(1), scene.model.channel_of(1)
+        probation, channel = scene.nursery.of(1), scene.model.lineup.channel_of(1)
         probation.is_held = True
-        named = [scene.model.ask_version(ITEM._replace(body=b"first"), 0, 1)]
+        named = [scene.model.intake.ask_version(ITEM._replace(body=b"first"), 0, 1)]
         await until(lambda: bool(probation.frames))
-        named.append(scene.model.ask_version(ITEM._replace(body=b"second"), 0, 1))
+        named.append(scene.model.intake.ask_version(ITEM._replace(body=b"second"), 0, 1))
         for body in (b"copy 1", b"copy 2"):
             copied = Mirrored(
                 request_id="r",
@@ -136,7 +139,7 @@ def test_a_row_that_a_named_version_dies_of_fails_alone_and_never_reaches_the_ch
     async def act(scene: Scene) -> None:
         await scene.model.apply(order(3, champion=2, previous=1))
         await scene.until_ready(1, 2)
-        answered = await scene.model.ask_version(ITEM._replace(body=POISON), 0, 1).future
+        answered = await scene.model.intake.ask_version(ITEM._replace(body=POISON), 0, 1).future
         assert answered is not None
         assert (answered.answer.status, answered.stamp.bundle.version) == (500, 1)
         assert scene.nursery.of(2).frames == []
@@ -150,13 +153,13 @@ def test_no_more_wait_for_a_named_version_than_may_wait(tmp_path: Path) -> None:
         await scene.model.apply(order(3, champion=2, previous=1, max_queue=16))
         await scene.until_ready(1, 2)
         scene.nursery.of(1).is_held = True
-        first = scene.model.ask_version(ITEM, 0, 1)
+        first = scene.model.intake.ask_version(ITEM, 0, 1)
         await until(lambda: bool(scene.nursery.of(1).frames))
-        waiting = [scene.model.ask_version(ITEM, 0, 1) for _ in range(16)]
+        waiting = [scene.model.intake.ask_version(ITEM, 0, 1) for _ in range(16)]
         with pytest.raises(Overloaded):
-            scene.model.ask_version(ITEM, 0, 1)
+            scene.model.intake.ask_version(ITEM, 0, 1)
         with pytest.raises(NoSuchVersion):
-            scene.model.ask_version(ITEM, 0, 3)
+            scene.model.intake.ask_version(ITEM, 0, 3)
         scene.nursery.of(1).release()
         assert all([await one.future is not None for one in (first, *waiting)])
 

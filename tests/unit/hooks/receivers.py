@@ -41,6 +41,10 @@ def web_receiver() -> Iterator[WebReceiver]:
             self.send_response(receiver.status)
             self.end_headers()
 
+        def do_GET(self) -> None:
+            self.send_response(receiver.status)
+            self.end_headers()
+
         def log_message(self, *_: Any) -> None:
             """Stay silent."""
 

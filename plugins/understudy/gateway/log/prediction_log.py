@@ -32,6 +32,8 @@ class LogHealth(Fact):
     written: int
     lost: int
     queued: int
+    lag_s: float
+    """How long the oldest prediction has waited to be written."""
     problem: str | None
 
 
@@ -59,6 +61,7 @@ class PredictionLog:
             written=writer.written,
             lost=writer.lost,
             queued=self._rows_in - writer.rows_done,
+            lag_s=writer.lag_s,
             problem=writer.problem,
         )
 

@@ -1,20 +1,24 @@
 """Read the log while it is written and compacted: each row once, from its segment or from Parquet."""
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from understudy.contract.errors import UnderstudyError
 from understudy.gateway.log.frame import FEATURE, Requests, typed
 from understudy.gateway.log.line import Lines
 from understudy.gateway.log.manifest import CompactedFile, manifests_in
-from understudy.gateway.log.segment import segments_in
+from understudy.gateway.log.segment import opened_at, segments_in
 
 if TYPE_CHECKING:
     import polars as pl
 
 TRIES = 20
 EARLIEST = datetime(2000, 1, 1, tzinfo=timezone.utc)
+LATEST = datetime.max.replace(tzinfo=timezone.utc)
+Choose = Callable[["pl.LazyFrame"], "pl.LazyFrame"]
+KEYS = ("request_id", "client_id", "row", "at", "role")
 
 
 class LogInMotion(UnderstudyError):
@@ -54,7 +58,7 @@ def read_log(
     folder: Path, since: datetime | None = None, until: datetime | None = None, *, features: bool = True
 ) -> Log:
     """Read as :func:`read` does, and count what is missing."""
-    start, end = since or EARLIEST, until or datetime.max.replace(tzinfo=timezone.utc)
+    start, end = since or EARLIEST, until or LATEST
     for _ in range(TRIES):
         try:
             rows, accounts = _rows(folder, start, end, features=features)
@@ -64,7 +68,47 @@ def read_log(
     raise LogInMotion(folder)
 
 
-def _rows(folder: Path, since: datetime, until: datetime, *, features: bool) -> "tuple[pl.DataFrame, Accounts]":
+def read_keys(folder: Path, wanted: "pl.Expr") -> "pl.DataFrame":
+    """Read the names of those rows that a condition chooses, however often they were answered."""
+    import polars as pl
+
+    def names_of(rows: "pl.LazyFrame") -> "pl.LazyFrame":
+        return rows.filter(pl.col("row").is_not_null() & wanted).select(KEYS)
+
+    for _ in range(TRIES):
+        try:
+            rows, _ = _rows(folder, EARLIEST, LATEST, features=False, choose=names_of)
+        except FileNotFoundError:  # compacted or deleted in between
+            continue
+        return rows.unique(["request_id", "row"])
+    raise LogInMotion(folder)
+
+
+def oldest_in(folder: Path) -> datetime | None:
+    """Tell since when at least predictions are kept; None where there are none."""
+    opened = [at for path in segments_in(folder / "segments")[:1] if (at := opened_at(path))]
+    kept = [
+        file.since
+        for manifest in manifests_in(folder).values()
+        for file in manifest.files
+        if (folder / file.path).exists()
+    ]
+    return min([*opened, *kept], default=None)
+
+
+def label_facts(folder: Path, since: datetime) -> list[dict[str, Any]]:
+    """Read the labels that may have come since a moment, in their order."""
+    return [
+        facts
+        for path in segments_in(folder / "labels")
+        if path.stat().st_mtime >= since.timestamp()
+        for facts in Lines(path)
+    ]
+
+
+def _rows(
+    folder: Path, since: datetime, until: datetime, *, features: bool, choose: Choose | None = None
+) -> "tuple[pl.DataFrame, Accounts]":
     import polars as pl
 
     # Segments first: one that is compacted after this line is either still there or in the manifests read next.
@@ -73,9 +117,10 @@ def _rows(folder: Path, since: datetime, until: datetime, *, features: bool) -> 
     compacted = {name for manifest in manifests for name in manifest.segments}
     fresh = [path for path in segments if str(path.relative_to(folder)) not in compacted]
     requests, accounts = _from_segments(fresh, since, until, features=features)
-    frames = [requests.frame()]
+    fresh_rows = requests.frame()
+    frames = [fresh_rows if choose is None else choose(fresh_rows.lazy()).collect()]
     for file in (file for manifest in manifests for file in manifest.files):
-        frame = _from_parquet(folder, file, since, until, features=features)
+        frame = _from_parquet(folder, file, since, until, features=features, choose=choose)
         if frame is not None:
             frames.append(frame)
     accounts = Accounts(
@@ -103,7 +148,7 @@ def _from_segments(paths: list[Path], since: datetime, until: datetime, *, featu
 
 
 def _from_parquet(
-    folder: Path, file: CompactedFile, since: datetime, until: datetime, *, features: bool
+    folder: Path, file: CompactedFile, since: datetime, until: datetime, *, features: bool, choose: Choose | None
 ) -> "pl.DataFrame | None":
     import polars as pl
 
@@ -111,10 +156,13 @@ def _from_parquet(
     if file.until < since or file.since >= until or not path.exists():  # retention deletes files, not manifests
         return None
     scanned = pl.scan_parquet(path, hive_partitioning=False)
+    dated = scanned.filter((pl.col("at") >= since) & (pl.col("at") < until))
+    if choose is not None:
+        return choose(dated).collect()
     wanted = [
         name for name in scanned.collect_schema() if features or not (name.startswith(FEATURE) or name == "input")
     ]
-    return scanned.filter((pl.col("at") >= since) & (pl.col("at") < until)).select(wanted).collect()
+    return dated.select(wanted).collect()
 
 
 def _labelled(rows: "pl.DataFrame", folder: Path, since: datetime) -> "pl.DataFrame":
@@ -136,12 +184,7 @@ def _labelled(rows: "pl.DataFrame", folder: Path, since: datetime) -> "pl.DataFr
 def _labels(folder: Path, since: datetime) -> "pl.DataFrame":
     import polars as pl
 
-    found = [
-        facts
-        for path in segments_in(folder / "labels")
-        if path.stat().st_mtime >= since.timestamp()
-        for facts in Lines(path)
-    ]
+    found = label_facts(folder, since)
     return pl.DataFrame(
         [
             pl.Series("request_id", [facts["request_id"] for facts in found], dtype=pl.String),

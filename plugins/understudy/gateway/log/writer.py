@@ -98,6 +98,16 @@ class Writer:
         """Count the rows that are nowhere."""
         return self.refused + self.spoiled
 
+    @property
+    def lag_s(self) -> float:
+        """Say how long the oldest row has waited; asked by another thread than the one that writes."""
+        for queue in (self._group, self.rows):
+            try:
+                return max(0.0, (time.time_ns() - queue[0].row.ts_ns) / 1e9)
+            except IndexError:  # nothing waits here, or was written just now
+                continue
+        return 0.0
+
     def wake(self) -> None:
         """Tell the thread that there is work."""
         if not self._wake.is_set():

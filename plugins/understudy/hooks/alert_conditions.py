@@ -1,0 +1,206 @@
+"""What is wrong without any ledger entry that says so: it stands until it is repaired, and is told when it begins."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from understudy.contract.declared import Fact, format_duration
+from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.errors import SpecProblem, UnknownModel
+from understudy.contract.load import declared, read_model
+from understudy.contract.read_facts import read_as, whole_number
+from understudy.contract.release import Deployment, LedgerEntry
+from understudy.contract.spec import ModelSpec
+from understudy.contract.words import AlertKind, Change, EntryKind
+from understudy.hooks.connect import Hooks
+
+CONFIRM_WITHIN = timedelta(minutes=5)
+"""How soon a rollback has to be confirmed by every place that serves the model."""
+RUNS_LOOKED_AT = 2_000
+ANSWER_S = 5.0
+TRIES = 3
+StateOf = Callable[[str, str], str | None]
+
+
+class Condition(Fact):
+    """Say that something is wrong, and has been since somebody looked first."""
+
+    name: str
+    """The same as long as it is the same trouble; begins with the kind."""
+    kind: AlertKind
+    model: str
+    sentence: str
+    seq: int | None = None
+
+
+STANDING = (
+    AlertKind.GATEWAY_DEAD,
+    AlertKind.SPEC_BROKEN,
+    AlertKind.SCHEDULE_MISSED,
+    AlertKind.CHAMPION_STALE,
+    AlertKind.ROLLBACK_FAILED,
+    AlertKind.RUN_BROKEN,
+)
+"""The kinds that are looked for here."""
+
+
+def conditions(hooks: Hooks, now: datetime, state_of: StateOf) -> list[Condition]:
+    """Look for everything that is wrong now.
+
+    :param state_of: gives the state of a DAG run by its DAG and run id; None where Airflow knows of none.
+    """
+    specs, broken = _declarations(hooks.settings.models_dir)
+    return [
+        *broken,
+        *_gateways(hooks.settings.gateway_urls),
+        *_schedules(hooks, specs, now),
+        *_stale(hooks, specs, now),
+        *_unconfirmed(hooks, now),
+        *broken_runs(hooks, state_of),
+    ]
+
+
+def broken_runs(hooks: Hooks, state_of: StateOf) -> Iterable[Condition]:
+    """Find retrainings that Airflow has failed and that never said how they ended: killed, or out of time."""
+    told = hooks.ledger.entries(
+        kinds=[EntryKind.TRIGGERED, EntryKind.CONCLUDED], limit=RUNS_LOOKED_AT, newest_first=True
+    )
+    ended = {(entry.model, entry.run) for entry in told if entry.kind is EntryKind.CONCLUDED}
+    for entry in told:
+        dag_id, run_id = entry.facts.get("dag_id"), entry.facts.get("run_id")
+        if (entry.model, entry.run) in ended or not isinstance(dag_id, str) or not isinstance(run_id, str):
+            continue
+        if state_of(dag_id, run_id) == "failed":
+            yield Condition(
+                # As of a run that does say how it ended, so that neither is told after the other.
+                name=f"{AlertKind.RUN_BROKEN}/{entry.model}/{entry.run}",
+                kind=AlertKind.RUN_BROKEN,
+                model=entry.model,
+                sentence=f"{entry.model}: the run {run_id} of {dag_id} failed before it could say why",
+                seq=entry.seq,
+            )
+
+
+def _declarations(models_dir: Path) -> tuple[list[tuple[ModelSpec, Path]], list[Condition]]:
+    specs, broken = [], []
+    for path in declared(models_dir):
+        model = path.parent.name
+        try:
+            specs.append((read_model(models_dir, model), path))
+        except (SpecProblem, UnknownModel) as problem:
+            broken.append(
+                Condition(
+                    name=f"{AlertKind.SPEC_BROKEN}/{model}",
+                    kind=AlertKind.SPEC_BROKEN,
+                    model=model,
+                    sentence=f"{model}: its declaration cannot be used: {problem}",
+                )
+            )
+    return specs, broken
+
+
+def _gateways(urls: Iterable[str]) -> Iterable[Condition]:
+    for url in urls:
+        problem = _silence_of(url)
+        if problem is not None:
+            yield Condition(
+                name=f"{AlertKind.GATEWAY_DEAD}/{url}",
+                kind=AlertKind.GATEWAY_DEAD,
+                model="",
+                sentence=f"the gateway {url} does not answer ({problem})",
+            )
+
+
+def _silence_of(url: str) -> str | None:
+    """Ask a gateway whether it is there; say why not after some tries, because one that restarts is back soon."""
+    import httpx
+
+    problem = None
+    # A company's proxy knows no gateway of this deployment.
+    with httpx.Client(timeout=ANSWER_S, trust_env=False) as client:
+        for _ in range(TRIES):
+            try:
+                client.get(f"{url}/health").raise_for_status()
+            except (httpx.HTTPError, httpx.InvalidURL) as silent:
+                problem = type(silent).__name__
+            else:
+                return None
+    return problem
+
+
+def _schedules(hooks: Hooks, specs: Iterable[tuple[ModelSpec, Path]], now: datetime) -> Iterable[Condition]:
+    begun = {entry.model: entry.at for entry in hooks.ledger.newest(EntryKind.TRIGGERED)}
+    looked = {entry.model: entry.at for entry in hooks.ledger.newest(EntryKind.MONITORED)}
+    served = {entry.model: entry.at for entry in _newest(hooks, EntryKind.DEPLOYED)}
+    grace = hooks.settings.retrain_within
+    for spec, path in specs:
+        known_since = datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
+        retrain, monitor = spec.retrain, spec.monitor
+        asked = [
+            ("retraining", retrain.schedule, retrain.timezone, max(known_since, begun.get(spec.model, known_since)))
+        ]
+        if monitor is not None and spec.model in served:
+            # Each change of what serves is looked at from the next slot on.
+            last = max(known_since, served[spec.model], looked.get(spec.model, known_since))
+            asked.append(("look", monitor.schedule, monitor.timezone, last))
+        for what, schedule, zone, last in asked:
+            slot = _last_slot(schedule, zone, now - grace) if schedule else None
+            if slot is None or last >= slot:
+                continue
+            yield Condition(
+                name=f"{AlertKind.SCHEDULE_MISSED}/{spec.model}/{what}",
+                kind=AlertKind.SCHEDULE_MISSED,
+                model=spec.model,
+                sentence=f"{spec.model}: a {what} was due at {slot:%Y-%m-%d %H:%M} UTC and has not begun within "
+                f"{format_duration(grace)}; is its DAG paused, or the scheduler down?",
+            )
+
+
+def _last_slot(schedule: str, zone: str, before: datetime) -> datetime:
+    from zoneinfo import ZoneInfo
+
+    from croniter import croniter
+
+    slot: datetime = croniter(schedule, before.astimezone(ZoneInfo(zone))).get_prev(datetime)
+    return slot.astimezone(timezone.utc)
+
+
+def _stale(hooks: Hooks, specs: Iterable[tuple[ModelSpec, Path]], now: datetime) -> Iterable[Condition]:
+    """Find champions that are older than they may be and that no look watches; the looks tell of the others."""
+    asked = {spec.model: spec.retrain.max_age for spec, _ in specs if spec.retrain.max_age and spec.monitor is None}
+    for record in hooks.deployments.all_current():
+        max_age = asked.get(record.model)
+        if max_age is None:
+            continue
+        history = hooks.deployments.history(record.model)
+        since = next((one.at for one in history if one.deployment.epoch == record.champion_since), None)
+        if since is not None and now - since > max_age:
+            yield Condition(
+                name=f"{AlertKind.CHAMPION_STALE}/{record.model}/{record.champion_since}",
+                kind=AlertKind.CHAMPION_STALE,
+                model=record.model,
+                sentence=f"{record.model}: version {record.champion.version} is champion since "
+                f"{since:%Y-%m-%d %H:%M} UTC; {format_duration(max_age)} is allowed",
+            )
+
+
+def _unconfirmed(hooks: Hooks, now: datetime) -> Iterable[Condition]:
+    """Find rollbacks that are recorded and that not every place serves."""
+    confirmed = {entry.model: whole_number(entry.facts.get("epoch")) for entry in _newest(hooks, EntryKind.CONFIRMED)}
+    for entry in _newest(hooks, EntryKind.DEPLOYED):
+        record = read_as(Deployment, entry.facts.get("deployment"))
+        if record is None or record.change is not Change.ROLLBACK or now - entry.at < CONFIRM_WITHIN:
+            continue
+        if (confirmed.get(record.model) or 0) < record.epoch:
+            yield Condition(
+                name=f"{AlertKind.ROLLBACK_FAILED}/{record.model}/epoch {record.epoch}",
+                kind=AlertKind.ROLLBACK_FAILED,
+                model=record.model,
+                sentence=f"{record.model}: the rollback to version {record.champion.version} is recorded, and not "
+                "every place that serves it has confirmed it",
+                seq=entry.seq,
+            )
+
+
+def _newest(hooks: Hooks, kind: EntryKind) -> list[LedgerEntry]:
+    return [entry for entry in hooks.ledger.newest(kind) if entry.model != DRILL_MODEL]
