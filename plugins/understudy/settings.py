@@ -88,6 +88,10 @@ class Settings(BaseSettings):
     """The MLflow registry; SQLite below home when empty."""
     mlflow_artifacts: str = ""
     """Where a new MLflow experiment keeps artefacts; a folder below home when empty."""
+    mlflow_database: str = ""
+    """The SQLAlchemy URL of the MLflow server's database, for backup and restore; the registry itself when empty."""
+    mlflow_artifact_files: Path | None = None
+    """The folder of an MLflow server's artefacts, for backup and restore; where their address says when empty."""
     data_registry: str = ""
     """The Git repository that records every data version; a bare repository below home when empty."""
     data_store: str = ""
@@ -108,6 +112,13 @@ class Settings(BaseSettings):
     gateway_isolation: Literal["auto", "docker", "process"] = "auto"
     """Which versions a gateway scores in containers: auto takes those whose declaration names an image of its own,
     docker all that an image trained, process none."""
+
+    airflow_url: str = ""
+    """The base URL of the Airflow that commands talk to; the embedded one when empty."""
+    airflow_user: str = "admin"
+    """The account that commands use there."""
+    airflow_password: SecretStr = SecretStr("")
+    """That account's password."""
 
     signing_key: str = ""
     """The private key (PEM, elliptic curve) that new versions are signed with; nothing is signed when empty."""
@@ -130,7 +141,7 @@ class Settings(BaseSettings):
             raise ValueError(problem)
         return schedule
 
-    @field_validator("home", "models_dir", "workspace")
+    @field_validator("home", "models_dir", "workspace", "mlflow_artifact_files")
     @classmethod
     def _start_at_the_project(cls, path: Path | None) -> Path | None:
         # Not at the working directory: Airflow's processes, the command line and the tests each have another one.

@@ -3,6 +3,8 @@
 import typer
 
 from understudy.cli import (
+    access,
+    backup,
     check,
     conformance,
     data,
@@ -43,6 +45,8 @@ app.command("gateway")(gateway.gateway)
 app.command("ledger")(ledger.ledger)
 app.add_typer(data.app, name="data")
 app.add_typer(predictions.app, name="predictions")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("doctor")(doctor.doctor)
 app.command("check-operator")(conformance.check_operator)
 app.command("check-target")(conformance.check_target)
@@ -50,6 +54,7 @@ app.command("lock")(lock.lock)
 app.command("unlock")(lock.unlock)
 app.command("schema")(schema.schema)
 app.command("gateway-follower", hidden=True)(follow.follow)
+app.command("access", hidden=True)(access.access)
 app.command("up", hidden=True)(embedded.up)
 app.command("down", hidden=True)(embedded.down)
 app.command("demo", hidden=True)(embedded.demo)

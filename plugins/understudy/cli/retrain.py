@@ -16,6 +16,8 @@ from understudy.settings import Settings
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from understudy.embedded.airflow_api import AirflowApi
+
 EXIT_CODES = {
     Outcome.PROMOTED: 0,
     Outcome.DRY_RUN: 0,
@@ -35,7 +37,8 @@ class NotRunning(UnderstudyError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The embedded Airflow is not running. Start it with `understudy up`, or add --local to run without it."
+            "The embedded Airflow is not running. Start it with `understudy up`, add --local to run without it, or "
+            "name another one with AIRFLOW__UNDERSTUDY__AIRFLOW_URL."
         )
 
 
@@ -89,22 +92,33 @@ def _locally(settings: Settings, model: str, conf: dict[str, Any], as_json: bool
 
 
 def _remotely(settings: Settings, model: str, conf: dict[str, Any], as_json: bool) -> Ended:
-    from understudy.embedded.airflow_api import AirflowApi
-    from understudy.embedded.layout import Layout
     from understudy.embedded.run_display import showing
-    from understudy.embedded.stack import running
 
-    stack = running(Layout(home=settings.home.resolve()))
-    if stack is None:
-        raise NotRunning
-    api = AirflowApi(stack.airflow, stack.user, stack.password)
+    api = _airflow(settings)
     dag_id = f"retrain__{model}"
-    with showing(f"Retraining {model} on {stack.airflow}", quiet=as_json) as display:
+    with showing(f"Retraining {model} on {api.url}", quiet=as_json) as display:
         api.wait_for_dag(dag_id, DAG_WITHIN_S)
         run = api.trigger(dag_id, conf)
         api.follow(dag_id, run, display.update)
         concluded = api.xcom(dag_id, run, "outcome")
-    return ended_of(model, run, concluded, f"{stack.airflow}/dags/{dag_id}/runs/{run}")
+    return ended_of(model, run, concluded, f"{api.url}/dags/{dag_id}/runs/{run}")
+
+
+def _airflow(settings: Settings) -> "AirflowApi":
+    """Reach the Airflow of the settings, else the embedded one.
+
+    :raises NotRunning: where neither is.
+    """
+    from understudy.embedded.airflow_api import AirflowApi
+    from understudy.embedded.layout import Layout
+    from understudy.embedded.stack import running
+
+    if settings.airflow_url:
+        return AirflowApi(settings.airflow_url, settings.airflow_user, settings.airflow_password.get_secret_value())
+    stack = running(Layout(home=settings.home.resolve()))
+    if stack is None:
+        raise NotRunning
+    return AirflowApi(stack.airflow, stack.user, stack.password)
 
 
 def ended_of(model: str, run: str, concluded: Any, log: str) -> Ended:

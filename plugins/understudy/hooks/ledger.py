@@ -86,6 +86,14 @@ class LedgerPen:
         self._connection.execute(insert(schema.LEDGER), schema.to_row(entry))
         return entry
 
+    def adopt(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write the rows of another ledger as they are, into one without entries."""
+        if self.entries(limit=1):
+            way_out = "Restore into a new one: what was decided is never replaced."
+            raise LedgerUnavailable("to restore into", "holds entries", way_out)
+        for row in rows:
+            self._connection.execute(insert(schema.LEDGER), dict(row))
+
     def entries(self, *conditions: Any, newest_first: bool = False, limit: int | None = None) -> list[LedgerEntry]:
         """Read the entries that meet all conditions; raise LedgerDamaged for one that was changed."""
         seq = schema.LEDGER.c.seq
@@ -175,6 +183,21 @@ class Ledger:
                     return ChainCheck(ok=False, checked=checked, first_broken_seq=row.seq, sentence=sentence)
                 checked, prev_hash = checked + 1, row.hash
         return ChainCheck(ok=True, checked=checked, sentence=f"All {checked} entries are intact.")
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Read the table as it is at one moment, changed entries included: whoever copies it has to verify the copy."""
+        with self._reading() as connection:
+            if connection is not None:
+                for row in connection.execute(select(schema.LEDGER).order_by(schema.LEDGER.c.seq)):
+                    yield dict(row._mapping)
+
+    def adopt(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take over another ledger's rows, all or none; only into one that has no entry.
+
+        :raises LedgerUnavailable: where there are entries, or a row does not fit.
+        """
+        with self.writing() as pen:
+            pen.adopt(rows)
 
     def champion_at(self, model: str, moment: datetime) -> Deployment | None:
         """Return the deployment record that was in force at a moment (with a time zone)."""
