@@ -1,6 +1,6 @@
-"""Airflow's sign-in by Keycloak instead of passwords of its own: mounted as `AIRFLOW__FAB__CONFIG_FILE`, docs/auth.md.
+"""Airflow's sign-in by Keycloak instead of passwords of its own: AIRFLOW__FAB__CONFIG_FILE, docs/auth.md.
 
-Who is in a group of Keycloak gets the role of the same line, anew at each sign-in; who is in none of them may do nothing.
+Who is in a group of Keycloak gets the role of the same line, anew at each sign-in; who is in none may do nothing.
 """
 
 import os

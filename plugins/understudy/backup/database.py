@@ -15,6 +15,12 @@ TIMEOUT_S = 3600.0
 SQLITE_BUSY_S = 60.0
 
 
+def is_absent(url: str) -> bool:
+    """Tell whether a database of SQLite was never made; a server's is always there."""
+    where = make_url(url)
+    return where.get_backend_name() == "sqlite" and not Path(str(where.database)).exists()
+
+
 def dump(url: str, destination: Path) -> None:
     """Copy a database as it is at one moment; it may be written to meanwhile."""
     where = make_url(url)
@@ -53,8 +59,7 @@ def require_empty(url: str) -> None:
     :raises NotEmpty: naming the database without its password.
     """
     where = make_url(url)
-    is_file = where.get_backend_name() == "sqlite"
-    if Path(str(where.database)).exists() if is_file else _holds_models(where):
+    if not is_absent(url) and (where.get_backend_name() == "sqlite" or _holds_models(where)):
         raise NotEmpty(
             f"The database {where.render_as_string(hide_password=True)}",
             "Restore into a new one, or move it away first.",

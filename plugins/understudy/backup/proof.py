@@ -33,7 +33,7 @@ def prove(bundles: tuple[Bundle, ...], registry: Registry, data: DataVersions, b
                 registry.fetch(bundle, Path(scratch, "model"))
                 data.restore(bundle.data_version, Path(scratch, "data.parquet"))
         except UnderstudyError as absent:
-            missing.append(f"version {bundle.version} of {bundle.model}: {absent}")
+            missing.append(f"version {bundle.version} of {bundle.model}: {str(absent).rstrip('.')}")
         else:
             verified.append(
                 f"version {bundle.version} of {bundle.model}: model {bundle.model_sha256[:12]} and its data "

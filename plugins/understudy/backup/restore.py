@@ -42,7 +42,8 @@ def restore(hooks: Hooks, folder: Path) -> Restored:
         _put_git(folder / DATA_REGISTRY, places.data_registry)
     if places.artifact_files is not None and (folder / ARTIFACTS).is_dir():
         folders.put(folder / ARTIFACTS, places.artifact_files)
-    database.load(places.registry, folder / REGISTRY)
+    if (folder / REGISTRY).is_file():
+        database.load(places.registry, folder / REGISTRY)
     hooks.ledger.adopt(ledger_file.read(folder))
     return Restored(
         folder=str(folder),

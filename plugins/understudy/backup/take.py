@@ -83,7 +83,8 @@ def take(hooks: Hooks, folder: Path) -> Taken:
 
 
 def _copy_parts(places: Places, draft: Path) -> None:
-    database.dump(places.registry, draft / REGISTRY)
+    if not database.is_absent(places.registry):
+        database.dump(places.registry, draft / REGISTRY)
     if places.artifact_files is not None:
         folders.copy(places.artifact_files, draft / ARTIFACTS)
     registry = GitRegistry(places.data_registry)
