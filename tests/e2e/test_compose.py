@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -216,19 +215,3 @@ def test_nobody_gets_in_without_an_account(airflow: str) -> None:
         f"{airflow}/auth/token", json={"username": "admin", "password": "admin"}, timeout=30, trust_env=False
     )
     assert refused.status_code == 401
-
-
-def test_the_secrets_are_private_and_generated_once(tmp_path: Path) -> None:
-    import subprocess
-
-    from understudy.settings import PROJECT
-
-    env_file = tmp_path / "env"
-    env_file.write_text("STACK_GATEWAY_TOKEN=mine\nOTHER=kept", encoding="utf-8")
-    for _ in range(2):
-        subprocess.run([PROJECT / "scripts" / "make_env.sh", env_file], check=True, capture_output=True)
-    lines = env_file.read_text(encoding="utf-8").splitlines()
-    assert lines[:2] == ["STACK_GATEWAY_TOKEN=mine", "OTHER=kept"]
-    names = [line.partition("=")[0] for line in lines]
-    assert len(names) == len(set(names))
-    assert env_file.stat().st_mode & 0o777 == 0o600

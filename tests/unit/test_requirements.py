@@ -47,7 +47,9 @@ def pins(path: Path, python: str) -> dict[str, str]:
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-@pytest.mark.parametrize("path", [AIRFLOW, DEVELOPMENT, STAGE, SERVERS], ids=lambda path: str(path.relative_to(PROJECT)))
+@pytest.mark.parametrize(
+    "path", [AIRFLOW, DEVELOPMENT, STAGE, SERVERS], ids=lambda path: str(path.relative_to(PROJECT))
+)
 def test_every_requirement_is_one_exact_version(path: Path) -> None:
     loose = [str(line) for line in requirements(path) if not re.fullmatch(r"==[0-9][0-9a-z.]*", str(line.specifier))]
     assert loose == []

@@ -94,7 +94,7 @@ def _locally(settings: Settings, model: str, conf: dict[str, Any], as_json: bool
 def _remotely(settings: Settings, model: str, conf: dict[str, Any], as_json: bool) -> Ended:
     from understudy.embedded.run_display import showing
 
-    api = _airflow(settings)
+    api = airflow_of(settings)
     dag_id = f"retrain__{model}"
     with showing(f"Retraining {model} on {api.url}", quiet=as_json) as display:
         api.wait_for_dag(dag_id, DAG_WITHIN_S)
@@ -104,7 +104,7 @@ def _remotely(settings: Settings, model: str, conf: dict[str, Any], as_json: boo
     return ended_of(model, run, concluded, f"{api.url}/dags/{dag_id}/runs/{run}")
 
 
-def _airflow(settings: Settings) -> "AirflowApi":
+def airflow_of(settings: Settings) -> "AirflowApi":
     """Reach the Airflow of the settings, else the embedded one.
 
     :raises NotRunning: where neither is.
