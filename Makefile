@@ -7,7 +7,7 @@ UNDERSTUDY = .venv/bin/understudy
 TESTS_AT_ONCE = logical
 PYTEST = $(PYTHON) -m pytest -n $(TESTS_AT_ONCE) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install image demo up down test e2e check bench clean
+.PHONY: help install image demo up down env stack test e2e check bench clean
 
 help: ## Show these words
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,12 @@ up: image ## Start the embedded Airflow, MLflow and gateway
 
 down: install ## Stop what `make up` started
 	@$(UNDERSTUDY) down
+
+env: ## Generate the secrets of docker-compose.yaml into .env; what is there stays
+	@scripts/make_env.sh
+
+stack: ## Start the real stack for one server (docker-compose.yaml) and serve the sample from it
+	@scripts/stack.sh
 
 test: image ## Run unit, integration and e2e tests; name what was skipped and why
 	@$(PYTEST)

@@ -90,6 +90,10 @@ class Settings(BaseSettings):
     """The MLflow registry; SQLite below home when empty."""
     mlflow_artifacts: str = ""
     """Where a new MLflow experiment keeps artefacts; a folder below home when empty."""
+    mlflow_database: str = ""
+    """The SQLAlchemy URL of the MLflow server's database, for backup and restore; the registry itself when empty."""
+    mlflow_artifact_files: Path | None = None
+    """The folder of an MLflow server's artefacts, for backup and restore; where their address says when empty."""
     data_registry: str = ""
     """The Git repository that records every data version; a bare repository below home when empty."""
     data_store: str = ""
@@ -162,7 +166,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name!r} is not a kind of alert{nearest(name, known)}")
         return kinds
 
-    @field_validator("home", "models_dir", "workspace")
+    @field_validator("home", "models_dir", "workspace", "mlflow_artifact_files")
     @classmethod
     def _start_at_the_project(cls, path: Path | None) -> Path | None:
         # Not at the working directory: Airflow's processes, the command line and the tests each have another one.

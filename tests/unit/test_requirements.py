@@ -15,6 +15,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 AIRFLOW = PROJECT / "requirements.txt"
 DEVELOPMENT = PROJECT / "requirements-dev.txt"
 STAGE = PROJECT / "include" / "images" / "stage" / "requirements.txt"
+SERVERS = PROJECT / "include" / "images" / "airflow" / "requirements.txt"
 
 # Distributions whose module has another name.
 MODULES = {
@@ -47,7 +48,9 @@ def pins(path: Path, python: str) -> dict[str, str]:
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-@pytest.mark.parametrize("path", [AIRFLOW, DEVELOPMENT, STAGE], ids=lambda path: str(path.relative_to(PROJECT)))
+@pytest.mark.parametrize(
+    "path", [AIRFLOW, DEVELOPMENT, STAGE, SERVERS], ids=lambda path: str(path.relative_to(PROJECT))
+)
 def test_every_requirement_is_one_exact_version(path: Path) -> None:
     loose = [str(line) for line in requirements(path) if not re.fullmatch(r"==[0-9][0-9a-z.]*", str(line.specifier))]
     assert loose == []
@@ -78,6 +81,10 @@ def test_the_stage_image_has_the_same_versions() -> None:
     airflow["mlflow-skinny"] = airflow["mlflow"]
     stage = pins(STAGE, "3.11")
     assert stage == {name: airflow.get(name) for name in stage}
+
+
+def test_the_servers_image_adds_to_the_environment_and_replaces_nothing() -> None:
+    assert pins(SERVERS, "3.11").keys() & pins(AIRFLOW, "3.11").keys() == set()
 
 
 def test_the_wheel_asks_for_nothing_that_is_not_tested_here() -> None:

@@ -3,9 +3,11 @@
 import typer
 
 from understudy.cli import (
+    access,
     act,
     alerts,
     approve,
+    backup,
     check,
     conformance,
     data,
@@ -49,6 +51,8 @@ app.command("ledger")(ledger.ledger)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(data.app, name="data")
 app.add_typer(predictions.app, name="predictions")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("doctor")(doctor.doctor)
 app.command("check-operator")(conformance.check_operator)
 app.command("check-target")(conformance.check_target)
@@ -62,6 +66,7 @@ app.command("approve")(approve.approve)
 app.command("reject")(approve.reject)
 app.command("schema")(schema.schema)
 app.command("gateway-follower", hidden=True)(follow.follow)
+app.command("access", hidden=True)(access.access)
 app.command("up", hidden=True)(embedded.up)
 app.command("down", hidden=True)(embedded.down)
 app.command("demo", hidden=True)(embedded.demo)

@@ -17,6 +17,7 @@ from understudy.settings import Settings
 if TYPE_CHECKING:
     from rich.console import Console
 
+
 EXIT_CODES = {
     Outcome.PROMOTED: 0,
     Outcome.DRY_RUN: 0,

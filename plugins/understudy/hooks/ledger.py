@@ -87,6 +87,14 @@ class LedgerPen:
         self.connection.execute(insert(schema.LEDGER), schema.to_row(entry))
         return entry
 
+    def adopt(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write the rows of another ledger as they are, into one without entries."""
+        if self.entries(limit=1):
+            way_out = "Restore into a new one: what was decided is never replaced."
+            raise LedgerUnavailable("to restore into", "holds entries", way_out)
+        for row in rows:
+            self.connection.execute(insert(schema.LEDGER), dict(row))
+
     def entries(self, *conditions: Any, newest_first: bool = False, limit: int | None = None) -> list[LedgerEntry]:
         """Read the entries that meet all conditions; raise LedgerDamaged for one that was changed."""
         seq = schema.LEDGER.c.seq
@@ -181,12 +189,6 @@ class Ledger:
             asked = (keys[start : start + KEYS_AT_ONCE] for start in range(0, len(keys), KEYS_AT_ONCE))
             return [entry for some in asked for entry in pen.entries(table.once_key.in_(some))]
 
-    def entry(self, seq: int) -> LedgerEntry | None:
-        """Read one entry; None where there is none of that number."""
-        with self.reading() as connection:
-            found = LedgerPen(connection).entries(schema.LEDGER.c.seq == seq) if connection else []
-            return found[0] if found else None
-
     def verify(self) -> ChainCheck:
         """Check every entry and every link of the chain."""
         checked, prev_hash = 0, GENESIS
@@ -199,6 +201,21 @@ class Ledger:
                     return ChainCheck(ok=False, checked=checked, first_broken_seq=row.seq, sentence=sentence)
                 checked, prev_hash = checked + 1, row.hash
         return ChainCheck(ok=True, checked=checked, sentence=f"All {checked} entries are intact.")
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Read the table as it is at one moment, changed entries included: whoever copies it has to verify the copy."""
+        with self.reading() as connection:
+            if connection is not None:
+                for row in connection.execute(select(schema.LEDGER).order_by(schema.LEDGER.c.seq)):
+                    yield dict(row._mapping)
+
+    def adopt(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take over another ledger's rows, all or none; only into one that has no entry.
+
+        :raises LedgerUnavailable: where there are entries, or a row does not fit.
+        """
+        with self.writing() as pen:
+            pen.adopt(rows)
 
     def champion_at(self, model: str, moment: datetime) -> Deployment | None:
         """Return the deployment record that was in force at a moment (with a time zone)."""

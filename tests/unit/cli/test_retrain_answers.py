@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 
+from understudy.cli.airflow_login import NotRunning, airflow
 from understudy.cli.retrain import EXIT_CODES, ended_of
 from understudy.contract.words import Outcome
+from understudy.settings import Settings
 
 
 def test_every_outcome_has_an_exit_code_and_zero_where_nothing_is_wrong() -> None:
@@ -23,3 +27,17 @@ def test_a_told_outcome_is_handed_on() -> None:
     told = {"outcome": "declined", "sentence": "too weak", "version": 3, "champion": 2}
     ended = ended_of("tides", "run-1", told, "log")
     assert (ended.outcome, ended.version, ended.champion) == (Outcome.DECLINED, 3, 2)
+
+
+def test_the_airflow_of_the_settings_is_asked_and_without_one_the_embedded(tmp_path: Path) -> None:
+    named = Settings.model_validate(
+        {
+            "UNDERSTUDY_HOME": tmp_path,
+            "airflow_url": "http://api-server:8080/",
+            "airflow_user": "ann",
+            "airflow_password": "p",
+        }
+    )
+    assert airflow(named).url == "http://api-server:8080"
+    with pytest.raises(NotRunning, match="AIRFLOW__UNDERSTUDY__AIRFLOW_URL"):
+        airflow(Settings.model_validate({"UNDERSTUDY_HOME": tmp_path}))

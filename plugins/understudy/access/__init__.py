@@ -1,0 +1,1 @@
+"""Who may do what in an Airflow with accounts of its own: the roles, as code."""

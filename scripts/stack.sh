@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# `make stack`: from nothing to a served model, on one server with Docker and compose. Can be repeated: it starts what does
+# not run, brings what is older up to date, and trains the sample only where nothing serves.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if docker compose version >/dev/null 2>&1; then
+  compose=(docker compose)
+elif docker-compose version >/dev/null 2>&1; then
+  compose=(docker-compose)
+else
+  echo "stack: neither \`docker compose\` nor \`docker-compose\` (1.29 or later) is installed" >&2
+  exit 1
+fi
+
+scripts/make_env.sh
+scripts/build_image.sh
+scripts/build_image.sh airflow
+"${compose[@]}" up --detach --remove-orphans
+
+waiting=
+for _ in $(seq 150); do
+  waiting=$("${compose[@]}" ps --quiet | xargs docker inspect --format \
+    '{{index .Config.Labels "com.docker.compose.service"}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' \
+    | awk '$1 != "init" && !($2 == "running" && ($3 == "healthy" || $3 == "")) { printf "%s ", $1 }')
+  if [ -z "$waiting" ]; then break; fi
+  sleep 2
+done
+if [ -n "$waiting" ]; then
+  echo "stack: not healthy after five minutes: $waiting(look at: ${compose[*]} logs $waiting)" >&2
+  exit 1
+fi
+
+if ! "${compose[@]}" run --rm -T cli understudy status powerprice --json </dev/null 2>/dev/null | grep -q '"champion": *{'; then
+  "${compose[@]}" run --rm -T cli understudy retrain powerprice --as-of 2024-01-01 --reason "The first model" </dev/null
+fi
+
+airflow=$("${compose[@]}" port api-server 8080)
+gateway=$("${compose[@]}" port edge 8090)
+cat <<TEXT
+The stack runs.
+  Airflow  http://$airflow  (account admin; its password is STACK_ADMIN_PASSWORD in .env)
+  Gateway  http://$gateway  (for example: curl http://$gateway/models/powerprice/version)
+Stop it with: ${compose[*]} down  (what it knows stays in its volumes). Everything else: docs/compose.md
+TEXT

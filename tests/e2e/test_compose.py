@@ -1,0 +1,217 @@
+"""The stack for one server as it is shipped: PostgreSQL, accounts, the socket proxy, a container for every stage."""
+
+import json
+import os
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.e2e.compose_stack import (
+    SETTLED_WITHIN_S,
+    ComposeStack,
+    account,
+    compose_stack,
+    wait,
+    what_compose_lacks,
+)
+
+pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+
+MODEL = "powerprice"
+ACCOUNTS = {"viewer": "Viewer", "oncall": "On-call", "platform": "Platform"}
+PASSWORD = "a password for the test"
+ASK = """
+import http.client, json
+def ask(method, path, body=None):
+    engine = http.client.HTTPConnection("docker-proxy", 2375, timeout=20)
+    sent = None if body is None else json.dumps(body)
+    engine.request(method, "/v1.41" + path, sent, {"Content-Type": "application/json"})
+    return engine.getresponse().status
+"""
+NOT_THERE = "nobody/builds-this:0"
+SEALED = {"CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges:true"], "ReadonlyRootfs": True}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
+    lack = what_compose_lacks()
+    if lack is not None:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI has to have the stack, but {lack}", pytrace=False)
+        pytest.skip(lack)
+    with compose_stack(tmp_path_factory.mktemp("compose")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def second_champion(stack: ComposeStack) -> int:
+    """Retrain twice, a year of market apart; return the version that serves now."""
+    first = stack.cli("retrain", MODEL, "--as-of", "2024-01-01", "--reason", "the first")
+    assert (first["outcome"], first["champion"]) == ("promoted", 1), first
+    second = stack.cli("retrain", MODEL, "--as-of", "2025-02-01", "--reason", "the market changed")
+    assert (second["outcome"], second["champion"]) == ("promoted", 2), second
+    return 2
+
+
+def served(stack: ComposeStack) -> int:
+    answer = httpx.get(f"{stack.url('edge', 8090)}/v2/models/{MODEL}", timeout=30, trust_env=False)
+    return int(answer.json()["versions"][0]) if answer.is_success else 0
+
+
+def test_retrain_promote_roll_back_and_restore_on_postgresql(stack: ComposeStack, second_champion: int) -> None:
+    wait(lambda: served(stack) == second_champion, SETTLED_WITHIN_S, lambda: stack.logs("gateway"))
+    taken = stack.cli("backup", "/backups/drill")
+    assert len(taken["proof"]["verified"]) == second_champion
+
+    _lose_everything(stack)
+    restored = stack.cli("restore", "/backups/drill")
+    assert restored["verified"][1].startswith(f"the ledger's {taken['entries']} entries are intact")
+    assert any("version 2 of powerprice" in line for line in restored["verified"])
+
+    rolled_back = stack.cli("rollback", MODEL, "--reason", "worse at night")
+    assert rolled_back["champion"]["version"] == 1
+    wait(lambda: served(stack) == 1, SETTLED_WITHIN_S, lambda: stack.logs("gateway"))
+    assert stack.cli("ledger", "--verify")["ok"]
+
+
+def _lose_everything(stack: ComposeStack) -> None:
+    """Lose ledger, registry, artefacts, data and bundles, as if the disk had died; only the backup is left."""
+    for database in ("ledger", "mlflow"):
+        for statement in (f"DROP DATABASE {database} WITH (FORCE)", f"CREATE DATABASE {database} OWNER {database}"):
+            stack.compose("exec", "-T", "postgres", "psql", "-U", "postgres", "-c", statement)
+    stack.compose(
+        "run", "--rm", "-T", "cli", "bash", "-c", "rm -rf /var/lib/understudy/*/* /var/lib/mlflow/artifacts/*"
+    )
+    stack.compose("restart", "mlflow")
+    stack.wait_until_healthy()
+
+
+def test_every_stage_ran_in_a_sealed_container_started_through_the_proxy(
+    stack: ComposeStack, second_champion: int
+) -> None:
+    told = stack.cli("ledger", MODEL, "--why", str(second_champion))
+    images = {entry["facts"]["bundle"]["image_digest"] for entry in told if "bundle" in entry["facts"]}
+    assert images
+    assert all(image.startswith("sha256:") for image in images)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param({"Privileged": True}, id="privileged"),
+        pytest.param({"privileged": True}, id="privileged, in the engine's other spelling"),
+        pytest.param({"Binds": ["/:/host"]}, id="the machine's files"),
+        pytest.param({"Mounts": [{"Type": "bind", "Source": "/", "Target": "/host"}]}, id="a bind mount"),
+        pytest.param({"CapAdd": ["SYS_ADMIN"]}, id="a capability"),
+        pytest.param({"PidMode": "host"}, id="the machine's processes"),
+        pytest.param({"NetworkMode": "host"}, id="the machine's network"),
+        pytest.param({"Devices": [{"PathOnHost": "/dev/sda"}]}, id="a device"),
+        pytest.param({"SecurityOpt": ["seccomp=unconfined", "no-new-privileges:true"]}, id="no seccomp"),
+        pytest.param({"CapDrop": []}, id="all rights kept"),
+        pytest.param({"Padding": "x" * 70_000}, id="more than is looked at"),
+    ],
+)
+def test_no_container_gets_out_of_its_box(stack: ComposeStack, host: dict[str, object]) -> None:
+    bodies = [{"Image": NOT_THERE, "HostConfig": asked} for asked in (SEALED, {**SEALED, **host})]
+    code = f"print([ask('POST', '/containers/create', body) for body in json.loads({json.dumps(bodies)!r})])"
+    # The first one passes the proxy: the engine itself says that there is no such image.
+    assert json.loads(stack.python("scheduler", f"{ASK}\n{code}")) == [404, 403]
+
+
+def test_the_proxy_hands_on_what_a_stage_needs_and_nothing_else(stack: ComposeStack) -> None:
+    asked = {
+        ("GET", "/version"): 200,
+        ("GET", "/containers/json?all=1"): 200,
+        ("GET", "/images/understudy-stage:0.1.0/json"): 200,
+        ("GET", "/containers/nobody/json"): 404,
+        ("DELETE", "/containers/nobody"): 404,
+        ("GET", "/info"): 403,
+        ("GET", "/images/json"): 403,
+        ("POST", "/images/create?fromImage=x"): 403,
+        ("POST", "/build"): 403,
+        ("POST", "/containers/nobody/exec"): 403,
+        ("POST", "/exec/1/start"): 403,
+        ("POST", "/containers/nobody/update"): 403,
+        ("POST", "/containers/prune"): 403,
+        ("GET", "/containers/nobody/%2e%2e/json"): 403,
+        ("DELETE", "/volumes/nobody"): 403,
+        ("POST", "/networks/nobody/connect"): 403,
+        ("GET", "/secrets"): 403,
+    }
+    told = stack.python("scheduler", f"{ASK}\nprint([ask(*asked) for asked in {list(asked)!r}])")
+    assert dict(zip(asked, json.loads(told), strict=True)) == asked
+
+
+def test_admin_interfaces_are_on_the_internal_network_and_ask_for_a_token(stack: ComposeStack) -> None:
+    edge = stack.url("edge", 8090)
+    for path in ("/admin/models/powerprice", "//admin/models/powerprice", "/%61dmin/models/powerprice", "/metrics"):
+        assert httpx.get(f"{edge}{path}", timeout=30, trust_env=False).status_code == 404
+    for service in ("mlflow", "postgres", "docker-proxy", "gateway"):
+        assert stack.compose("port", service, "5000", check=False).stdout.strip() in {"", ":0"}
+
+    asking = """
+import urllib.error, urllib.request
+def status(url):
+    try:
+        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=20).status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+print([status(url) for url in (
+    "http://mlflow:5000/api/2.0/mlflow/experiments/search?max_results=1",
+    "http://mlflow:5000/api/2.0/mlflow-artifacts/artifacts",
+    "http://mlflow:5000/",
+    "http://gateway:8090/admin/models/powerprice",
+)])
+"""
+    assert json.loads(stack.python("triggerer", asking)) == [401, 401, 401, 401]
+
+
+@pytest.fixture(scope="module")
+def airflow(stack: ComposeStack) -> str:
+    """Create an account of each role; return Airflow's address."""
+    url = stack.url("api-server", 8080)
+    with account(url, "admin", stack.secret("STACK_ADMIN_PASSWORD")) as admin:
+        for name, role in ACCOUNTS.items():
+            body = {
+                "username": name,
+                "first_name": name,
+                "last_name": name,
+                "email": f"{name}@example.com",
+                "password": PASSWORD,
+                "roles": [{"name": role}],
+            }
+            made = admin.post("/auth/fab/v1/users", json=body)
+            assert made.is_success, made.text
+    return url
+
+
+@pytest.mark.parametrize(
+    ("name", "may"),
+    [
+        ("viewer", {"look": True, "run": False, "pause": False, "connections": False, "who did what": False}),
+        ("oncall", {"look": True, "run": True, "pause": True, "connections": False, "who did what": False}),
+        ("platform", {"look": True, "run": True, "pause": True, "connections": True, "who did what": True}),
+    ],
+)
+def test_a_role_may_do_what_it_is_for_and_no_more(airflow: str, name: str, may: dict[str, bool]) -> None:
+    with account(airflow, name, PASSWORD) as client:
+        conf = {"model": MODEL, "reason": "asked by a test", "dry_run": True}
+        answers = {
+            "look": client.get("/api/v2/dags/rollback"),
+            "run": client.post("/api/v2/dags/rollback/dagRuns", json={"logical_date": None, "conf": conf}),
+            "pause": client.patch("/api/v2/dags/rollback", json={"is_paused": False}),
+            "connections": client.get("/api/v2/connections"),
+            "who did what": client.get("/api/v2/eventLogs"),
+        }
+        assert {what: answer.status_code for what, answer in answers.items()} == {
+            what: 200 if is_allowed else 403 for what, is_allowed in may.items()
+        }
+
+
+def test_nobody_gets_in_without_an_account(airflow: str) -> None:
+    assert httpx.get(f"{airflow}/api/v2/dags", timeout=30, trust_env=False).status_code == 401
+    refused = httpx.post(
+        f"{airflow}/auth/token", json={"username": "admin", "password": "admin"}, timeout=30, trust_env=False
+    )
+    assert refused.status_code == 401

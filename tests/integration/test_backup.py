@@ -1,0 +1,290 @@
+"""The drill: real models, data and decisions are backed up, lost, brought back, and a rollback works."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from understudy.backup import take as taking
+from understudy.backup.errors import (
+    BackupDamaged,
+    BackupIncomplete,
+    NoBackup,
+    NotEmpty,
+    NotReachable,
+    OtherPlace,
+)
+from understudy.backup.restore import restore
+from understudy.backup.take import take
+from understudy.contract.estimators import estimators_for
+from understudy.contract.release import Blessing, Bundle
+from understudy.contract.stage import artefact_of
+from understudy.contract.words import EntryKind, MlTask
+from understudy.hooks.connect import Hooks
+from understudy.hooks.errors import LedgerDamaged
+from understudy.hooks.ledger_schema import LEDGER
+from understudy.hooks.promotion import promote
+from understudy.hooks.rollback import rollback
+from understudy.settings import Settings, settings
+from understudy.stages.features import Features
+from understudy.stages.model_files import save_model
+from understudy.stages.pipeline import build_pipeline
+from understudy.stages.scorer import ModelFacts, Scorer
+
+MODEL = "demand"
+LOST = ("ledger.db", "mlflow.db", "mlflow-artifacts", "data-versions.git", "data-store", "bundles")
+
+
+def connect(home: Path, **more: object) -> Hooks:
+    return Hooks(Settings.model_validate({"UNDERSTUDY_HOME": home, **more}))
+
+
+def raise_champion(hooks: Hooks, number: int) -> Bundle:
+    """Train on data of its own, register, bless and promote, as a retraining does."""
+    scratch = hooks.settings.home / "runs" / str(number)
+    scratch.mkdir(parents=True)
+    random = np.random.default_rng(number)
+    rows = pd.DataFrame(random.normal(size=(200, 2)), columns=["a", "b"])
+    target = (rows["a"] > rows["b"]).astype(int)
+    rows.assign(y=target).to_parquet(scratch / "data.parquet")
+    window = hooks.data_versions.record(scratch / "data.parquet", MODEL, {"rows": len(rows)})
+    features = Features(names=("a", "b"))
+    model = build_pipeline(estimators_for(MlTask.BINARY)["logistic_regression"], features, {}, number)
+    facts = ModelFacts(
+        model=MODEL,
+        estimator="logistic_regression",
+        task=MlTask.BINARY,
+        target="y",
+        features=features,
+        inputs=("a", "b"),
+        classes=(0, 1),
+    )
+    fitted = Scorer(facts, model.fit(rows, target.to_numpy()))
+    save_model(scratch / "model", fitted, rows, None, datetime(2026, 1, 1, tzinfo=timezone.utc))
+    bundle = hooks.registry.register(
+        model=MODEL,
+        run=f"run{number}",
+        model_dir=scratch / "model",
+        model_sha256=artefact_of(scratch / "model", scratch).sha256,
+        image_digest="i",
+        code_commit="c",
+        spec_sha256="s",
+        data_version=window.sha256,
+        params={},
+        metrics={},
+        tags={},
+    )
+    serving = hooks.deployments.current(MODEL)
+    blessing = Blessing(
+        challenger=bundle,
+        champion_version=serving.champion.version if serving else None,
+        champion_epoch=serving.epoch if serving else 0,
+        judgement_sha256="a" * 64,
+        rubber_stamped=serving is None,
+    )
+    said = blessing.model_dump(mode="json")
+    hooks.ledger.append(MODEL, EntryKind.BLESSED, "ann", "all gates passed", bundle.run, said)
+    promote(hooks.deployments, hooks.registry, blessing, actor="ann", reason="weekly", run=bundle.run)
+    return bundle
+
+
+@pytest.fixture(scope="module", autouse=True)
+def here(grown_at: Path) -> Iterator[None]:
+    """Let what reads this process's settings find the home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNDERSTUDY_HOME", str(grown_at))
+        settings.cache_clear()
+        yield
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def grown_at(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("grown") / "home"
+
+
+@pytest.fixture(scope="module")
+def grown(grown_at: Path, here: None) -> Path:
+    """A home with two versions, the second of which serves."""
+    hooks = connect(grown_at)
+    for number in (1, 2):
+        raise_champion(hooks, number)
+    return grown_at
+
+
+@pytest.fixture(scope="module")
+def kept(grown: Path) -> Path:
+    """A copy of the home as it was grown."""
+    return Path(shutil.copytree(grown, grown.with_name("kept"), symlinks=True))
+
+
+@pytest.fixture(scope="module")
+def backup(grown: Path, kept: Path) -> Path:
+    """A backup that tests only read."""
+    take(connect(grown), grown.with_name("backup"))
+    return grown.with_name("backup")
+
+
+@pytest.fixture
+def home(grown: Path, kept: Path) -> Path:
+    """The same home for each test, whatever the one before did to it: MLflow's database names files by its path."""
+    lose(grown)
+    shutil.copytree(kept, grown, symlinks=True, dirs_exist_ok=True)
+    return grown
+
+
+def lose(home: Path, but: str = "") -> None:
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Versions
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Runs
+
+    for store in (Versions, Runs):
+        for engine in store._engine_map.values():
+            engine.dispose()  # MLflow would go on with the lost file
+    for name in LOST:
+        path = home / name
+        if path.is_dir() and name != but:
+            shutil.rmtree(path)
+        elif name != but:
+            path.unlink(missing_ok=True)
+
+
+def test_a_lost_home_comes_back_and_rolls_back(home: Path, backup: Path) -> None:
+    before = connect(home).ledger.entries()
+    lose(home)
+
+    restored = restore(connect(home), backup)
+    hooks = connect(home)
+    assert hooks.ledger.entries() == before
+    assert [line.split(":")[0] for line in restored.verified[2:]] == [
+        "version 1 of demand",
+        "version 2 of demand",
+    ]
+    first = hooks.deployments.current(MODEL)
+    assert first is not None
+    assert first.previous is not None
+    record = rollback(
+        hooks.deployments, hooks.registry, MODEL, None, actor="ann", reason="it answers backwards", run=None
+    )
+    assert record.champion.version == 1
+    assert artefact_of(hooks.registry.keep(record.champion), home).sha256 == record.champion.model_sha256
+    raise_champion(hooks, 3)
+    assert hooks.ledger.verify().ok
+
+
+def test_a_backup_that_is_taken_while_a_model_is_promoted_is_whole(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = taking._copy_parts
+
+    def promoting(*arguments: object) -> None:
+        raise_champion(connect(home), 4)  # after the ledger was read, before what it names is
+        parts(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(taking, "_copy_parts", promoting)
+    take(connect(home), tmp_path / "backup")
+    lose(home)
+    restore(connect(home), tmp_path / "backup")
+    record = connect(home).deployments.current(MODEL)
+    assert record is not None
+    assert record.champion.version == 2
+
+
+def test_nothing_is_overwritten(home: Path, backup: Path) -> None:
+    with pytest.raises(NotEmpty, match="new folder"):
+        take(connect(home), backup)
+    with pytest.raises(NotEmpty, match="ledger"):
+        restore(connect(home), backup)
+    lose(home, but="mlflow.db")
+    with pytest.raises(NotEmpty, match=r"mlflow\.db"):
+        restore(connect(home), backup)
+    assert not (home / "bundles").exists(), "it looks before it writes"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda folder: (folder / "ledger.jsonl").write_text("{}"), "ledger.jsonl was changed"),
+        (lambda folder: (folder / "registry").unlink(), "registry is missing"),
+        (lambda folder: (folder / "bundles" / "more.pkl").write_text("x"), "more.pkl was added"),
+    ],
+)
+def test_a_damaged_backup_is_refused_before_anything_is_written(
+    home: Path, backup: Path, tmp_path: Path, spoil: Callable[[Path], object], told: str
+) -> None:
+    spoiled = Path(shutil.copytree(backup, tmp_path / "spoiled"))
+    spoil(spoiled)
+    lose(home)
+    with pytest.raises(BackupDamaged, match=told):
+        restore(connect(home), spoiled)
+    assert not any((home / name).exists() for name in LOST)
+
+
+def test_a_ledger_that_was_cut_off_together_with_its_digest_is_found_out(
+    home: Path, backup: Path, tmp_path: Path
+) -> None:
+    spoiled = Path(shutil.copytree(backup, tmp_path / "spoiled"))
+    manifest = json.loads((spoiled / "manifest.json").read_text())
+    rows = (spoiled / "ledger.jsonl").read_text().splitlines()
+    (spoiled / "ledger.jsonl").write_text("\n".join(rows[:-1]) + "\n")
+    manifest["files"]["ledger.jsonl"] = artefact_of(spoiled / "ledger.jsonl", tmp_path).sha256
+    (spoiled / "manifest.json").write_text(json.dumps(manifest))
+    lose(home)
+    with pytest.raises(BackupDamaged, match="not the one that was taken"):
+        restore(connect(home), spoiled)
+
+
+def test_half_a_backup_is_none(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "ledger.jsonl").write_text("")
+    with pytest.raises(NoBackup, match="never finished"):
+        restore(connect(home), tmp_path / "half")
+
+
+def test_a_version_that_cannot_be_verified_makes_no_backup(home: Path, tmp_path: Path) -> None:
+    weights = next(path for path in (home / "mlflow-artifacts").rglob("*.skops"))
+    weights.write_bytes(b"something else")
+    with pytest.raises(BackupIncomplete, match="of demand: The files of"):
+        take(connect(home), tmp_path / "backup")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_chain_makes_no_backup(home: Path, tmp_path: Path) -> None:
+    hooks = connect(home)
+    with hooks.ledger._engine.connect() as connection, connection.begin():
+        connection.exec_driver_sql("DROP TRIGGER ledger_keeps_rows")
+        connection.execute(LEDGER.update().where(LEDGER.c.seq == 1).values(reason="nicer"))
+    with pytest.raises(LedgerDamaged, match="1"):
+        take(connect(home), tmp_path / "backup")
+
+
+def test_artefacts_that_the_database_would_not_find_are_refused(backup: Path, tmp_path: Path) -> None:
+    with pytest.raises(OtherPlace, match="mlflow-artifacts"):
+        restore(connect(tmp_path / "elsewhere"), backup)
+
+
+def test_an_mlflow_that_only_its_address_is_known_of_is_no_source(home: Path, tmp_path: Path) -> None:
+    hooks = connect(home, mlflow_tracking_uri="http://mlflow:5000")
+    with pytest.raises(NotReachable, match="AIRFLOW__UNDERSTUDY__MLFLOW_DATABASE"):
+        take(hooks, tmp_path / "backup")
+
+
+def test_a_ledger_moves_from_sqlite_to_postgresql(home: Path, backup: Path, postgres: str) -> None:
+    before = connect(home).ledger.entries()
+    lose(home)
+    restore(connect(home, ledger_url=postgres), backup)
+    moved = connect(home, ledger_url=postgres).ledger
+    assert moved.entries() == before
+    assert moved.verify().ok
+
+
+def test_without_any_model_there_is_little_to_back_up(tmp_path: Path) -> None:
+    taken = take(connect(tmp_path / "new"), tmp_path / "backup")
+    assert (taken.entries, taken.proof.verified) == (0, ())
+    lost = tmp_path / "new"
+    shutil.rmtree(lost)
+    assert restore(connect(lost), tmp_path / "backup").verified[1].startswith("the ledger's 0 entries")

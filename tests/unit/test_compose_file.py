@@ -1,0 +1,77 @@
+"""What docker-compose.yaml promises of every service, and what `make env` generates for it."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from understudy import __version__
+from understudy.settings import PROJECT
+
+TEXT = (PROJECT / "docker-compose.yaml").read_text(encoding="utf-8")
+FILE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = FILE["services"]
+ONCE = {"init", "cli"}
+"""They end by themselves."""
+
+
+def generate(env_file: Path) -> dict[str, str]:
+    subprocess.run([PROJECT / "scripts" / "make_env.sh", env_file], check=True, capture_output=True)
+    lines = env_file.read_text(encoding="utf-8").splitlines()
+    return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_pinned_limited_and_without_rights(name: str) -> None:
+    service = SERVICES[name]
+    assert re.fullmatch(r"[a-z/-]+:v?\d+\.\d+(\.\d+)?(-bookworm)?", service["image"])
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["cpus"] <= 2, "an engine refuses more than its machine has"
+    assert service["restart"] == ("no" if name in ONCE else "unless-stopped")
+    assert ("healthcheck" in service) == (name not in ONCE)
+    assert service.get("user", "").partition(":")[0] not in {"root", "0"}
+    assert not service.get("privileged")
+
+
+def test_our_own_image_is_the_one_of_this_version() -> None:
+    assert {service["image"] for service in SERVICES.values() if "understudy-" in service["image"]} == {
+        f"understudy-airflow:{__version__}"
+    }
+
+
+def test_only_the_proxy_holds_the_socket_of_the_engine() -> None:
+    holders = [name for name, service in SERVICES.items() if "docker.sock" in str(service.get("volumes"))]
+    assert holders == ["docker-proxy"]
+    assert SERVICES["docker-proxy"]["networks"] == ["engine"]
+    assert FILE["networks"]["engine"] == {"internal": True}
+    assert FILE["networks"]["inside"] == {"internal": True}
+
+
+def test_what_is_published_is_published_for_this_machine_only() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published.keys() == {"api-server", "edge", "grafana"}
+    assert all(port.startswith("${STACK_BIND:-127.0.0.1}:") for ports in published.values() for port in ports)
+
+
+def test_every_secret_is_asked_for_without_a_default_and_generated(tmp_path: Path) -> None:
+    wanted = set(re.findall(r"\$\{(STACK_[A-Z_]+):\?", TEXT))
+    generated = generate(tmp_path / "env")
+    assert generated.keys() == wanted
+    assert not re.search(r"\$\{STACK_[A-Z_]*(PASSWORD|SECRET|TOKEN|KEY)[A-Z_]*(:?-|\})", TEXT)
+    long = [name for name, value in generated.items() if len(value) >= 43]
+    assert wanted - set(long) == {"STACK_ID", "STACK_DOCKER_GID"}
+    assert len(set(generated.values())) == len(generated)
+
+
+def test_what_is_in_the_file_of_secrets_stays_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    env_file = tmp_path / "env"
+    env_file.write_text("STACK_GATEWAY_TOKEN=mine\nOTHER=kept", encoding="utf-8")  # its last line has no end
+    first = generate(env_file)
+    assert (first["STACK_GATEWAY_TOKEN"], first["OTHER"]) == ("mine", "kept")
+    assert generate(env_file) == first
+    assert env_file.stat().st_mode & 0o777 == 0o600
