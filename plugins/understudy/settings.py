@@ -117,6 +117,15 @@ class Settings(BaseSettings):
     """The public keys, separated by colons, one of which must have signed a version before anything of it is read: by
     gateways, evaluation and promotion; no signature is asked for when empty."""
 
+    airflow_url: str = ""
+    """The base URL of the Airflow that commands talk to; the embedded stack's when empty."""
+    airflow_user: str = ""
+    """As whom commands log in there, with airflow_password."""
+    airflow_password: SecretStr = SecretStr("")
+    """The password of airflow_user."""
+    airflow_token: SecretStr = SecretStr("")
+    """An access token of the person who types the commands, in place of user and password."""
+
     alerts_to: str = ""
     """The Airflow connections that alerts go to, separated by commas, of the types smtp, slackwebhook, pagerduty_events
     and http; nobody is told when empty."""

@@ -23,8 +23,9 @@ from understudy.contract.cause import Cause
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind, Trigger
 from understudy.embedded import stack
-from understudy.embedded.airflow_api import AirflowApi, AirflowRefused
+from understudy.embedded.airflow_api import AirflowApi, AirflowRefused, Asked
 from understudy.embedded.layout import Layout
+from understudy.embedded.passwords import ADMIN
 from understudy.embedded.ports import Ports
 from understudy.hooks.connect import Hooks
 from understudy.runners.choose import choose_runner
@@ -73,6 +74,17 @@ class Site:
 
         self.api.follow(f"retrain__{model}", run, look)
         return seen
+
+    def asked(self, model: str) -> Asked:
+        """Wait until a retraining asks people, and return what."""
+        wait(lambda: len(self.api.asked(f"retrain__{model}")) == 1, 400)
+        return self.api.asked(f"retrain__{model}")[0]
+
+    def ended(self, model: str, run: str) -> dict[str, Any]:
+        """Wait until a retraining has ended, and return how."""
+        self.follow(model, run)
+        ended: dict[str, Any] = self.api.xcom(f"retrain__{model}", run, "outcome")
+        return ended
 
     def runs(self, model: str, run_type: str) -> list[dict[str, Any]]:
         """List a model's retrainings of a kind, oldest first."""
@@ -164,13 +176,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             declare(home, model)
         declare_watched(home, "gale")
         declare_watched(home, "storm", monitor=None, retrain={})
+        asking = {"mode": "approval", "approvers": [ADMIN], "timeout": "2h"}
+        declare_watched(home, "vote", monitor=None, retrain={}, promotion=asking)
         layout = Layout(home=home)
         # Not the usual ports: another stack on this machine may be starting at the same moment.
         layout.running.write_text(json.dumps({"ports": free_ports().model_dump()}), encoding="utf-8")
         try:
             running = stack.up(settings(), layout, print)
             api = AirflowApi(running.airflow, running.user, running.password)
-            for dag_id in (*(f"retrain__{model}" for model in ("alpha", "beta", "gale", "storm")), "monitor__gale"):
+            retrained = ("alpha", "beta", "gale", "storm", "vote")
+            for dag_id in (*(f"retrain__{model}" for model in retrained), "monitor__gale", "hold"):
                 api.wait_for_dag(dag_id, 400)
             yield Site(home, api, isolation)
         finally:
@@ -316,3 +331,38 @@ def test_a_backfill_trains_and_judges_the_past_and_promotes_nothing(site: Site) 
     assert Cause.model_validate(triggered.facts["cause"]).reasons == (Trigger.BACKFILL,)
     assert EntryKind.JUDGED in {entry.kind for entry in own}
     assert EntryKind.DEPLOYED not in {entry.kind for entry in own}
+
+
+def test_people_reject_and_approve_by_the_api_and_nothing_moves_without_them(site: Site) -> None:
+    run = site.api.trigger("retrain__vote", {"reason": "the first one", "as_of": TRAINED})
+    assert site.api.follow("retrain__vote", run, lambda _: None) == "awaiting_input"
+    asked = site.asked("vote")
+    assert (asked.subject, asked.assigned) == ("May version 1 of vote become champion?", (ADMIN,))
+    site.api.answer(asked, "Reject", {"reason": "<b>not</b> before the audit"})
+    with pytest.raises(AirflowRefused, match="409"):
+        site.api.answer(asked, "Approve", {"reason": "too late"})
+    ended = site.ended("vote", run)
+    assert (ended["outcome"], ended["champion"]) == ("rejected", None)
+    assert ended["sentence"] == f"version 1 was rejected by {ADMIN}: <b>not</b> before the audit"
+
+    run = site.api.trigger("retrain__vote", {"reason": "the second one", "as_of": TRAINED})
+    # Airflow's API takes an answer without a reason: it does not count, and the question comes back.
+    site.api.answer(site.asked("vote"), "Approve", {})
+    wait(lambda: len(site.entries("vote", EntryKind.APPROVAL_ANSWERED)) == 2, 120)
+    site.api.answer(site.asked("vote"), "Approve", {"reason": "the audit is over"})
+    ended = site.ended("vote", run)
+    assert (ended["outcome"], ended["champion"]) == ("promoted", 2)
+    answers = [(entry.facts["answer"], entry.actor) for entry in site.entries("vote", EntryKind.APPROVAL_ANSWERED)]
+    assert answers == [("rejected", ADMIN), ("void", ADMIN), ("approved", ADMIN)]
+    assert f"approved by {ADMIN}: the audit is over" in site.entries("vote", EntryKind.DEPLOYED)[-1].reason
+
+
+def test_a_form_acts_as_whoever_sent_it(site: Site) -> None:
+    form = {"model": "vote", "reason": "stocktaking", "actor": "somebody else", "triggering_user_name": "eve"}
+    for bad in ({"reason": " "}, {"reason": "x" * 1001}, {"model": "unknown"}):
+        with pytest.raises(AirflowRefused, match="400"):
+            site.api.trigger("hold", {**form, **bad})
+    run = site.api.trigger("hold", form)
+    assert site.api.follow("hold", run, lambda _: None) == "success"
+    (held,) = site.entries("vote", EntryKind.HELD)
+    assert (held.actor, held.reason) == (ADMIN, "stocktaking")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,29 @@ def test_a_step_is_there_if_its_section_is(models: Path, section: str, step: str
     declare(models, "live", SPEC.format(name="live") + f"serving: {{}}\n{section}\n")
     tasks = {task.task_id for task in parsed("dags/retraining.py")["retrain__live"].tasks}
     assert tasks & {"shadow", "canary", "guard"} == {step}
+
+
+@pytest.mark.parametrize(
+    ("promotion", "tasks", "days"),
+    [
+        ("{{mode: auto}}", [], 0),
+        ("{{mode: approval, timeout: 2d}}", ["approve"], 2),
+        ("{{mode: approval, timeout: 2d, two_persons: true}}", ["approve", "approve_second"], 4),
+    ],
+)
+def test_people_are_asked_between_all_evidence_and_the_promotion(
+    models: Path, promotion: str, tasks: list[str], days: int
+) -> None:
+    declare(models, "asks", (LIVE + f"promotion: {promotion}\n").format(name="asks"))
+    dag = parsed("dags/retraining.py")["retrain__asks"]
+    assert {task.task_id for task in dag.tasks} & {"approve", "approve_second"} == set(tasks)
+    for before, after in pairwise(("canary", *tasks, "promote")):
+        assert before in dag.get_task(after).upstream_task_ids
+    assert dag.dagrun_timeout is not None
+    waiting = timedelta(hours=24 + 72 + 12 + 12, days=days)
+    assert waiting <= dag.dagrun_timeout < waiting + timedelta(hours=2)
+    assert ("**approve** asks whoever may answer on this DAG, for 2d at most" in str(dag.doc_md)) == bool(tasks)
+    json.dumps(DagSerialization.to_dict(dag), default=str)
 
 
 def test_a_new_model_waits_for_its_schedule(models: Path) -> None:

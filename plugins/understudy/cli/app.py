@@ -5,6 +5,7 @@ import typer
 from understudy.cli import (
     act,
     alerts,
+    approve,
     check,
     conformance,
     data,
@@ -53,6 +54,9 @@ app.command("release")(act.release)
 app.command("lock")(act.lock)
 app.command("unlock")(act.unlock)
 app.command("stop-shadow")(act.stop_shadow)
+app.command("approvals")(approve.approvals)
+app.command("approve")(approve.approve)
+app.command("reject")(approve.reject)
 app.command("schema")(schema.schema)
 app.command("gateway-follower", hidden=True)(follow.follow)
 app.command("up", hidden=True)(embedded.up)

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from understudy.cli.airflow_login import airflow
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.deployment import deployment, hooks
 from understudy.cli.errors import BROKEN
 from understudy.cli.ledger import parse_moment
-from understudy.cli.retrain import DAG_WITHIN_S, NotRunning
+from understudy.cli.retrain import DAG_WITHIN_S
 from understudy.contract.cause import MONITOR_PREFIX
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
@@ -95,22 +96,16 @@ def _locally(settings: Settings, model: str, conf: dict[str, Any], as_json: bool
 
 
 def _remotely(settings: Settings, model: str, conf: dict[str, Any], as_json: bool) -> Seen:
-    from understudy.embedded.airflow_api import AirflowApi
-    from understudy.embedded.layout import Layout
     from understudy.embedded.run_display import showing
-    from understudy.embedded.stack import running
 
-    stack = running(Layout(home=settings.home.resolve()))
-    if stack is None:
-        raise NotRunning
-    api = AirflowApi(stack.airflow, stack.user, stack.password)
+    api = airflow(settings, ", or add --local to look without it")
     dag_id = f"{MONITOR_PREFIX}{model}"
-    with showing(f"Looking at {model} on {stack.airflow}", quiet=as_json) as display:
+    with showing(f"Looking at {model} on {api.url}", quiet=as_json) as display:
         api.wait_for_dag(dag_id, DAG_WITHIN_S)
         run = api.trigger(dag_id, conf)
         api.follow(dag_id, run, display.update)
         looked = api.xcom(dag_id, run, "decide")
-    return seen_of(model, run, looked, f"{stack.airflow}/dags/{dag_id}/runs/{run}")
+    return seen_of(model, run, looked, f"{api.url}/dags/{dag_id}/runs/{run}")
 
 
 def seen_of(model: str, run: str, looked: Any, log: str) -> Seen:

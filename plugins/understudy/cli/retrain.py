@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from understudy.cli.airflow_login import airflow
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.deployment import actor, deployment
 from understudy.cli.ledger import parse_moment
+from understudy.contract.cause import RETRAIN_PREFIX
 from understudy.contract.declared import Fact
-from understudy.contract.errors import UnderstudyError
 from understudy.contract.load import load_model
 from understudy.contract.words import Outcome
 from understudy.settings import Settings
@@ -29,16 +30,8 @@ EXIT_CODES = {
     Outcome.ROLLED_BACK: 5,
 }
 STYLES = {Outcome.PROMOTED: "green", Outcome.DRY_RUN: "green", Outcome.BROKEN: "red"}
+ASKING = 6
 DAG_WITHIN_S = 90.0
-
-
-class NotRunning(UnderstudyError):
-    """The embedded Airflow is not up."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The embedded Airflow is not running. Start it with `understudy up`, or add --local to run without it."
-        )
 
 
 class Ended(Fact):
@@ -52,6 +45,15 @@ class Ended(Fact):
     champion: int | None
     log: str
     """Where to read what happened."""
+
+
+class Asking(Fact):
+    """A run that goes on when a person has answered it."""
+
+    model: str
+    run: str
+    log: str
+    waits_for: str = "approval"
 
 
 def retrain(
@@ -68,7 +70,8 @@ def retrain(
 ) -> None:
     """Retrain a model.
 
-    Exit with 0 if promoted, 1 if broken, 3 if declined, rejected or held, 4 if its data were refused, 5 if taken back.
+    Exit with 0 if promoted, 1 if broken, 3 if declined, rejected or held, 4 if its data were refused, 5 if taken back,
+    6 while it waits for an approval.
     """
     settings = deployment()
     load_model(settings.models_dir, model)
@@ -80,6 +83,10 @@ def retrain(
         "dry_run": dry_run,
     }
     ended = _locally(settings, model, conf, as_json) if local else _remotely(settings, model, conf, as_json)
+    if isinstance(ended, Asking):
+        asking = ended
+        answer(as_json, asking, lambda console: _page_of_asking(console, asking))
+        raise typer.Exit(ASKING)
     answer(as_json, ended, lambda console: _page(console, ended))
     raise typer.Exit(EXIT_CODES[ended.outcome])
 
@@ -93,23 +100,19 @@ def _locally(settings: Settings, model: str, conf: dict[str, Any], as_json: bool
     return ended_of(model, run, concluded, str(log))
 
 
-def _remotely(settings: Settings, model: str, conf: dict[str, Any], as_json: bool) -> Ended:
-    from understudy.embedded.airflow_api import AirflowApi
-    from understudy.embedded.layout import Layout
+def _remotely(settings: Settings, model: str, conf: dict[str, Any], as_json: bool) -> "Ended | Asking":
+    from understudy.embedded.airflow_api import AWAITS_PERSON
     from understudy.embedded.run_display import showing
-    from understudy.embedded.stack import running
 
-    stack = running(Layout(home=settings.home.resolve()))
-    if stack is None:
-        raise NotRunning
-    api = AirflowApi(stack.airflow, stack.user, stack.password)
-    dag_id = f"retrain__{model}"
-    with showing(f"Retraining {model} on {stack.airflow}", quiet=as_json) as display:
+    api = airflow(settings, ", or add --local to run without it")
+    dag_id = f"{RETRAIN_PREFIX}{model}"
+    with showing(f"Retraining {model} on {api.url}", quiet=as_json) as display:
         api.wait_for_dag(dag_id, DAG_WITHIN_S)
         run = api.trigger(dag_id, conf)
-        api.follow(dag_id, run, display.update)
-        concluded = api.xcom(dag_id, run, "outcome")
-    return ended_of(model, run, concluded, f"{stack.airflow}/dags/{dag_id}/runs/{run}")
+        state = api.follow(dag_id, run, display.update)
+        concluded = None if state == AWAITS_PERSON else api.xcom(dag_id, run, "outcome")
+    log = f"{api.url}/dags/{dag_id}/runs/{run}"
+    return Asking(model=model, run=run, log=log) if state == AWAITS_PERSON else ended_of(model, run, concluded, log)
 
 
 def ended_of(model: str, run: str, concluded: Any, log: str) -> Ended:
@@ -125,6 +128,12 @@ def ended_of(model: str, run: str, concluded: Any, log: str) -> Ended:
             sentence="the run ended before its outcome was told",
         )
     return Ended(model=model, run=run, log=log, **concluded)
+
+
+def _page_of_asking(console: "Console", asking: Asking) -> None:
+    console.print(f"WAITS: a version of {asking.model} passed and waits for an approval.", style="yellow", markup=False)
+    console.print(f"Answer with: understudy approve {asking.model} --reason …, or reject", markup=False)
+    console.print(f"What happened: {asking.log}", markup=False)
 
 
 def _page(console: "Console", ended: Ended) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
@@ -14,16 +15,21 @@ if TYPE_CHECKING:
 POLL_S = 1.0
 ANSWER_WITHIN_S = 60.0
 ENDED = {"success", "failed"}
+AWAITS_PERSON = "awaiting_input"
+PAGE = 100
 ENDED_TASK = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
 
 class AirflowUnreachable(UnderstudyError):
     """Airflow does not answer."""
 
-    def __init__(self, url: str, problem: str) -> None:
-        super().__init__(
-            f"Airflow at {url} does not answer ({problem}). Look at `understudy doctor`; `understudy up` starts it."
+    def __init__(self, url: str, problem: str, *, is_remote: bool = False) -> None:
+        way_out = (
+            "Check AIRFLOW__UNDERSTUDY__AIRFLOW_URL, and whether it runs."
+            if is_remote
+            else "Look at `understudy doctor`; `understudy up` starts it."
         )
+        super().__init__(f"Airflow at {url} does not answer ({problem}). {way_out}")
 
 
 class AirflowRefused(UnderstudyError):
@@ -53,12 +59,29 @@ class TaskState(Fact):
     attempt: int = 1
 
 
-class AirflowApi:
-    """Trigger runs and follow them."""
+class Asked(Fact):
+    """Say what a task of a run asks people."""
 
-    def __init__(self, url: str, user: str, password: str) -> None:
+    dag_id: str
+    run: str
+    task: str
+    map_index: int = -1
+    subject: str
+    at: datetime
+    assigned: tuple[str, ...]
+    """Who alone may answer, by name; whoever may answer on the Dag when empty."""
+
+
+class AirflowApi:
+    """Trigger runs and follow them.
+
+    :param token: an access token; asked for with user and password when empty.
+    :param is_remote: whether it is on another machine, and perhaps behind the environment's proxy.
+    """
+
+    def __init__(self, url: str, user: str, password: str, *, token: str = "", is_remote: bool = False) -> None:
         self.url, self._user, self._password = url.rstrip("/"), user, password
-        self._token: str | None = None
+        self._token, self._is_remote = token or None, is_remote
 
     def wait_for_dag(self, dag_id: str, timeout_s: float) -> None:
         """Wait until Airflow has read a Dag.
@@ -97,11 +120,16 @@ class AirflowApi:
     def follow(
         self, dag_id: str, run_id: str, on_change: Callable[[list[TaskState]], None], *, until: str | None = None
     ) -> str:
-        """Watch a run until it ends, or the task ``until`` does; return the run's state."""
+        """Watch a run until it ends, waits for a person, or the task ``until`` ends; return the run's state.
+
+        A run that waits for a person is in no state of its own: the state of the task that waits is returned.
+        """
         while True:
             state = str(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", "look at the run")["state"])
             tasks = self.tasks(dag_id, run_id)
             on_change(tasks)
+            if any(task.state == AWAITS_PERSON for task in tasks):
+                return AWAITS_PERSON
             if state in ENDED or any(task.task == until and task.state in ENDED_TASK for task in tasks):
                 return state
             time.sleep(POLL_S)
@@ -128,19 +156,42 @@ class AirflowApi:
         found = self._call("GET", path, "read a result", missing_ok=True)
         return None if found is None else found["value"]
 
+    def asked(self, dag_id: str | None = None, dag_prefix: str = "") -> list[Asked]:
+        """List what waits for a person's answer, the oldest first: of one Dag, or of all whose ids begin so."""
+        found: list[Asked] = []
+        chosen = quote(dag_id, safe="") if dag_id else "~"
+        query = f"response_received=false&state={AWAITS_PERSON}&order_by=created_at&limit={PAGE}"
+        query += f"&dag_id_prefix_pattern={quote(dag_prefix, safe='')}" if dag_prefix and not dag_id else ""
+        while True:
+            path = f"/api/v2/dags/{chosen}/dagRuns/~/hitlDetails?{query}&offset={len(found)}"
+            page = self._call("GET", path, "list what waits for an answer")
+            found += [_asked(one) for one in page["hitl_details"]]
+            if not page["hitl_details"] or len(found) >= page["total_entries"]:
+                return found
+
+    def answer(self, asked: Asked, option: str, form: dict[str, Any]) -> None:
+        """Answer what a task asks, as whoever the credential belongs to.
+
+        :raises AirflowRefused: with status 409 where somebody has answered already, 403 where this person may not.
+        """
+        run = f"/api/v2/dags/{quote(asked.dag_id, safe='')}/dagRuns/{quote(asked.run, safe='')}"
+        path = f"{run}/taskInstances/{asked.task}/{asked.map_index}/hitlDetails"
+        self._call("PATCH", path, f"answer {asked.dag_id}", {"chosen_options": [option], "params_input": form})
+
     def _call(
         self, method: str, path: str, what: str, body: dict[str, Any] | None = None, *, missing_ok: bool = False
     ) -> Any:
         import httpx
 
-        # Never through a proxy: the embedded Airflow is on this machine.
-        with httpx.Client(base_url=self.url, timeout=ANSWER_WITHIN_S, trust_env=False) as client:
+        # Never through a proxy where Airflow is on this machine.
+        with httpx.Client(base_url=self.url, timeout=ANSWER_WITHIN_S, trust_env=self._is_remote) as client:
             try:
                 answer = client.request(
                     method, path, json=body, headers={"Authorization": f"Bearer {self._login(client)}"}
                 )
             except httpx.HTTPError as problem:
-                raise AirflowUnreachable(self.url, str(problem) or type(problem).__name__) from problem
+                said = str(problem) or type(problem).__name__
+                raise AirflowUnreachable(self.url, said, is_remote=self._is_remote) from problem
         if answer.status_code == 404 and missing_ok:
             return None
         if answer.is_error:
@@ -154,6 +205,19 @@ class AirflowApi:
                 raise AirflowRefused("log in", answer.status_code, _detail(answer))
             self._token = str(answer.json()["access_token"])
         return self._token
+
+
+def _asked(told: dict[str, Any]) -> Asked:
+    task = told["task_instance"]
+    return Asked(
+        dag_id=task["dag_id"],
+        run=task["dag_run_id"],
+        task=task["task_id"],
+        map_index=task["map_index"],
+        subject=told["subject"],
+        at=told["created_at"],
+        assigned=tuple(str(user["name"] or user["id"]) for user in told["assigned_users"]),
+    )
 
 
 def _detail(answer: "httpx.Response") -> str:

@@ -34,6 +34,16 @@ if TYPE_CHECKING:
     from understudy.hooks.connect import Hooks
 
 AT_LEAST = timedelta(seconds=1)
+# Not the task's own params: Airflow checks those before a task runs, and fills them from what the run was started with.
+FORM = Param(
+    None,
+    type="string",
+    minLength=1,
+    maxLength=REASON_LIMIT,
+    pattern=SAYS_SOMETHING,
+    title="Reason",
+    description="Why, for either answer; kept in the ledger, with your name.",
+)
 KEPT = "answer"
 """Under which the task's state store keeps an answer until the ledger has it."""
 
@@ -58,16 +68,6 @@ class AskApprovalOperator(HITLOperator):
             subject=f"May the challenger of {model} become champion?",
             options=[APPROVE, REJECT],
             defaults=REJECT,
-            params={
-                REASON: Param(
-                    type="string",
-                    minLength=1,
-                    maxLength=REASON_LIMIT,
-                    pattern=SAYS_SOMETHING,
-                    title="Reason",
-                    description="Why, for either answer; kept in the ledger, with your name.",
-                )
-            },
             **kwargs,
         )
         self.model = model
@@ -164,7 +164,7 @@ class AskApprovalOperator(HITLOperator):
             body=body_of(hooks.ledger, self.model, run, question),
             defaults=self.defaults,
             multiple=False,
-            params=self.serialized_params,
+            params={REASON: FORM.serialize()},
             assigned_users=[{"id": approver, "name": approver} for approver in question.approvers],
         )
         tell_now(hooks)

@@ -1,10 +1,9 @@
 """What people read who are asked: the decision card, and what their answer does."""
 
-from urllib.parse import quote
-
 from understudy.contract.approval import LONGEST_SHOWN, Question
 from understudy.contract.card_text import escaped, markdown
 from understudy.contract.words import Answer, EntryKind
+from understudy.hooks.alert_pages import page_of
 from understudy.hooks.approvals import answers
 from understudy.hooks.cards import card_of_entry
 from understudy.hooks.ledger import Ledger
@@ -28,11 +27,3 @@ def body_of(ledger: Ledger, model: str, run: str, question: Question) -> str:
         "Both need a reason."
     )
     return "\n\n".join([*first, asked, *cards])
-
-
-def page_of(model: str, seq: int) -> str | None:
-    """Give the address of a decision's card; None where Airflow does not know its own."""
-    from airflow.sdk.configuration import conf
-
-    base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
-    return f"{base}/understudy/models/{quote(model, safe='')}/cards/{seq}" if base else None

@@ -150,6 +150,8 @@ def test_the_question_is_the_decision_card_and_leaves_no_worker_waiting(desk: De
     assert shown["assigned_users"] == [{"id": "ann", "name": "ann"}, {"id": "4", "name": "4"}]
     for part in ("makes version 7 champion", "roc\\_auc", "passed every gate", "Both need a reason"):
         assert part in shown["body"]
+    assert shown["params"]["reason"]["value"] is None, "what the run was started with is no reason to approve"
+    assert shown["params"]["reason"]["schema"]["minLength"] == 1
     assert timedelta(hours=1, minutes=59) < parked.timeout <= timedelta(hours=2)
     (asked,) = told(EntryKind.APPROVAL_ASKED)
     assert (asked.actor, asked.run, asked.facts["version"], asked.facts["approvers"]) == ("carl", RUN, 7, ["ann", "4"])

@@ -14,6 +14,7 @@ from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change, EntryKind, Outcome, Verdict
 from understudy.hooks.connect import connect
 from understudy.operators import (
+    AskApprovalOperator,
     CanaryOperator,
     ConcludeOperator,
     DataSanityCheckOperator,
@@ -24,7 +25,7 @@ from understudy.operators import (
     SnapshotDataOperator,
     TrainOperator,
 )
-from understudy.operators.decisions import HELD_KEY, PROBLEM_KEY, REFUSAL_KEY
+from understudy.operators.decisions import HELD_KEY, PROBLEM_KEY, REFUSAL_KEY, REJECTED_KEY
 from understudy.operators.errors import RunEndedBadly
 from understudy.operators.handover import Canaried, Deployed, Evaluated, Guarded, Rehearsed
 from understudy.settings import settings
@@ -48,6 +49,10 @@ def concluding(is_live: bool = False, **results: Any) -> ConcludeOperator:
         evaluate = EvaluateVsChampionOperator(task_id="compare", model="price", trained=train.output)
         shadow = ShadowDeployOperator(task_id="rehearse", model="price", evaluated=evaluate.output)
         canary = CanaryOperator(task_id="try", model="price", evaluated=evaluate.output)
+        asks = [
+            AskApprovalOperator(task_id=name, model="price", evaluated=evaluate.output, person=person)
+            for person, name in enumerate(("ask", "ask_another"), start=1)
+        ]
         promote = PromoteOperator(
             task_id="raise",
             model="price",
@@ -55,6 +60,7 @@ def concluding(is_live: bool = False, **results: Any) -> ConcludeOperator:
             rehearsed=shadow.output if is_live else None,
             canaried=canary.output if is_live else None,
         )
+        asks[0] >> asks[1] >> promote
         guard = GuardOperator(task_id="watch", model="price", deployed=promote.output)
         conclude = ConcludeOperator(
             task_id="end",
@@ -177,6 +183,23 @@ def test_a_run_under_a_hold_says_so_and_is_no_bad_end(task: str) -> None:
     concluded = live({(task, HELD_KEY): "price is held by carl"}, rehearsed=REHEARSED)
     assert (concluded["outcome"], concluded.get("bad")) == ("held", None)
     assert concluded["sentence"] == "version 7 passed and is not promoted: price is held by carl"
+
+
+@pytest.mark.parametrize("task", ["ask", "ask_another"])
+def test_a_rejection_says_who_and_why_and_is_no_bad_end(task: str) -> None:
+    concluded = live({(task, REJECTED_KEY): "version 7 was rejected by Ann: too risky"}, rehearsed=REHEARSED)
+    assert (concluded["outcome"], concluded.get("bad")) == ("rejected", None)
+    assert concluded["sentence"] == "version 7 was rejected by Ann: too risky"
+
+
+def test_an_approval_that_nobody_could_be_asked_for_or_that_broke_says_so() -> None:
+    refused = live({("ask", REFUSAL_KEY): "nobody to ask"}, rehearsed=REHEARSED)
+    assert (refused["outcome"], refused["sentence"], refused["bad"]) == ("promotion_refused", "nobody to ask", True)
+    broken = live({("ask_another", PROBLEM_KEY): "the ledger is down"}, rehearsed=REHEARSED)
+    assert broken["outcome"] == "broken"
+    assert "its approval broke (the ledger is down); clear that task" in broken["sentence"]
+    promotion = live({("raise", PROBLEM_KEY): "a gateway lags"}, rehearsed=REHEARSED)
+    assert "its promotion broke (a gateway lags)" in promotion["sentence"]
 
 
 def test_a_champion_that_was_taken_back_is_a_bad_end() -> None:
