@@ -1,16 +1,22 @@
 """The ledger on a real PostgreSQL server, started for this test on a Unix socket."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+from tests.unit.hooks.receivers import web_receiver
 from understudy.contract.release import Bundle, Deployment
-from understudy.contract.words import Change, EntryKind
+from understudy.contract.words import Change, EntryKind, Outcome
+from understudy.hooks.alerts import Alerts
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict, LedgerUnavailable
 from understudy.hooks.ledger import Ledger
+from understudy.settings import Settings
+
+REFUSED = {"outcome": Outcome.DATA_REFUSED.value}
 
 
 @pytest.fixture
@@ -90,3 +96,22 @@ def test_a_server_that_is_down_is_said_without_the_password(postgres: str) -> No
     with pytest.raises(LedgerUnavailable, match="server runs") as told:
         Ledger(postgres.split("?", maxsplit=1)[0] + "?host=/nowhere").append("demand", EntryKind.JUDGED, "ann", "x")
     assert "s3cret" not in str(told.value)
+
+
+def test_alerts_are_put_claimed_and_noted_once_by_many_sweepers(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with web_receiver() as receiver:
+        monkeypatch.setenv("AIRFLOW_CONN_HOOK", f'{{"conn_type": "http", "host": "{receiver.url}"}}')
+        chosen = Settings(UNDERSTUDY_HOME=tmp_path, models_dir=tmp_path / "models", alerts_to="hook")
+        for number in range(4):
+            ledger.append("demand", EntryKind.CONCLUDED, "ann", "too few rows", f"run{number}", REFUSED)
+        with ThreadPoolExecutor(3) as pool:
+            told = list(
+                pool.map(
+                    lambda _: Alerts(Ledger(ledger.url.render_as_string(hide_password=False)), chosen).tell(), range(3)
+                )
+            )
+        assert sum(one.found for one in told) == sum(one.sent for one in told) == 4
+        assert len({message["key"] for message in receiver.taken}) == len(receiver.taken) == 4
+    assert ledger.verify().checked == 4

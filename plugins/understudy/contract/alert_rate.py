@@ -12,17 +12,16 @@ GATHER = timedelta(minutes=1)
 """How long the last message of an hour waits for others to sum up."""
 
 
-class Batch(Fact):
-    """Name the alerts that go out now: each by itself, or all in one message."""
+class Turn(Fact):
+    """Name what the next message tells: one alert, or many in a summary; or until when to wait."""
 
     alerts: tuple[Alert, ...] = ()
-    is_summary: bool = False
     wait_until: datetime | None = None
-    """When to look again, where something waits for its turn."""
+    """When to look again, where what waits may not go out yet."""
 
 
-def next_batch(waiting: Sequence[Alert], sent: Sequence[datetime], now: datetime, per_hour: int) -> Batch:
-    """Choose what goes out now, the most severe and the oldest first.
+def next_turn(waiting: Sequence[Alert], sent: Sequence[datetime], now: datetime, per_hour: int) -> Turn:
+    """Choose the next message, the most severe and the oldest alert first.
 
     All but one message of an hour tell one alert each; the last one waits a moment and sums up the rest, and what comes
     after it waits until an hour has passed since the first.
@@ -32,14 +31,11 @@ def next_batch(waiting: Sequence[Alert], sent: Sequence[datetime], now: datetime
     recent = sorted(moment for moment in sent if now - moment < HOUR)
     left = per_hour - len(recent)
     if not waiting:
-        return Batch()
+        return Turn()
     if left <= 0:
-        return Batch(wait_until=recent[0] + HOUR)
+        return Turn(wait_until=recent[-per_hour] + HOUR)
     ordered = sorted(waiting, key=lambda alert: (list(Severity).index(alert.severity), alert.at))
     if left > 1:
-        rest = ordered[left - 1 :]
-        return Batch(alerts=tuple(ordered[: left - 1]), wait_until=now + GATHER if rest else None)
+        return Turn(alerts=(ordered[0],))
     gathered = min(alert.at for alert in ordered) + GATHER
-    if now < gathered:
-        return Batch(wait_until=gathered)
-    return Batch(alerts=tuple(ordered), is_summary=len(ordered) > 1)
+    return Turn(wait_until=gathered) if now < gathered else Turn(alerts=tuple(ordered))

@@ -34,9 +34,11 @@ class PromotionSpec(Declared):
 
     @model_validator(mode="after")
     def _only_an_approval_asks(self) -> "PromotionSpec":
-        # By value, not by what was written: a declaration that is kept as JSON names its defaults too.
+        # By value: a run reads back its frozen declaration, in which every field is written.
         usual = type(self).model_construct()
-        idle = sorted(name for name in self.model_fields_set - {"mode"} if getattr(self, name) != getattr(usual, name))
+        idle = [
+            name for name in type(self).model_fields if name != "mode" and getattr(self, name) != getattr(usual, name)
+        ]
         if self.mode is PromotionMode.AUTO and idle:
             raise ValueError(f"{idle[0]} is read where people are asked; add mode: approval, or remove it")
         return self

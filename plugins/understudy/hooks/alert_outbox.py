@@ -8,7 +8,7 @@ from uuid import uuid4
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text, func, insert, select, update
 
 from understudy.contract.alert import Alert
-from understudy.contract.alert_rate import HOUR, Batch, next_batch
+from understudy.contract.alert_rate import HOUR, next_turn
 from understudy.contract.declared import Fact
 from understudy.contract.words import AlertKind
 from understudy.hooks.ledger import Ledger
@@ -74,7 +74,8 @@ class Claimed(Fact):
     claim: str
     receiver: str
     model: str
-    batch: Batch
+    alerts: tuple[Alert, ...]
+    """One, or many that are summed up."""
 
 
 class Outbox:
@@ -134,27 +135,25 @@ class Outbox:
             for receiver, model in _due(pen.connection, now):
                 if receiver in failed:
                     continue
-                batch = next_batch(
+                turn = next_turn(
                     _waiting(pen.connection, receiver, model, now),
                     _sent(pen.connection, receiver, model, now - HOUR),
                     now,
                     per_hour(model),
                 )
-                if batch.alerts:
-                    alerts = batch.alerts if batch.is_summary else batch.alerts[:1]
+                if turn.alerts:
                     claim = uuid4().hex
                     _mark(
                         pen.connection,
                         receiver,
-                        alerts,
+                        turn.alerts,
                         claim=claim,
                         claimed_until=_text(now + CLAIM),
                         attempts=DELIVERIES.c.attempts + 1,
                     )
-                    own = batch.model_copy(update={"alerts": alerts})
-                    return Claimed(claim=claim, receiver=receiver, model=model, batch=own)
-                if batch.wait_until is not None:
-                    _postpone(pen.connection, receiver, model, now, batch.wait_until)
+                    return Claimed(claim=claim, receiver=receiver, model=model, alerts=turn.alerts)
+                if turn.wait_until is not None:
+                    _postpone(pen.connection, receiver, model, now, turn.wait_until)
         return None
 
     def sent(self, claimed: Claimed, now: datetime) -> None:

@@ -7,6 +7,7 @@ wrong is told without it.
 import smtplib
 from collections.abc import Callable, Mapping
 from html import escape
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -130,17 +131,20 @@ def _webhook(connection: "Connection", alert: Alert, _mail_to: tuple[str, ...]) 
 
 
 def _post(connection: "Connection", url: str, body: Mapping[str, Any], **more: Any) -> None:
-    import httpx
+    # Not httpx, which logs every address that it asks.
+    import requests
+    from airflow.sdk.log import mask_secret
 
     conn_id = str(connection.conn_id)
+    mask_secret(url)
     try:
-        answer = httpx.post(url, json=body, timeout=SEND_S, **more)
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+        answer = requests.post(url, json=body, timeout=SEND_S, allow_redirects=False, **more)
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
         raise ReceiverUnusable(conn_id, "holds no address that can be posted to") from None
-    except (httpx.HTTPError, ValueError) as broken:
+    except (requests.RequestException, ValueError) as broken:
         # Neither the cause nor its text: both hold the address.
         raise NotTaken(conn_id, type(broken).__name__) from None
-    if not answer.is_success:
+    if not HTTPStatus.OK <= answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
         raise NotTaken(conn_id, f"HTTP {answer.status_code}")
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
+from time import monotonic
 
 from understudy.contract.alert import Alert, alert_of, summary_of
 from understudy.contract.alert_cause import TOLD_KINDS, TRIALS, told_of
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 500
 """So many ledger entries are looked at before what came of them is written down."""
+PASS_S = 60.0
+"""How long one pass sends: a task that has decided something else must not wait for a thousand messages."""
 TRIALS_OF_A_RUN = 20
 """The most judgements of one run, steps of a canary included, that are read to see how it ended."""
 
@@ -106,15 +109,16 @@ class Alerts:
         )
 
     def deliver(self, now: datetime | None = None) -> Delivered:
-        """Send what is due; a receiver that fails is left alone until the next pass."""
+        """Send what is due for a minute; what is left, and a receiver that fails, is left to the next pass."""
         sent, problems, failed = 0, list[str](), set[str]()
+        until = monotonic() + PASS_S
         while True:
             at = now or datetime.now(timezone.utc)
-            claimed = self.outbox.claim(at, lambda model: self._terms(model).per_hour, skip=failed)
+            is_late = monotonic() > until
+            claimed = None if is_late else self.outbox.claim(at, lambda m: self._terms(m).per_hour, skip=failed)
             if claimed is None:
                 return Delivered(found=0, sent=sent, problems=tuple(problems))
-            alerts = claimed.batch.alerts
-            message = summary_of(alerts) if claimed.batch.is_summary else alerts[0]
+            message = summary_of(claimed.alerts) if len(claimed.alerts) > 1 else claimed.alerts[0]
             try:
                 send(claimed.receiver, message, self._terms(claimed.model).mail_to)
             except (NotTaken, ReceiverUnusable) as problem:
