@@ -2,14 +2,18 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+import typer
 import yaml
 
 from tests.unit.monitoring.test_alert_rules import rules
+from understudy.cli.app import app
 from understudy.contract.words import AlertKind
 from understudy.exporter.measures import MEASURES as EXPORTED
 from understudy.gateway.measures import MEASURES as SHOWN
@@ -73,7 +77,7 @@ def test_every_label_that_is_asked_for_is_one_of_its_metric() -> None:
 
 
 def test_every_metric_is_documented() -> None:
-    told = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    told = (PROJECT / "docs" / "metrics.md").read_text(encoding="utf-8")
     assert [metric.name for metric in (*EXPORTED, *SHOWN) if f"`{metric.name}" not in told] == []
 
 
@@ -127,3 +131,22 @@ def test_every_kind_of_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
     pointed = {rule["annotations"]["runbook"].partition("#")[2] for rule in rules()}
     assert kinds - headings() == set()
     assert headings() - kinds - pointed == set()
+
+
+def commands() -> list[str]:
+    text = (PROJECT / "docs" / "runbooks.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return sorted({line for block in blocks for line in block.splitlines() if line.startswith("understudy ")})
+
+
+@pytest.mark.parametrize("line", commands())
+def test_a_command_of_the_runbooks_is_one_that_can_be_typed(line: str) -> None:
+    words = shlex.split(line.replace("VERSION", "7").replace("MODEL", "powerprice"))[1:]
+    command: click.Command = typer.main.get_command(app)
+    context = click.Context(command, info_name="understudy")
+    while isinstance(command, click.Group):
+        name = words.pop(0)
+        found = command.get_command(context, name)
+        assert found is not None, name
+        command, context = found, click.Context(found, parent=context, info_name=name)
+    command.parse_args(context, words)
