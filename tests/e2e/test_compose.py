@@ -78,7 +78,8 @@ def test_retrain_promote_roll_back_and_restore_on_postgresql(stack: ComposeStack
 def _lose_everything(stack: ComposeStack) -> None:
     """Lose ledger, registry, artefacts, data and bundles, as if the disk had died; only the backup is left."""
     for database in ("ledger", "mlflow"):
-        for statement in (f"DROP DATABASE {database} WITH (FORCE)", f"CREATE DATABASE {database} OWNER {database}"):
+        new = f"CREATE DATABASE {database} OWNER {database} ENCODING 'UTF8' TEMPLATE template0"
+        for statement in (f"DROP DATABASE {database} WITH (FORCE)", new):
             stack.compose("exec", "-T", "postgres", "psql", "-U", "postgres", "-c", statement)
     stack.compose(
         "run", "--rm", "-T", "cli", "bash", "-c", "rm -rf /var/lib/understudy/*/* /var/lib/mlflow/artifacts/*"
