@@ -11,6 +11,7 @@ from understudy.contract.words import Change, EntryKind
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict, LedgerUnavailable
 from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger_tally import Tally, newest_seq
 
 
 @pytest.fixture
@@ -90,3 +91,13 @@ def test_a_server_that_is_down_is_said_without_the_password(postgres: str) -> No
     with pytest.raises(LedgerUnavailable, match="server runs") as told:
         Ledger(postgres.split("?", maxsplit=1)[0] + "?host=/nowhere").append("demand", EntryKind.JUDGED, "ann", "x")
     assert "s3cret" not in str(told.value)
+
+
+def test_nested_facts_are_counted_by_the_database(ledger: Ledger) -> None:
+    tally = Tally(ledger, [EntryKind.CONCLUDED], "end.outcome")
+    for outcome in ("promoted", "declined", "promoted"):
+        ledger.append("demand", EntryKind.CONCLUDED, "ann", "it ended", facts={"end": {"outcome": outcome}})
+        tally.catch_up(newest_seq(ledger))
+    ledger.append("demand", EntryKind.CONCLUDED, "ann", "without an outcome")
+    tally.catch_up(newest_seq(ledger))
+    assert {told.value: count for told, count in tally.counts.items()} == {"promoted": 2, "declined": 1}
