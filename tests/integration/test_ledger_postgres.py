@@ -14,6 +14,7 @@ from understudy.hooks.alerts import Alerts
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict, LedgerUnavailable
 from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger_tally import Tally, newest_seq
 from understudy.settings import Settings
 
 REFUSED = {"outcome": Outcome.DATA_REFUSED.value}
@@ -115,3 +116,13 @@ def test_alerts_are_put_claimed_and_noted_once_by_many_sweepers(
         assert sum(one.found for one in told) == sum(one.sent for one in told) == 4
         assert len({message["key"] for message in receiver.taken}) == len(receiver.taken) == 4
     assert ledger.verify().checked == 4
+
+
+def test_nested_facts_are_counted_by_the_database(ledger: Ledger) -> None:
+    tally = Tally(ledger, [EntryKind.CONCLUDED], "end.outcome")
+    for outcome in ("promoted", "declined", "promoted"):
+        ledger.append("demand", EntryKind.CONCLUDED, "ann", "it ended", facts={"end": {"outcome": outcome}})
+        tally.catch_up(newest_seq(ledger))
+    ledger.append("demand", EntryKind.CONCLUDED, "ann", "without an outcome")
+    tally.catch_up(newest_seq(ledger))
+    assert {told.value: count for told, count in tally.counts.items()} == {"promoted": 2, "declined": 1}

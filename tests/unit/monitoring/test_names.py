@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import typer
 import yaml
@@ -142,11 +141,9 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("line", commands())
 def test_a_command_of_the_runbooks_is_one_that_can_be_typed(line: str) -> None:
     words = shlex.split(line.replace("VERSION", "7").replace("MODEL", "powerprice"))[1:]
-    command: click.Command = typer.main.get_command(app)
-    context = click.Context(command, info_name="understudy")
-    while isinstance(command, click.Group):
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands"):
         name = words.pop(0)
-        found = command.get_command(context, name)
-        assert found is not None, name
-        command, context = found, click.Context(found, parent=context, info_name=name)
-    command.parse_args(context, words)
+        assert name in command.commands
+        command = command.commands[name]
+    command.make_context(command.name, words)  # raises a usage error for what it does not take
