@@ -5,12 +5,13 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from understudy.contract.alert import Alert
 from understudy.contract.alert_rate import HOUR, next_turn
 from understudy.contract.declared import Fact
 from understudy.contract.words import AlertKind
+from understudy.hooks.alert_schema import ALERTS, CURSORS, DELIVERIES, METADATA, STANDING
 from understudy.hooks.ledger import Ledger
 
 CLAIM = timedelta(minutes=5)
@@ -20,37 +21,6 @@ LONGEST_RETRY = timedelta(hours=1)
 LOOK_BACK = timedelta(hours=1)
 """How much of an existing ledger is told when alerts are looked at for the first time."""
 LEDGER_CURSOR = "ledger"
-
-METADATA = MetaData()
-ALERTS = Table(
-    "alerts",
-    METADATA,
-    Column("key", String(400), primary_key=True),
-    Column("at", String(40), nullable=False),
-    Column("model", String(100), nullable=False),
-    Column("kind", String(40), nullable=False),
-    Column("alert", Text, nullable=False),
-)
-DELIVERIES = Table(
-    "alert_deliveries",
-    METADATA,
-    Column("key", String(400), primary_key=True),
-    Column("receiver", String(250), primary_key=True),
-    Column("model", String(100), nullable=False, index=True),
-    Column("attempts", Integer, nullable=False),
-    Column("next_at", String(40), nullable=False),
-    Column("claim", String(40)),
-    Column("claimed_until", String(40)),
-    Column("message", String(40)),  # which message told it; several alerts have the same where they were summed up
-    Column("sent_at", String(40), index=True),
-    Column("problem", Text),
-)
-CURSORS = Table(
-    "alert_cursors", METADATA, Column("name", String(40), primary_key=True), Column("seq", Integer, nullable=False)
-)
-STANDING = Table(
-    "alert_conditions", METADATA, Column("name", String(390), primary_key=True), Column("since", String(40))
-)
 
 
 class Delivery(Fact):
