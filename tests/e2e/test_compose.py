@@ -92,7 +92,8 @@ def test_every_stage_ran_in_a_sealed_container_started_through_the_proxy(
     stack: ComposeStack, second_champion: int
 ) -> None:
     told = stack.cli("ledger", MODEL, "--why", str(second_champion))
-    images = {entry["facts"]["bundle"]["image_digest"] for entry in told if "bundle" in entry["facts"]}
+    records = [entry["facts"]["deployment"] for entry in told if "deployment" in entry["facts"]]
+    images = {record["champion"]["image_digest"] for record in records}
     assert images
     assert all(image.startswith("sha256:") for image in images)
 
