@@ -16,7 +16,7 @@ from understudy.hooks.rollback import rollback
 from understudy.settings import Settings
 
 __all__ = ["desk", "home", "unchecked_desk"]
-ROUNDS = 12
+ROUNDS = 4
 
 
 def hold(desk: Desk, action: Action = Action.HOLD) -> None:

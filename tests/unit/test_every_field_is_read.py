@@ -36,6 +36,7 @@ REACHED_BY = {
     "ShadowSpec": {"ShadowSpec", "RehearsalGates", "Contest"},
     "CanarySpec": {"CanarySpec", "CanaryWatch", "Contest"},
     "GuardSpec": {"GuardSpec", "RehearsalGates", "Contest"},
+    "PromotionSpec": {"promotion", "PromotionSpec"},
     "MonitorSpec": {"monitor", "MonitorSpec"},
     "ScoredSpec": {"scored", "ScoredSpec"},
     "LabelsSpec": {"LabelsSpec"},

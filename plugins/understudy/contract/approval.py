@@ -34,6 +34,10 @@ class Question(Fact):
     run_id: str
     task_id: str
 
+    def is_same(self, other: "Question") -> bool:
+        """Tell whether both ask the same, whenever that was."""
+        return (self.version, self.judgement_sha256) == (other.version, other.judgement_sha256)
+
 
 class Person(Fact):
     """Name who answered, as Airflow knows them."""
@@ -51,6 +55,8 @@ class Answered(Fact):
     """Say what was answered to a question, by whom and why."""
 
     version: int
+    judgement_sha256: str
+    """The judgement that the person saw."""
     person: int
     answer: Answer
     by: Person | None
@@ -58,6 +64,10 @@ class Answered(Fact):
     at: datetime
     reason: str
     """What the person wrote, or why the answer does not count."""
+
+    def is_about(self, version: int, judgement_sha256: str) -> bool:
+        """Tell an answer to this question from one about another version, or the same one judged anew."""
+        return (self.version, self.judgement_sha256) == (version, judgement_sha256)
 
     @property
     def who(self) -> str:
@@ -81,6 +91,7 @@ def read_answer(
     def answered(answer: Answer, reason: str) -> Answered:
         return Answered(
             version=question.version,
+            judgement_sha256=question.judgement_sha256,
             person=question.person,
             answer=answer,
             by=by,
@@ -93,7 +104,9 @@ def read_answer(
     approved_by = {
         one.by.id
         for one in earlier
-        if one.by is not None and one.answer is Answer.APPROVED and one.version == question.version
+        if one.by is not None
+        and one.answer is Answer.APPROVED
+        and one.is_about(question.version, question.judgement_sha256)
     }
     problem = (
         f"{by.shown} is none of its approvers"
@@ -111,12 +124,15 @@ def read_answer(
     return answered(Answer.APPROVED if options == (APPROVE,) else Answer.REJECTED, str(written).strip())
 
 
-def missing_approval(answers: Iterable[Answered], version: int, promotion: PromotionSpec) -> str | None:
+def missing_approval(
+    answers: Iterable[Answered], version: int, judgement_sha256: str, promotion: PromotionSpec
+) -> str | None:
     """Say what keeps a version from being promoted, by the answers of its run, oldest first; None where nothing does.
 
-    Of a question that was asked again, because its task was cleared, the last answer counts.
+    Of a question that was asked again, because nobody had answered it, the last answer counts.
     """
-    last = {one.person: one for one in answers if one.version == version and one.answer is not Answer.VOID}
+    counted = (one for one in answers if one.is_about(version, judgement_sha256) and one.answer is not Answer.VOID)
+    last = {one.person: one for one in counted}
     for person in range(1, promotion.persons + 1):
         one = last.get(person)
         if one is None:

@@ -42,11 +42,11 @@ def ask(ledger: Ledger, model: str, run: str, question: Question, actor: str) ->
     """Record a question once and return it; one that waits already keeps the time that it has."""
     asked = _open_in(ledger.entries(model, [EntryKind.APPROVAL_ASKED, EntryKind.APPROVAL_ANSWERED], run))
     found = asked.get((run, question.person))
-    if found is not None and found.question.version == question.version:
+    if found is not None and found.question.is_same(question):
         return found.question
     given = sum(one.person == question.person for one in answers(ledger, model, run))
     ledger.append_once(
-        f"{model}/{run}/approval_asked/{question.person}/{question.version}/{given}",
+        f"{model}/{run}/approval_asked/{question.person}/{question.version}/{question.judgement_sha256[:12]}/{given}",
         model,
         EntryKind.APPROVAL_ASKED,
         actor,

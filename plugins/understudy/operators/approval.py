@@ -83,7 +83,7 @@ class AskApprovalOperator(HITLOperator):
             promotion, hooks = self._promotion(context), connect()
             if promotion.mode is PromotionMode.AUTO:
                 return {"sentence": "model.yaml asks for no approval"}
-            answered = self._standing_answer(context, hooks, version)
+            answered = self._standing_answer(context, hooks, evaluated)
             if answered is not None:
                 return self._act_on(context, answered)
             if is_without_scheduler(context):
@@ -120,15 +120,20 @@ class AskApprovalOperator(HITLOperator):
         self.log.info("version %s was approved by %s: %s", answered.version, answered.who, answered.reason)
         return answered.model_dump(mode="json")
 
-    def _standing_answer(self, context: "Context", hooks: "Hooks", version: int) -> Answered | None:
+    def _standing_answer(self, context: "Context", hooks: "Hooks", evaluated: Evaluated) -> Answered | None:
         """Give a person's answer of an earlier try; that nobody answered in time stands for that try only."""
         run = run_folder(context, self.model).run
         recorded = answers(hooks.ledger, self.model, run)
         kept = context["task_state_store"].get(KEPT)
         unrecorded = [Answered.model_validate(kept)] if kept else []
         for answered in (*reversed(recorded), *unrecorded):
-            is_mine = (answered.person, answered.version) == (self.person, version)
-            if is_mine and answered.by is not None and answered.answer is not Answer.VOID:
+            is_mine = answered.is_about(evaluated.bundle.version, evaluated.judgement.digest())
+            if (
+                is_mine
+                and answered.person == self.person
+                and answered.by is not None
+                and answered.answer is not Answer.VOID
+            ):
                 record_answer(hooks.ledger, self.model, run, answered)
                 return answered
         return None

@@ -118,9 +118,10 @@ class PromoteOperator(BaseOperator):
         """Say who approved it; refuse what nobody did, however this task came to run."""
         if not spec.promotion.persons:
             return ()
-        version, run = evaluated.bundle.version, run_folder(context, self.model).run
-        given = [one for one in answers(connect().ledger, self.model, run) if one.version == version]
-        missing = missing_approval(given, version, spec.promotion)
+        version, judged = evaluated.bundle.version, evaluated.judgement.digest()
+        told = answers(connect().ledger, self.model, run_folder(context, self.model).run)
+        given = [one for one in told if one.is_about(version, judged)]
+        missing = missing_approval(given, version, judged, spec.promotion)
         if missing is not None:
             raise self._refusal(context, version, missing)
         return (approval(given),)

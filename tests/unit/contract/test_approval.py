@@ -41,9 +41,13 @@ def event(option: str = "Approve", by: str | None = "ann", reason: Any = "looks 
     }
 
 
-def answered(person: int = 1, by: str | None = "ann", answer: Answer = Answer.APPROVED, version: int = 7) -> Answered:
+def answered(
+    person: int = 1, by: str | None = "ann", answer: Answer = Answer.APPROVED, version: int = 7, judged: str = "j"
+) -> Answered:
     who = Person(id=by, name=by.title()) if by else None
-    return Answered(version=version, person=person, answer=answer, by=who, at=NOW, reason="looks good")
+    return Answered(
+        version=version, judgement_sha256=judged, person=person, answer=answer, by=who, at=NOW, reason="looks good"
+    )
 
 
 def read(told: dict[str, Any], asked: Question | None = None, *earlier: Answered) -> Answered:
@@ -136,6 +140,7 @@ def test_whatever_is_sent_only_a_person_with_a_reason_approves(told: dict[str, A
         ([], ONE, "nobody has approved it"),
         ([answered()], ONE, None),
         ([answered(version=6)], ONE, "nobody has approved it"),
+        ([answered(judged="another judgement")], ONE, "nobody has approved it"),
         ([answered(answer=Answer.VOID)], ONE, "nobody has approved it"),
         ([answered(answer=Answer.REJECTED)], ONE, "version 7 was rejected by Ann: looks good."),
         ([answered(answer=Answer.REJECTED), answered()], ONE, None),
@@ -150,7 +155,7 @@ def test_whatever_is_sent_only_a_person_with_a_reason_approves(told: dict[str, A
 def test_a_version_is_promoted_by_as_many_people_as_were_asked_for(
     answers: list[Answered], promotion: PromotionSpec, missing: str | None
 ) -> None:
-    told = missing_approval(answers, 7, promotion)
+    told = missing_approval(answers, 7, "j", promotion)
     assert told is None if missing is None else missing in str(told)
 
 
