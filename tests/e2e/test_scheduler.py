@@ -20,6 +20,7 @@ import yaml
 
 from tests.conftest import what_docker_lacks
 from tests.e2e.browser import NARROW, Page, logged_in
+from tests.integration.test_rollback import Desk
 from understudy.contract.cause import Cause
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind, Trigger
@@ -50,6 +51,7 @@ def train(frame, params, context):
 """
 SECONDS = 15  # twice a run: once to measure, once to keep
 ENDS_WITHIN_S = 900
+REASON = "<i>callers</i> complain; DROP TABLE ledger"
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         for model in ("alpha", "beta"):
             declare(home, model)
         declare_watched(home, "gale")
-        declare_watched(home, "storm", monitor=None, retrain={})
+        for model in ("storm", "calm"):
+            declare_watched(home, model, monitor=None, retrain={})
         asking = {"mode": "approval", "approvers": [ADMIN], "timeout": "2h"}
         declare_watched(home, "vote", monitor=None, retrain={}, promotion=asking)
         layout = Layout(home=home)
@@ -376,20 +379,21 @@ def test_a_form_acts_as_whoever_sent_it(site: Site) -> None:
 
 
 def test_a_person_finds_the_bad_model_and_takes_it_back_in_the_browser(site: Site, tmp_path: Path) -> None:
-    for as_of in (TRAINED, QUIET)[len(champions("gale")) :]:  # both are there when the tests of drift have run
-        site.follow("gale", site.api.trigger("retrain__gale", {"reason": "for the story", "as_of": as_of}))
-    *_, before, bad = champions("gale")
+    hooks = Hooks(settings())
+    desk = Desk("calm", tmp_path, hooks.deployments, hooks.registry)
+    before, bad = (desk.raise_champion(number).version for number in (1, 2))
     token = httpx.post(
         f"{site.api.url}/auth/token",
         json={"username": site.api._user, "password": site.api._password},
         trust_env=False,
     ).json()["access_token"]
     with logged_in(site.api.url, token) as page:
-        read_and_roll_back(page, bad, before, tmp_path)
-    assert champions("gale")[-1] == before
-    newest = site.entries("gale", EntryKind.DEPLOYED)[-1]
-    assert (newest.actor, newest.reason) == (ADMIN, "<i>callers</i> complain; DROP TABLE ledger")
-    assert len(site.runs_of("rollback")) == 2  # one that only said, one that did: the second click of two was no third
+        read_and_roll_back(page, "calm", bad, before, tmp_path)
+    assert champions("calm") == [before, bad, before]
+    newest = site.entries("calm", EntryKind.DEPLOYED)[-1]
+    assert (newest.actor, newest.reason) == (ADMIN, REASON)
+    # One that only said and one that did: the second of two clicks was no third.
+    assert len(site.runs_of("rollback")) == 2
 
 
 def champions(model: str) -> list[int]:
@@ -397,16 +401,17 @@ def champions(model: str) -> list[int]:
     return [reign.champion.version for reign in reigns(Hooks(settings()).deployments.history(model))]
 
 
-def read_and_roll_back(page: Page, bad: int, before: int, pictures: Path) -> None:
+def read_and_roll_back(page: Page, model: str, bad: int, before: int, pictures: Path) -> None:
+    """Find the model, read what was decided, take it back, and go on to Airflow; pictures on the way."""
     page.open("/plugin/models")
     page.enter_frame()
-    page.find("input[name=search]").send_keys("gale\n")
-    page.until(lambda _: "search=gale" in page.driver.execute_script("return location.search"), "the search")
+    page.find("input[name=search]").send_keys(f"{model}\n")
+    page.until(lambda driver: f"search={model}" in driver.execute_script("return location.search"), "the search")
     assert page.unreachable() == []
     page.picture(pictures / "fleet.png")
     page.enter_frame()
-    page.find("a.name", "gale").click()
-    page.find("h1", "gale")
+    page.find("a.name", model).click()
+    page.find("h1", model)
     assert page.unreachable() == []
     page.picture(pictures / "model.png")
     page.enter_frame()
@@ -415,24 +420,23 @@ def read_and_roll_back(page: Page, bad: int, before: int, pictures: Path) -> Non
     assert page.unreachable() == []
     page.picture(pictures / "card.png")
     page.enter_frame()
-    page.find(".bar a", "gale").click()
+    page.find(".bar a", model).click()
 
     page.find("button", "Roll back").click()
-    page.find("#act-reason").send_keys("<i>callers</i> complain; DROP TABLE ledger")
+    page.find("#act-reason").send_keys(REASON)
     assert not page.find("#act-do").is_enabled()
     page.find("#act-dry").click()
     page.find("#act-answer", f"goes back from version {bad} to version {before}")
     assert page.unreachable() == []
-    page.picture(pictures / "dry-run.png")
+    page.picture(pictures / "rollback.png")
     page.enter_frame()
     # Two clicks at once, as from a nervous hand.
     page.driver.execute_script("const go = document.getElementById('act-do'); go.click(); go.click();")
-    page.find("#act-answer", f"version {before} of gale is champion again")
+    page.find("#act-answer", f"version {before} of {model} is champion again")
     page.find("#act-close").click()
     page.find("dd", f"version {before}")
-    page.find("#ledger td", "<i>callers</i> complain; DROP TABLE ledger")
+    page.find("#ledger td", REASON)
     page.picture(pictures / "narrow.png", NARROW)
     page.enter_frame()
-    page.find("dd a", "retrain__gale").click()
-    page.driver.switch_to.default_content()
-    page.until(lambda driver: driver.current_url.endswith("/dags/retrain__gale"), "the DAG's page in Airflow")
+    page.find("dd a", f"retrain__{model}").click()
+    page.until(lambda driver: driver.current_url.endswith(f"/dags/retrain__{model}"), "the DAG's page in Airflow")
