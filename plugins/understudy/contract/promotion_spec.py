@@ -34,8 +34,15 @@ class PromotionSpec(Declared):
 
     @model_validator(mode="after")
     def _only_an_approval_asks(self) -> "PromotionSpec":
-        idle = sorted(self.model_fields_set - {"mode"})
-        if self.mode is PromotionMode.AUTO and idle:
+        # By value: a run's frozen declaration names every field, the defaults included.
+        if self.mode is not PromotionMode.AUTO:
+            return self
+        defaults = {
+            name: field.get_default(call_default_factory=True, validated_data={})
+            for name, field in type(self).model_fields.items()
+        }
+        idle = sorted(name for name, default in defaults.items() if getattr(self, name) != default)
+        if idle:
             raise ValueError(f"{idle[0]} is read where people are asked; add mode: approval, or remove it")
         return self
 
