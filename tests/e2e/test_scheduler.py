@@ -86,7 +86,8 @@ class Site:
 
     def ended(self, model: str, run: str) -> dict[str, Any]:
         """Wait until a retraining has ended, and return how."""
-        self.follow(model, run)
+        over = {"success", "failed"}
+        wait(lambda: self.api.follow(f"retrain__{model}", run, lambda _: None) in over, ENDS_WITHIN_S)
         ended: dict[str, Any] = self.api.xcom(f"retrain__{model}", run, "outcome")
         return ended
 

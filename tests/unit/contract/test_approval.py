@@ -187,3 +187,8 @@ def test_people_are_reminded_halfway_unless_the_section_says_when() -> None:
     section = {"mode": "approval", "timeout": "2h", "remind_after": "30m"}
     assert PromotionSpec.model_validate(section).reminds_after == timedelta(minutes=30)
     assert (PromotionSpec().persons, ONE.persons, TWO.persons) == (0, 1, 2)
+
+
+@pytest.mark.parametrize("promotion", [PromotionSpec(), ONE, TWO])
+def test_a_run_s_frozen_declaration_is_read_back(promotion: PromotionSpec) -> None:
+    assert PromotionSpec.model_validate_json(promotion.model_dump_json()) == promotion

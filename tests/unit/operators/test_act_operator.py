@@ -27,7 +27,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def execute(action: Action, conf: dict[str, Any] | None = None, **given: Any) -> dict[str, Any]:
     run = SimpleNamespace(run_type="manual", triggering_user_name="ann", conf=conf or {})
-    context: Any = {"dag_run": run, "run_id": "manual__1", "params": conf or {}}
+    ti = SimpleNamespace(xcom_push=lambda key, value: None)
+    context: Any = {"ti": ti, "dag_run": run, "run_id": "manual__1", "params": conf or {}}
     operator = ActOperator(task_id="act", action=action.value, model="price", **{"reason": "audit", **given})
     return operator.execute(context)
 
