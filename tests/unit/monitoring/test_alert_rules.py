@@ -98,7 +98,7 @@ FIRES: list[tuple[str, dict[str, str], int]] = [
         {f'{METRIC}champion_info{{model="m",version="2"}}': "1x300", f"{METRIC}look_interval_seconds{OF}": "3600x300"},
         40,
     ),
-    ("LookInconclusive", {f'{METRIC}look_verdict{{model="m",verdict="inconclusive"}}': "1x1500"}, 1450),
+    ("LookInconclusive", {f'{METRIC}look_verdict{{model="m",verdict="inconclusive"}}': "1x1500"}, 1470),
     ("RetrainingNotBegun", {f"{METRIC}retraining_due_since_timestamp_seconds{OF}": "0x200"}, 125),
     (
         "RetrainingHangs",
