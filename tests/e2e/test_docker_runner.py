@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -254,9 +255,9 @@ def run(
 
 
 def volumes() -> set[str]:
-    return set(
-        subprocess.run(["docker", "volume", "ls", "-q"], capture_output=True, text=True, check=True).stdout.split()
-    )
+    """List the volumes without a name: a runner makes no others, and another test may be making some."""
+    listed = subprocess.run(["docker", "volume", "ls", "-q"], capture_output=True, text=True, check=True).stdout
+    return {name for name in listed.split() if re.fullmatch("[0-9a-f]{64}", name)}
 
 
 def test_copied_mounted_and_process_give_the_same_answer_and_the_same_files(
