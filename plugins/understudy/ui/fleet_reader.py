@@ -1,83 +1,54 @@
-"""Read what the fleet's page needs: two queries to the ledger, whatever the number of models, and only what is new."""
+"""Read what the fleet's page needs: a few queries, whatever the number of models, and only what is new."""
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
 
 from understudy.contract.cause import RETRAIN_PREFIX
-from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 from understudy.hooks.deployments import locks_in
 from understudy.hooks.holds import HOLDING, hold_in
 from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger_tally import newest_seq
+from understudy.hooks.newest_entries import NewestEntries
 from understudy.ui.airflow_state import Airflow
-from understudy.ui.glance import NEWEST, Glance, Recorded, glance, record_in
+from understudy.ui.glance import NEWEST, Glance, Recorded, glance
 
 STANDING = (EntryKind.LOCKED, EntryKind.UNLOCKED, *HOLDING)
 """Kinds of which every entry counts."""
 
 
-@dataclass
 class FleetReader:
-    """Remember the newest entries of every model.
+    """Remember the newest entries of every model."""
 
-    The ledger only grows, so what was read stays true, and a later read asks for what came since.
-    """
-
-    ledger: Ledger
-    _seen: int = 0
-    _stood: int = 0
-    _newest: dict[str, dict[EntryKind, LedgerEntry]] = field(default_factory=dict)
-    _founding: dict[str, LedgerEntry] = field(default_factory=dict)
-    _standing: dict[str, list[LedgerEntry]] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._entries = NewestEntries(ledger, NEWEST, STANDING)
+        self._lock = Lock()
 
     def glances(self, airflow: Airflow) -> list[Glance]:
         """Read every model that Airflow or the ledger knows."""
         with self._lock:
-            self._catch_up()
+            self._entries.catch_up(newest_seq(self.ledger))
             declared = {dag.removeprefix(RETRAIN_PREFIX) for dag in airflow.dags if dag.startswith(RETRAIN_PREFIX)}
-            return [glance(model, self._recorded(model), airflow) for model in sorted(declared | set(self._newest))]
+            known = sorted(declared | set(self._entries.newest))
+            return [glance(model, self._recorded(model), airflow) for model in known]
 
     def glance(self, model: str, airflow: Airflow) -> Glance | None:
         """Read one model; None where neither Airflow nor the ledger knows it."""
         with self._lock:
-            self._catch_up()
-            is_known = model in self._newest or airflow.has(f"{RETRAIN_PREFIX}{model}")
+            self._entries.catch_up(newest_seq(self.ledger))
+            is_known = model in self._entries.newest or airflow.has(f"{RETRAIN_PREFIX}{model}")
             return glance(model, self._recorded(model), airflow) if is_known else None
 
-    def _catch_up(self) -> None:
-        standing = self.ledger.entries(kinds=STANDING, after=self._stood)
-        # All that was seen before had been written by now, so nothing up to there has to be looked through again.
-        self._stood = max([self._stood, self._seen, *(entry.seq for entry in standing)])
-        for entry in standing:
-            self._standing.setdefault(entry.model, []).append(entry)
-        fresh = self.ledger.newest(*NEWEST, after=self._seen)
-        self._seen = max([self._seen, *(entry.seq for entry in fresh)])
-        for entry in fresh:
-            self._newest.setdefault(entry.model, {})[entry.kind] = entry
-        self._find_founding([entry for entry in fresh if entry.kind is EntryKind.DEPLOYED])
-
-    def _find_founding(self, deployed: list[LedgerEntry]) -> None:
-        wanted: list[str] = []
-        for entry in deployed:
-            record = record_in(entry)
-            if record.epoch == record.champion_since:
-                self._founding[entry.model] = entry
-            else:
-                wanted.append(f"deployed:{entry.model}:{record.champion_since}")
-        for entry in self.ledger.keyed(wanted) if wanted else ():
-            self._founding[entry.model] = entry
-
     def _recorded(self, model: str) -> Recorded:
-        standing = self._standing.get(model, [])
+        standing = self._entries.standing.get(model, [])
         locked = locks_in([entry for entry in standing if entry.kind not in HOLDING])
         hold = hold_in([entry for entry in reversed(standing) if entry.kind in HOLDING])
         held = (f"held by {hold.actor}: {hold.reason}",) if hold else ()
         return Recorded(
-            newest=self._newest.get(model, {}),
-            founding=self._founding.get(model),
+            newest=self._entries.newest.get(model, {}),
+            founding=self._entries.founding.get(model),
             notes=(*held, *(f"version {version} is locked: {reason}" for version, reason in sorted(locked.items()))),
         )
 

@@ -70,7 +70,7 @@ def test_the_number_of_queries_does_not_grow_with_the_fleet(ledger: Ledger) -> N
 
     reader = FleetReader(ledger)
     assert len(reader.glances(NOTHING)) == 30
-    assert sum("FROM ledger" in query for query in queries) == 2
+    assert sum("FROM ledger" in query for query in queries) == 3
 
 
 def test_what_is_read_again_is_what_a_fresh_reader_reads(ledger: Ledger) -> None:
