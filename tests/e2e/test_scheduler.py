@@ -1,12 +1,9 @@
 """What only a real scheduler shows: retrainings at once, a killed worker, a failed task, events, a backfill."""
 
-import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -28,7 +25,6 @@ from understudy.embedded import stack
 from understudy.embedded.airflow_api import AirflowApi, AirflowRefused, Asked
 from understudy.embedded.layout import Layout
 from understudy.embedded.passwords import ADMIN
-from understudy.embedded.ports import Ports
 from understudy.hooks.connect import Hooks
 from understudy.hooks.reigns import reigns
 from understudy.runners.choose import choose_runner
@@ -190,8 +186,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         asking = {"mode": "approval", "approvers": [ADMIN], "timeout": "2h"}
         declare_watched(home, "vote", monitor=None, retrain={}, promotion=asking)
         layout = Layout(home=home)
-        # Not the usual ports: another stack on this machine may be starting at the same moment.
-        layout.running.write_text(json.dumps({"ports": free_ports().model_dump()}), encoding="utf-8")
         try:
             running = stack.up(settings(), layout, print)
             api = AirflowApi(running.airflow, running.user, running.password)
@@ -202,14 +196,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         finally:
             stack.down(layout)
             settings.cache_clear()
-
-
-def free_ports() -> Ports:
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in Ports.model_fields]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return Ports(**dict(zip(Ports.model_fields, (one.getsockname()[1] for one in sockets), strict=True)))
 
 
 def declare(home: Path, model: str) -> None:
