@@ -2,9 +2,10 @@
 
 PYTHON = .venv/bin/python
 UNDERSTUDY = .venv/bin/understudy
-# The tests of one file run in one process, and those that start a whole stack in one after the other; four at most,
-# because each may hold an Airflow. To watch them one by one: make test TESTS_AT_ONCE=0
-TESTS_AT_ONCE = logical
+# The tests of one file run in one process, and those that start a whole stack in one after the other; one process more
+# than there are cores, because they wait a lot, and four at most, because each may hold an Airflow. To watch them one
+# by one: make test TESTS_AT_ONCE=0
+TESTS_AT_ONCE = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTEST = $(PYTHON) -m pytest -n $(TESTS_AT_ONCE) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install image demo up down env stack test e2e check bench clean
