@@ -15,7 +15,7 @@ PARALLELISM = 6  # LocalExecutor forks that many idle workers of 135 MB; four tr
 DATABASE_WAIT_S = 60  # the scheduler ends where it cannot write
 # The API server writes in its event loop too, which may have to finish the very request that holds the lock: waiting
 # longer would not help it. Who asked gets HTTP 500 and asks again, as tasks do.
-API_DATABASE_WAIT_S = 2
+API_DATABASE_WAIT_S = 5
 DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 LOCAL_HOSTS = "127.0.0.1,localhost"
 GATEWAYS = "AIRFLOW__UNDERSTUDY__GATEWAYS"
