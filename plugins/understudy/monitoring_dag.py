@@ -54,7 +54,7 @@ def build_monitoring_dag(spec: ModelSpec) -> DAG:
         )
         if fetches_labels:
             LabelsOperator(task_id="labels", model=spec.model).set_downstream(window)
-        source = CollectSourceRowsOperator(task_id="source", model=spec.model) if monitor.skew else None
+        source = CollectSourceRowsOperator(task_id="source", model=spec.model, retries=0) if monitor.skew else None
         drift = DriftCheckOperator(
             task_id="drift",
             model=spec.model,

@@ -100,7 +100,8 @@ class Site:
     def waiting_events(self, model: str) -> bool:
         """Tell whether Airflow keeps events from which no run has begun yet."""
         path = f"/api/v2/dags/retrain__{model}/assets/queuedEvents"
-        return self.api._call("GET", path, "list what waits", missing_ok=True) is not None
+        found = self.api._call("GET", path, "list what waits", missing_ok=True)
+        return found is not None and found["total_entries"] > 0
 
     def entries(self, model: str, kind: EntryKind) -> list[LedgerEntry]:
         return Hooks(settings()).ledger.entries(model, [kind])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class CollectSourceRowsOperator(CollectWindowOperator):
     """Collect what the source says of the window in which gateways were asked; return the file.
 
-    What cannot be read is skipped: the look goes on without the comparison, and says so.
+    Where they cannot be read, this task alone fails: the look goes on without the comparison, and says so.
 
     :param model: the declared model.
     """
