@@ -26,6 +26,7 @@ class Health(Word):
     ATTENTION = "attention"
     APPROVAL = "approval"
     WORKING = "working"
+    UNKNOWN = "unknown"  # the last look at what serves could not say, or there was none yet
     WELL = "well"
     EMPTY = "empty"
 
@@ -39,6 +40,7 @@ _TITLES = {
     Health.ATTENTION: "Needs attention",
     Health.APPROVAL: "Waits for approval",
     Health.WORKING: "Something is tried",
+    Health.UNKNOWN: "Nobody can say",
     Health.WELL: "All is well",
     Health.EMPTY: "No champion yet",
 }
@@ -115,7 +117,13 @@ def glance(model: str, told: Recorded, airflow: Airflow) -> Glance:
         model=model,
         owner=retrain.owner if retrain else "",
         is_declared=retrain is not None,
-        health=_health(troubles, champion, questions, is_busy=bool(tried) or is_retraining),
+        health=_health(
+            troubles,
+            champion,
+            questions,
+            is_busy=bool(tried) or is_retraining,
+            is_known=monitor is None or _is_conclusive(champion, look),
+        ),
         champion=champion,
         beside=tried,
         beside_since=told.newest[EntryKind.DEPLOYED].at if tried else None,
@@ -212,11 +220,21 @@ def _trouble_told(champion: Champion | None, ended: LedgerEntry | None, look: Le
     return tuple(said)
 
 
-def _health(troubles: tuple[str, ...], champion: Champion | None, questions: int, *, is_busy: bool) -> Health:
+def _is_conclusive(champion: Champion | None, look: LedgerEntry | None) -> bool:
+    """Tell whether the last look was at the champion that serves, and could say something."""
+    is_current = champion is not None and look is not None and look.at >= champion.since
+    return look is not None and is_current and _look(look).word != Verdict.INCONCLUSIVE.value
+
+
+def _health(
+    troubles: tuple[str, ...], champion: Champion | None, questions: int, *, is_busy: bool, is_known: bool
+) -> Health:
     if troubles:
         return Health.ATTENTION
     if questions:
         return Health.APPROVAL
     if is_busy:
         return Health.WORKING
-    return Health.WELL if champion else Health.EMPTY
+    if champion is None:
+        return Health.EMPTY
+    return Health.WELL if is_known else Health.UNKNOWN

@@ -103,6 +103,26 @@ def test_a_bad_look_counts_if_it_looked_at_this_champion(seq: int, health: Healt
     assert seen(deployed(seq=5), confirmed(seq=6), told).health is health
 
 
+@pytest.mark.parametrize(
+    ("verdict", "minute", "health"),
+    [
+        (Verdict.PASSED, 9, Health.WELL),
+        (Verdict.INCONCLUSIVE, 9, Health.UNKNOWN),
+        (Verdict.PASSED, 0, Health.UNKNOWN),
+        (None, 0, Health.UNKNOWN),
+    ],
+)
+def test_a_monitored_champion_is_well_only_where_a_look_at_it_says_so(
+    verdict: Verdict | None, minute: int, health: Health
+) -> None:
+    both = {name: DagState(dag_id=name, owner="market-ml") for name in (f"retrain__{MODEL}", f"monitor__{MODEL}")}
+    looked = []
+    if verdict is not None:
+        facts = look(MODEL, 2, 0, verdict).model_dump(mode="json")
+        looked = [entry(EntryKind.MONITORED, 1, **facts).model_copy(update={"at": AT + timedelta(minutes=minute)})]
+    assert seen(deployed(seq=5), confirmed(seq=6), *looked, airflow=Airflow(dags=both)).health is health
+
+
 def test_an_unreadable_look_is_not_taken_for_a_good_one() -> None:
     shown = seen(deployed(), confirmed(), entry(EntryKind.MONITORED, 9, decision="gone"))
     assert shown.look is not None
