@@ -5,6 +5,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from understudy import __version__
+from understudy.contract.alert_cause import AGE_GATE
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Deployment, LedgerEntry
@@ -19,7 +20,6 @@ from understudy.hooks.deployments import locks_in
 from understudy.hooks.ledger_tally import Told
 
 FAILURES = {Outcome.BROKEN.value, Outcome.DATA_REFUSED.value}
-AGE_GATE = "age"
 
 Newest = Mapping[EntryKind, LedgerEntry]
 
@@ -102,7 +102,7 @@ def _observe_look(shown: Exposition, look: Look, entry: LedgerEntry) -> None:
     for verdict in Verdict:
         shown.put(m.LOOK_VERDICT, verdict is judgement.verdict, model, verdict)
     age = next((answer.verdict for answer in judgement.results if answer.gate == AGE_GATE), None)
-    if age is not None:
+    if age in {Verdict.PASSED, Verdict.FAILED}:  # an age that nobody knows is no zero
         shown.put(m.STALE, age is Verdict.FAILED, model)
 
 

@@ -120,6 +120,19 @@ def test_a_retraining_that_is_due_is_told_until_one_begins_and_runs_until_it_end
     assert (m.RETRAINING_RUNNING.name, frozenset({("model", NAME)})) not in scraped(known)
 
 
+@pytest.mark.parametrize(("verdict", "stale"), [(Verdict.PASSED, 0), (Verdict.FAILED, 1), (Verdict.INCONCLUSIVE, None)])
+def test_an_age_that_nobody_knows_is_no_zero(
+    ledger: Ledger, known: Known, verdict: Verdict, stale: float | None
+) -> None:
+    seen = look(NAME, 2, 1, verdict)
+    results = (seen.decision.judgement.results[0].model_copy(update={"gate": "age"}),)
+    judgement = seen.decision.judgement.model_copy(update={"results": results})
+    decision = seen.decision.model_copy(update={"judgement": judgement})
+    facts = seen.model_copy(update={"decision": decision}).model_dump(mode="json")
+    tell(ledger, EntryKind.MONITORED, facts)
+    assert scraped(known).get((m.STALE.name, frozenset({("model", NAME)}))) == stale
+
+
 def test_locks_holds_and_questions_last_until_they_are_lifted(ledger: Ledger, known: Known) -> None:
     tell(ledger, EntryKind.LOCKED, {"version": 2})
     tell(ledger, EntryKind.HELD)
