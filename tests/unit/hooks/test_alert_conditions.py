@@ -14,8 +14,12 @@ from understudy.hooks.alert_conditions import Condition, conditions
 from understudy.hooks.connect import Hooks
 from understudy.settings import Settings
 
-NOW = datetime.now(timezone.utc)
 DAY = timedelta(days=1)
+
+
+def now() -> datetime:
+    """Read the clock when a test runs, which may be long after its file was imported."""
+    return datetime.now(timezone.utc)
 
 
 def hooks_of(home: Path, **more: Any) -> Hooks:
@@ -27,7 +31,8 @@ def hooks(tmp_path: Path) -> Hooks:
     return hooks_of(tmp_path)
 
 
-def declare(home: Path, model: str = "price", *, since: datetime = NOW - 3 * DAY, more: str = "") -> None:
+def declare(home: Path, model: str = "price", *, since: datetime | None = None, more: str = "") -> None:
+    since = since or now() - 3 * DAY
     path = home / "models" / model / "model.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
@@ -37,8 +42,8 @@ def declare(home: Path, model: str = "price", *, since: datetime = NOW - 3 * DAY
     os.utime(path, (since.timestamp(), since.timestamp()))
 
 
-def found(hooks: Hooks, now: datetime = NOW, states: dict[str, str] | None = None) -> list[Condition]:
-    return conditions(hooks, now, lambda _dag, run: (states or {}).get(run))
+def found(hooks: Hooks, at: datetime | None = None, states: dict[str, str] | None = None) -> list[Condition]:
+    return conditions(hooks, at or now(), lambda _dag, run: (states or {}).get(run))
 
 
 def begin(hooks: Hooks, run: str) -> None:
@@ -79,7 +84,7 @@ def test_a_schedule_that_nobody_kept_is_found_and_one_that_is_kept_is_not(tmp_pa
 
 
 def test_a_slot_before_the_declaration_or_within_the_grace_is_not_missed(tmp_path: Path, hooks: Hooks) -> None:
-    at_three = NOW.replace(hour=3, minute=0, second=0, microsecond=0)
+    at_three = now().replace(hour=3, minute=0, second=0, microsecond=0)
     declare(tmp_path, since=at_three + timedelta(minutes=1), more='retrain: {schedule: "0 3 * * *"}')
     assert found(hooks, at_three + timedelta(hours=5)) == []
     assert found(hooks, at_three + DAY + timedelta(minutes=59)) == []
@@ -87,7 +92,7 @@ def test_a_slot_before_the_declaration_or_within_the_grace_is_not_missed(tmp_pat
 
 
 def test_a_schedule_is_read_in_its_own_time_zone(tmp_path: Path, hooks: Hooks) -> None:
-    at = NOW.replace(hour=18, minute=30, second=0, microsecond=0)
+    at = now().replace(hour=18, minute=30, second=0, microsecond=0)
     declare(tmp_path, since=at - 2 * DAY, more='retrain: {schedule: "0 3 * * *", timezone: Asia/Tokyo}')
     (told,) = found(hooks, at + timedelta(hours=1))
     assert "18:00 UTC" in told.sentence
@@ -97,22 +102,22 @@ def test_looks_that_stopped_are_found(tmp_path: Path, hooks: Hooks) -> None:
     declare(tmp_path, more="monitor: {of: data}")
     assert found(hooks) == [], "without a champion nobody looks"
     hooks.ledger.append("price", EntryKind.DEPLOYED, "ann", "first", "run1", record(Change.PROMOTION, 1, 1))
-    assert found(hooks, NOW + timedelta(minutes=30)) == []
-    assert [told.name for told in found(hooks, NOW + timedelta(hours=3))] == ["schedule_missed/price/look"]
+    assert found(hooks, now() + timedelta(minutes=30)) == []
+    assert [told.name for told in found(hooks, now() + timedelta(hours=3))] == ["schedule_missed/price/look"]
 
 
 def test_a_champion_that_nobody_watches_grows_stale(tmp_path: Path, hooks: Hooks) -> None:
     declare(tmp_path, more="retrain: {max_age: 30d}")
     hooks.ledger.append("price", EntryKind.DEPLOYED, "ann", "first", "run1", record(Change.PROMOTION, 1, 1))
-    assert found(hooks, NOW + 29 * DAY) == []
-    (told,) = found(hooks, NOW + 31 * DAY)
+    assert found(hooks, now() + 29 * DAY) == []
+    (told,) = found(hooks, now() + 31 * DAY)
     assert (told.kind, told.name) == (AlertKind.CHAMPION_STALE, "champion_stale/price/1")
 
 
 def test_a_rollback_that_not_every_place_serves_is_found(hooks: Hooks) -> None:
     hooks.ledger.append("price", EntryKind.DEPLOYED, "ann", "first", "run1", record(Change.PROMOTION, 1, 2))
     hooks.ledger.append("price", EntryKind.DEPLOYED, "ann", "hurts", "run2", record(Change.ROLLBACK, 2, 1))
-    later = NOW + timedelta(minutes=10)
+    later = now() + timedelta(minutes=10)
     assert found(hooks) == []
     (told,) = found(hooks, later)
     assert (told.kind, told.seq) == (AlertKind.ROLLBACK_FAILED, 2)
@@ -126,7 +131,7 @@ def test_a_gateway_that_is_down_is_told_once_and_again_when_it_falls_again(
     with web_receiver() as gateway, web_receiver() as receiver:
         monkeypatch.setenv("AIRFLOW_CONN_HOOK", f'{{"conn_type": "http", "host": "{receiver.url}"}}')
         hooks = hooks_of(tmp_path, gateways=gateway.url, alerts_to="hook")
-        at = NOW
+        at = now()
         for status in (200, 503, 503, 200, 503):
             gateway.status, at = status, at + timedelta(minutes=5)
             hooks.alerts.sweep(found(hooks, at), at)
