@@ -68,7 +68,7 @@ if [ ! -e $venv ] && ! python=$(find_python) && [ -z "$uv" ]; then
 fi
 
 started=$SECONDS
-echo "install: creating $venv (about a minute the first time)"
+echo "install: creating $venv (about a minute and a half the first time)"
 if [ ! -e $venv ]; then
   if [ -n "$uv" ]; then
     # uv finds or fetches an interpreter itself where the PATH has none.
@@ -87,7 +87,9 @@ if [ -z "$uv" ]; then
   fi
 fi
 if [ -n "$uv" ]; then
-  install_into_venv() { run "$uv" pip install --python $venv/bin/python "$@"; }
+  # Byte-compiled here as pip does it: every stage is a process of its own, and the first import of each module costs
+  # seconds, again and again where PYTHONDONTWRITEBYTECODE is set.
+  install_into_venv() { run "$uv" pip install --compile-bytecode --python $venv/bin/python "$@"; }
 else
   install_into_venv() { run $venv/bin/python -m pip install --disable-pip-version-check "$@"; }
 fi
