@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement, GlassReport
+from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement
+from understudy.contract.canary_lease import CanaryLapse
 from understudy.contract.canary_report import CanaryQuery, CanaryReport
 from understudy.contract.declared import Fact
 from understudy.contract.serving import (
@@ -27,6 +28,7 @@ from understudy.contract.serving import (
     ServingOrder,
     Tally,
     TruthReport,
+    Unreported,
 )
 
 TOKEN = SecretStr("open-sesame")
@@ -64,6 +66,8 @@ class FakeGateway:
     broken: dict[str, BrokenGlass] = field(default_factory=dict)
     """What was taken back by break-glass, by model; it answers nobody again."""
     unreported: list[BrokenGlass] = field(default_factory=list)
+    lapses: list[CanaryLapse] = field(default_factory=list)
+    """Canaries that ended there by themselves and that it was not told the ledger knows of."""
 
     def version(self, model: str) -> int | None:
         order = self.orders.get(model)
@@ -127,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, Problem(problem="wrong token"))
         elif self.path == "/admin/truth":
             gateway.truths.append(TruthReport.model_validate_json(body))
-            self._send(200, GlassReport(broken=tuple(gateway.unreported)))
+            self._send(200, Unreported(broken=tuple(gateway.unreported), lapsed=tuple(gateway.lapses)))
         else:
             _, _, _, model, *rest = self.path.split("/")
             self._answer_admin(model, rest, body)
@@ -150,9 +154,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(204, None)
         elif rest == ["break-glass"]:
             self._break_glass(model, BreakGlassOrder.model_validate_json(body))
-        elif rest[0] == "break-glass":
-            gateway.unreported.remove(BrokenGlass.model_validate_json(body))
-            self._send(200, None)
+        elif rest[-1] == "reported":
+            self._take_note(rest[0], body)
         elif rest[0] == "record":
             self._serve(model, ServingOrder.model_validate_json(body))
         elif rest[0] == "files":
@@ -165,6 +168,13 @@ class _Handler(BaseHTTPRequestHandler):
         elif rest[0] == "canary":
             assert gateway.canary is not None
             self._send(200, gateway.canary(CanaryQuery.model_validate_json(body)))
+
+    def _take_note(self, of: str, body: bytes) -> None:
+        if of == "canary":
+            self.gateway.lapses.remove(CanaryLapse.model_validate_json(body))
+        else:
+            self.gateway.unreported.remove(BrokenGlass.model_validate_json(body))
+        self._send(200, None)
 
     def _serve(self, model: str, order: ServingOrder) -> None:
         gateway, record = self.gateway, order.record

@@ -99,6 +99,7 @@ def _of_answer(name: str, answer: ModelStatus | Lagging, epoch: int) -> Finding:
     ready = sum(worker.is_ready for worker in answer.workers)
     told = f"{answer.gateway} serves version {answer.version} of {answer.model}; warm processes: {ready}"
     problems = [worker.problem for worker in answer.workers if worker.problem]
+    problems += [answer.lapse.sentence] if answer.lapse else []
     problems += [answer.log_problem] if answer.log_problem else []
     if problems:
         way_out = f"See {name}, for a gateway at /health."

@@ -11,6 +11,7 @@ from understudy.contract.declared import Fact
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.errors import UnknownModel
 from understudy.contract.serving import LabelAccounts
+from understudy.contract.serving import ModelStatus as AtGateway
 from understudy.contract.words import EntryKind, Outcome, Verdict
 from understudy.hooks.holds import Hold
 from understudy.settings import settings
@@ -189,10 +190,16 @@ def _replicas(connected: "Hooks", model: str) -> tuple[Replica, ...]:
             epoch=status.epoch,
             lag=record.epoch - status.epoch,
             labels=status.labels,
-            problem=status.broken_glass.notice if status.broken_glass else status.log_problem,
+            problem=_problem_of(status),
         )
         for name, status in statuses
     )
+
+
+def _problem_of(status: AtGateway) -> str | None:
+    if status.broken_glass is not None:
+        return status.broken_glass.notice
+    return status.lapse.sentence if status.lapse is not None else status.log_problem
 
 
 def _table(console: "Console", found: list[ModelStatus]) -> None:

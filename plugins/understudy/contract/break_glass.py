@@ -60,9 +60,3 @@ class GlassAcknowledgement(Fact):
     """Whether that was done before; then its first actor and reason stand."""
     flip_ms: float
     """From the order's arrival to the first moment when all new answers are the target's."""
-
-
-class GlassReport(Fact):
-    """Name the versions that a gateway has taken back and the ledger does not know of: the answer to a TruthReport."""
-
-    broken: tuple[BrokenGlass, ...] = ()

@@ -9,6 +9,8 @@ from understudy.contract.declared import Duration, parse_duration
 from understudy.contract.serving_spec import LiveGates
 from understudy.contract.words import CanaryMode
 
+LONGEST_PAUSE = timedelta(minutes=1)
+"""Between two looks at a canary, at most."""
 LARGEST_COMPARED = 0.5
 """With a larger share than this, less is left for the champion than the canary has."""
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -36,7 +38,10 @@ class CanarySpec(LiveGates):
     min_gain: float | None = Field(default=None, ge=0)
     """By how much value per row it must provably be better; when absent, not more than margin worse; for mode ab."""
     grace: Duration = Field(default_factory=lambda: parse_duration("1m"))
-    """How long gateways may be out of sight while it answers callers; after that it is ended."""
+    """How long gateways may be out of sight while it answers callers; after that it is ended.
+
+    A gateway that nobody reaches ends it by itself, a minute later at most.
+    """
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -52,6 +57,11 @@ class CanarySpec(LiveGates):
     def longest(self) -> timedelta:
         """How long a canary lasts at most."""
         return len(self.shares) * self.length_of_step
+
+    @property
+    def lease(self) -> timedelta:
+        """How long it answers at a gateway that nobody reaches: operators alone come by once in a pause."""
+        return self.grace + LONGEST_PAUSE
 
     @model_validator(mode="after")
     def _belongs_to_the_mode(self) -> "CanarySpec":

@@ -193,6 +193,12 @@ def _broke_glass(entry: LedgerEntry, _versions: Versions) -> str:
     return f"{_version(version).capitalize()} was taken back by break-glass at a gateway"
 
 
+def _canary_lapsed(entry: LedgerEntry, _versions: Versions) -> str:
+    canary = entry.facts.get("canary")
+    version = whole_number(canary.get("version")) if isinstance(canary, dict) else None
+    return f"{_version(version).capitalize()} lost its callers at a gateway that nobody could reach"
+
+
 def _answered(entry: LedgerEntry, versions: Versions) -> str:
     ends = {
         Answer.APPROVED: "was approved",
@@ -216,6 +222,7 @@ _TOLD: Mapping[EntryKind, Callable[[LedgerEntry, Versions], str]] = MappingProxy
         EntryKind.DENIED: _about("{Version} must not serve again"),
         EntryKind.REHEARSED: _trial("rehearsal"),
         EntryKind.CANARIED: _trial("canary"),
+        EntryKind.CANARY_LAPSED: _canary_lapsed,
         EntryKind.GUARDED: _guarded,
         EntryKind.DRILLED: _drilled,
         EntryKind.BROKE_GLASS: _broke_glass,

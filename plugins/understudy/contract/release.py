@@ -77,6 +77,10 @@ class Deployment(Fact):
         """Give the share of keys that a fresh copy of the champion answers; with 0, no such copy runs."""
         return baseline_share(self.canary_share) if self.canary is not None else 0.0
 
+    def without_canary(self) -> "Deployment":
+        """Give the same with all callers at the champion."""
+        return self.model_copy(update={"canary": None, "canary_share": 0.0})
+
     @model_validator(mode="before")
     @classmethod
     def _a_new_champion_begins_now(cls, given: Any) -> Any:

@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import AwareDatetime, Field
 
 from understudy.contract.break_glass import BrokenGlass
+from understudy.contract.canary_lease import CanaryLapse
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving_spec import ServingSpec
@@ -19,6 +20,8 @@ class ServingTerms(Fact):
     pii: tuple[str, ...] = ()
     """Columns that never reach the log."""
     allow_pickle: bool = False
+    canary_lease_s: float = Field(default=120.0, gt=0)
+    """How long a canary answers callers at a gateway that nobody reaches who could end it."""
 
 
 class ServingOrder(Fact):
@@ -131,16 +134,27 @@ class ModelStatus(Fact):
     """As last counted, every few minutes; None before the first time."""
     broken_glass: BrokenGlass | None = None
     """What was taken back here by break-glass and is not in the ledger yet."""
+    lapse: CanaryLapse | None = None
+    """The canary that ended here by itself and that the ledger does not know of yet."""
 
 
 class TruthReport(Fact):
     """Tell a gateway how its follower gets on: ``PUT /admin/truth``; shown by ``GET /health``.
 
-    200 with a :class:`~understudy.contract.break_glass.GlassReport`: what the follower has to tell the ledger.
+    200 with an :class:`Unreported`: what the follower has to tell the ledger.
     """
 
     at: datetime
     problem: str | None
+    canaries: dict[str, int] = Field(default_factory=dict)
+    """The records by model that give a canary its callers, by their epochs: what the ledger says at this moment."""
+
+
+class Unreported(Fact):
+    """Name what a gateway did alone and the ledger does not know of."""
+
+    broken: tuple[BrokenGlass, ...] = ()
+    lapsed: tuple[CanaryLapse, ...] = ()
 
 
 class RehearsalQuery(Fact):

@@ -95,6 +95,7 @@ class EntryKind(Word):
     DENIED = "denied"  # a digest that must not serve again
     REHEARSED = "rehearsed"  # what a challenger showed on live traffic
     CANARIED = "canaried"  # what a challenger showed while it answered a share of the callers
+    CANARY_LAPSED = "canary_lapsed"  # a gateway that nobody reached gave a canary's callers back by itself
     GUARDED = "guarded"  # what a new champion showed in its probation
     DRILLED = "drilled"  # how soon a bad model was found out and taken back in the sandbox
     BROKE_GLASS = "broke_glass"  # a version that was taken back at a gateway while the ledger could not be asked

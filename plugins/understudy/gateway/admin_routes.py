@@ -16,7 +16,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassReport
+from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass
+from understudy.contract.canary_lease import CanaryLapse
 from understudy.contract.canary_report import CanaryQuery
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import (
@@ -27,9 +28,11 @@ from understudy.contract.serving import (
     RowsQuery,
     ServingOrder,
     TruthReport,
+    Unreported,
 )
 from understudy.gateway.errors import (
     AnotherAnswers,
+    CanaryOver,
     FilesMissing,
     NotServing,
     NoWayBack,
@@ -77,6 +80,7 @@ class AdminRoutes:
             Route("/admin/models/{model}/prepare", self._guarded(self._prepare), methods=["POST"]),
             Route("/admin/models/{model}/rehearsal", self._guarded(self._rehearsal), methods=["POST"]),
             Route("/admin/models/{model}/canary", self._guarded(self._canary), methods=["POST"]),
+            Route("/admin/models/{model}/canary/reported", self._guarded(self._lapse_reported), methods=["POST"]),
             Route("/admin/models/{model}/rows", self._guarded(self._rows), methods=["POST"]),
             Route("/admin/models/{model}/files/{version}", self._guarded(self._files), methods=["PUT"]),
         ]
@@ -134,6 +138,13 @@ class AdminRoutes:
             await model.glass_reported(glass)
         return Response(b"{}", media_type="application/json")
 
+    async def _lapse_reported(self, request: Request) -> Response:
+        lapse = await self._read(request, CanaryLapse)
+        model = self._roster.models.get(self._check_name(request, lapse.model))
+        if model is not None:
+            await model.lapse_reported(lapse)
+        return Response(b"{}", media_type="application/json")
+
     async def _status(self, request: Request) -> Response:
         name = self._check_name(request)
         model = self._roster.find(name)
@@ -168,6 +179,8 @@ class AdminRoutes:
         model = self._find(request)
         if model.terms is None:
             raise RequestRefused(404, f"{model.name} has served nothing here that could be compared.")
+        model.lease.refuse(query.epoch)
+        model.renew_lease(query.epoch)
         rss = {
             model.lineup.role_of(channel): size
             for channel in model.lineup.channels.values()
@@ -196,11 +209,16 @@ class AdminRoutes:
         )
 
     async def _truth(self, request: Request) -> Response:
-        self._roster.truth = await self._read(request, TruthReport)
+        self._roster.truth = truth = await self._read(request, TruthReport)
         # The gateway's own clock: the age of news must not depend on another machine's.
         self._roster.truth_at = datetime.now(timezone.utc)
-        broken = (model.glasses.unreported for model in self._roster.models.values())
-        return said(GlassReport(broken=tuple(glass for glass in broken if glass is not None)))
+        models = self._roster.models
+        for name, epoch in truth.canaries.items():
+            if name in models:
+                models[name].renew_lease(epoch)
+        broken = (model.glasses.unreported for model in models.values())
+        lapsed = tuple(lapse for model in models.values() for lapse in model.lease.lapses)
+        return said(Unreported(broken=tuple(glass for glass in broken if glass is not None), lapsed=lapsed))
 
     async def _files(self, request: Request) -> Response:
         name, number = self._check_name(request), str(request.path_params["version"])
@@ -246,7 +264,7 @@ def _told(failed: Exception) -> Response:
 def _status_of(failed: UnderstudyError) -> int:
     if isinstance(failed, (OrderStale, TakenBack, AnotherAnswers)):
         return 409
-    return 422 if isinstance(failed, (WorkerRefused, NotServing, NoWayBack)) else 503
+    return 422 if isinstance(failed, (WorkerRefused, NotServing, NoWayBack, CanaryOver)) else 503
 
 
 def said(fact: BaseModel) -> Response:

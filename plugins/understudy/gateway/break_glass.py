@@ -67,7 +67,7 @@ class Glasses:
         if record.previous is not None and self._of(record.previous.model_sha256) is not None:
             record = record.model_copy(update={"previous": None})
         if record.canary is not None and self._of(record.canary.model_sha256) is not None:
-            record = record.model_copy(update={"canary": None, "canary_share": 0.0})
+            record = record.without_canary()
         return record
 
     def known(self, order: BreakGlassOrder, record: Deployment) -> BrokenGlass | None:

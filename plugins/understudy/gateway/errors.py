@@ -54,6 +54,16 @@ class NoWayBack(UnderstudyError):
         )
 
 
+class CanaryOver(UnderstudyError):
+    """A canary is asked about that has ended at this gateway by itself."""
+
+    def __init__(self, model: str, gateway: str) -> None:
+        super().__init__(
+            f"The canary of {model} has ended at gateway {gateway} by itself, because nobody who could have ended it "
+            "came by for longer than its lease. The ledger hears of it from the gateway's follower."
+        )
+
+
 class GlassUnreadable(UnderstudyError):
     """What was taken back here by break-glass cannot be read."""
 

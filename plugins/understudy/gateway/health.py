@@ -22,6 +22,8 @@ class ModelHealth(Fact):
     canary: int | None
     canary_share: float
     """The share of the callers' keys that the canary answers."""
+    canary_left_s: float | None
+    """After so many seconds it answers nobody any more, unless somebody comes by who could end it."""
     problems: tuple[str, ...] = ()
     refused: int
     """Requests that there was no room for, or nobody to answer."""
@@ -93,6 +95,7 @@ def model_status(gateway: str, model: ServedModel) -> ModelStatus:
         rows_lost=log.lost if log is not None else 0,
         labels=model.labels.accounts if model.labels is not None else None,
         broken_glass=model.glasses.unreported,
+        lapse=model.lease.lapses[-1] if model.lease.lapses else None,
     )
 
 
@@ -112,6 +115,7 @@ def _model_health(model: ServedModel) -> ModelHealth:
             f"version {glass.taken_back.version} was taken back here by break-glass at "
             f"{glass.at.isoformat(timespec='seconds')}, and the ledger does not know it yet"
         )
+    problems += [lapse.sentence for lapse in model.lease.lapses]
     record = model.in_force
     return ModelHealth(
         epoch=record.epoch if record is not None else 0,
@@ -119,6 +123,7 @@ def _model_health(model: ServedModel) -> ModelHealth:
         mirror=record.mirror.version if record is not None and record.mirror is not None else None,
         canary=record.canary.version if record is not None and record.canary is not None else None,
         canary_share=record.canary_share if record is not None else 0.0,
+        canary_left_s=model.lease.left_s if record is not None and record.canary is not None else None,
         problems=tuple(problems),
         refused=model.intake.refused,
         log=log,

@@ -23,7 +23,7 @@ from understudy.gateway.stores import Stores
 from understudy.gateway.worker import Worker, WorkerStart
 
 LOG = logging.getLogger(__name__)
-# How long a process that died idle goes unnoticed; one that died at work is noticed at once.
+# How long a process that died idle, or a lease that ran out, goes unnoticed; a death at work is noticed at once.
 LOOK_S = 0.25
 # After a restart all models load at once; more at a time than this would only slow each other down.
 LOADS_AT_ONCE = 8
@@ -60,7 +60,7 @@ class Roster:
             else:
                 if order is not None:
                     model.restore(order)
-        self._watches = [loop.create_task(self._look_after_the_dead()), loop.create_task(self._look_after_logs())]
+        self._watches = [loop.create_task(self._look_after_models()), loop.create_task(self._look_after_logs())]
 
     async def close(self) -> None:
         """End all scoring processes and write the logs to their ends."""
@@ -127,10 +127,11 @@ class Roster:
         except UnderstudyError as broken:
             LOG.error("%s", broken)  # each version that needs it says so too
 
-    async def _look_after_the_dead(self) -> None:
+    async def _look_after_models(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
             for model in self.models.values():
+                model.look_after_lease()
                 for channel in model.lineup.channels.values():
                     channel.notice_death()
 

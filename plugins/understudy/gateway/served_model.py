@@ -1,14 +1,17 @@
 """One model at this gateway: the orders that it follows, one after the other."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
 from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement
+from understudy.contract.canary_lease import CanaryLapse
 from understudy.contract.release import Deployment
 from understudy.contract.serving import Acknowledgement, PrepareOrder, ServingOrder, ServingTerms
 from understudy.gateway.break_glass import Glasses
+from understudy.gateway.canary_lease import CanaryLease, KeptOrder
 from understudy.gateway.channel import Spawn
 from understudy.gateway.config import GatewayConfig
 from understudy.gateway.errands import Errands
@@ -22,6 +25,7 @@ from understudy.gateway.stores import Stores
 from understudy.gateway.traffic import Traffic
 from understudy.gateway.way_back import warm_up, way_back
 
+LOG = logging.getLogger(__name__)
 # Answers given just before a flip reach their sockets in microseconds; only a log on a slow disk holds them longer.
 LEAVE_S = 1.0
 
@@ -36,8 +40,9 @@ class ServedModel:
         self.record: Deployment | None = None
         """The newest record that was ordered."""
         self.in_force: Deployment | None = None
-        """The same as it takes effect: what was taken back by break-glass does not answer."""
+        """The same as it takes effect: what was taken back by break-glass, or has lost its lease, does not answer."""
         self.glasses = Glasses(name, stores.glasses)
+        self.lease = CanaryLease(name, config.name)
         self.terms: ServingTerms | None = None
         self.log: PredictionLog | None = None
         self.labels: Counted | None = None
@@ -105,9 +110,12 @@ class ServedModel:
                 self._refuse_stale(order)
                 self.glasses.refuse(order.record)
                 if (order.record, order.terms) != (self.record, self.terms):
-                    await asyncio.to_thread(self._store.save, self.name, order)
+                    kept = self.lease.of(order)
+                    await asyncio.to_thread(self._store.save, self.name, kept)
+                    self.lease.follow(kept)
                     await self._serve(order)
                     await asyncio.to_thread(self.glasses.settle, order.record)
+        self.renew_lease(order.record.epoch)
         return Acknowledgement(
             gateway=self._config.name,
             model=self.name,
@@ -152,11 +160,29 @@ class ServedModel:
         async with self._commits:
             await asyncio.to_thread(self.glasses.reported, glass, self.record)
 
-    def restore(self, order: ServingOrder) -> None:
+    def renew_lease(self, epoch: int) -> None:
+        """Let the canary of a record answer on: somebody is here who could end it."""
+        self.lease.renew(epoch)
+        if self.lease.is_unsaved:
+            self._errands.begin(self._save_lease())
+
+    def look_after_lease(self) -> None:
+        """Begin to give a canary's callers back to the champion where nobody came by in time."""
+        if self.lease.has_run_out and self.in_force is not None and self.in_force.canary is not None:
+            self._errands.begin(self._end_canary())
+
+    async def lapse_reported(self, lapse: CanaryLapse) -> None:
+        """Take note that the ledger knows of a canary that ended here by itself. Raise OSError."""
+        async with self._commits:
+            self.lease.reported(lapse)
+            await self._save()
+
+    def restore(self, order: KeptOrder) -> None:
         """Serve a record that this gateway acknowledged before it was restarted, as soon as its version is loaded."""
         if self.glasses.unreadable is not None:
             self.problem = str(self.glasses.unreadable)
             return
+        self.lease.follow(order)
         self._flip(order)
 
     async def forget(self) -> None:
@@ -183,6 +209,35 @@ class ServedModel:
             return
         raise OrderStale(self.name, order.record.epoch, served.epoch)
 
+    async def _end_canary(self) -> None:
+        async with self._commits:
+            if self._is_forgotten or self.record is None or self.terms is None or not self.lease.has_run_out:
+                return
+            self.lease.lapse(self.record)
+            # Callers before the disk: a restart finds the lease run out in any case.
+            await self._serve(ServingOrder(record=self.record, terms=self.terms))
+            LOG.warning("%s", self.lease.lapses[-1].sentence)
+            await self._try_to_save()
+        self.lineup.drop_unnamed()
+
+    async def _save_lease(self) -> None:
+        async with self._commits:
+            if self.lease.is_unsaved:
+                await self._try_to_save()
+
+    async def _try_to_save(self) -> None:
+        try:
+            await self._save()
+        except OSError as failed:  # a restart finds less of the lease than there is, never more
+            LOG.warning("%s: the canary's lease could not be written: %s", self.name, failed)
+
+    async def _save(self) -> None:
+        if self._is_forgotten or self.record is None or self.terms is None:
+            return
+        kept = self.lease.of(ServingOrder(record=self.record, terms=self.terms))
+        await asyncio.to_thread(self._store.save, self.name, kept)
+        self.lease.saved(kept)
+
     async def _serve(self, order: ServingOrder) -> None:
         before = [channel.stamp for channel in self.lineup.channels.values() if channel.stamp is not None]
         self._flip(order)
@@ -192,7 +247,7 @@ class ServedModel:
             await asyncio.sleep(0.0005)
 
     def _flip(self, order: ServingOrder) -> None:
-        record = self.glasses.in_force(order.record)
+        record = self.lease.in_force(self.glasses.in_force(order.record))
         self._use_log(order.terms)
         self.record, self.in_force, self.terms, self.problem = order.record, record, order.terms, None
         self.lineup.change(record, order.terms)

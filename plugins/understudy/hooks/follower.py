@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from understudy.contract.break_glass import BrokenGlass
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Bundle, Deployment
-from understudy.contract.serving import Lagging, ServingOrder, ServingTerms, TruthReport
+from understudy.contract.serving import Lagging, ServingOrder, ServingTerms, TruthReport, Unreported
 from understudy.hooks.break_glass import record_break_glass, spread
+from understudy.hooks.canary_lapse import record_lapse
 from understudy.hooks.connect import Hooks
 from understudy.hooks.declarations import Declarations
 from understudy.hooks.gateways import Gateways
@@ -59,8 +59,8 @@ class Follower:
     specs: Declarations
     _found: dict[str, _Found] = field(default_factory=dict)
     _failed: dict[str, _Failed] = field(default_factory=dict)
-    _broken: tuple[BrokenGlass, ...] = ()
-    """What was taken back at the gateway and is not reported yet."""
+    _unreported: Unreported = field(default_factory=Unreported)
+    """What the gateway did alone and is not in the ledger yet."""
     _told: str | None = None
 
     @classmethod
@@ -73,10 +73,13 @@ class Follower:
     def step(self) -> TruthReport:
         """Bring the gateway to the truth once, tell it how that went, and return the same; never raise."""
         problems = self._report_broken_glass()
-        problems += self._follow_all()
-        report = TruthReport(at=datetime.now(timezone.utc), problem=_in_a_sentence(problems))
+        problems += self._report_lapses()
+        records, unreadable = self._read_ledger()
+        problems += [unreadable] if unreadable else self._follow_all(records)
+        canaries = {record.model: record.epoch for record in records if record.canary is not None}
+        report = TruthReport(at=datetime.now(timezone.utc), problem=_in_a_sentence(problems), canaries=canaries)
         try:
-            self._broken = self.gateways.tell(report)
+            self._unreported = self.gateways.tell(report)
         except UnderstudyError as unreachable:
             self._found.clear()
             report = report.model_copy(update={"problem": report.problem or str(unreachable)})
@@ -93,12 +96,9 @@ class Follower:
 
     def _report_broken_glass(self) -> list[str]:
         problems: list[str] = []
-        for glass in self._broken:
+        for glass in self._unreported.broken:
             try:
-                record = record_break_glass(self.hooks.deployments, glass)
-                if record is not None:
-                    terms, _ = self.specs.terms(glass.model)
-                    spread(self.hooks.deployments, self.hooks.registry, record, self.hooks.gateways, terms)
+                self._spread(record_break_glass(self.hooks.deployments, glass))
                 # Last: whatever was interrupted before is done again, and each part of it only once.
                 self.gateways.reported(glass)
             except UnderstudyError as unreported:
@@ -106,11 +106,28 @@ class Follower:
                 problems.append(f"{taken_back}, and that cannot be reported yet: {unreported}")
         return problems
 
-    def _follow_all(self) -> list[str]:
+    def _report_lapses(self) -> list[str]:
+        problems: list[str] = []
+        for lapse in self._unreported.lapsed:
+            try:
+                self._spread(record_lapse(self.hooks.deployments, lapse))
+                self.gateways.lapse_reported(lapse)
+            except UnderstudyError as unreported:
+                problems.append(f"{lapse.sentence}; that cannot be reported yet: {unreported}")
+        return problems
+
+    def _spread(self, record: Deployment | None) -> None:
+        if record is not None:
+            terms, _ = self.specs.terms(record.model)
+            spread(self.hooks.deployments, self.hooks.registry, record, self.hooks.gateways, terms)
+
+    def _read_ledger(self) -> tuple[list[Deployment], str | None]:
         try:
-            records = self.hooks.deployments.all_current()
+            return self.hooks.deployments.all_current(), None
         except UnderstudyError as unreadable:
-            return [str(unreadable)]
+            return [], str(unreadable)
+
+    def _follow_all(self, records: list[Deployment]) -> list[str]:
         problems: list[str] = []
         for record in records:
             terms, problem = self.specs.terms(record.model)

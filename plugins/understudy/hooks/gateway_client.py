@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
-from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement, GlassReport
+from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement
+from understudy.contract.canary_lease import CanaryLapse
 from understudy.contract.canary_report import CanaryQuery, CanaryReport
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle
@@ -24,6 +25,7 @@ from understudy.contract.serving import (
     RowsQuery,
     ServingOrder,
     TruthReport,
+    Unreported,
 )
 from understudy.hooks.bundle_files import packed
 from understudy.hooks.gateway_errors import (
@@ -101,6 +103,10 @@ class GatewayClient:
         """Say that the ledger knows of a break-glass."""
         self._ask("POST", glass.model, "/break-glass/reported", glass, timeout_s=timeout_s)
 
+    def lapse_reported(self, lapse: CanaryLapse, timeout_s: float = ASK_S) -> None:
+        """Say that the ledger knows of a canary that ended there by itself."""
+        self._ask("POST", lapse.model, "/canary/reported", lapse, timeout_s=timeout_s)
+
     def rows(self, model: str, query: RowsQuery, destination: Path, timeout_s: float) -> LoggedRows:
         """Write what a version was asked and answered to a Parquet file, in constant memory; return the counts."""
         headers = {**self._authority(), "Content-Type": "application/json"}
@@ -120,11 +126,11 @@ class GatewayClient:
             except ValidationError as strange:
                 raise GatewayUnreachable(self.url, "it does not say how many rows it sent") from strange
 
-    def tell(self, report: TruthReport) -> GlassReport:
-        """Say how its follower gets on; return what was taken back there and is not reported yet."""
+    def tell(self, report: TruthReport) -> Unreported:
+        """Say how its follower gets on; return what it did alone and nobody has reported yet."""
         answer = self._send("PUT", "/admin/truth", report, ASK_S)
         self._check(answer, "")
-        return self._read(GlassReport, answer)
+        return self._read(Unreported, answer)
 
     def upload(self, bundle: Bundle, folder: Path) -> None:
         """Send the files of a version; the gateway checks their digest."""

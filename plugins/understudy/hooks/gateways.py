@@ -6,9 +6,10 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement
+from understudy.contract.canary_lease import CanaryLapse
 from understudy.contract.canary_report import CanaryQuery, CanaryReport, merged_canary
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.serving import Lagging, LoggedRows, RowsQuery, TruthReport
+from understudy.contract.serving import Lagging, LoggedRows, RowsQuery, TruthReport, Unreported
 from understudy.hooks.gateway_client import GatewayClient
 from understudy.hooks.gateway_target import GatewayTarget
 from understudy.hooks.places import REHEARSAL_S, WAIT_S, Places, at_once, or_lagging
@@ -91,10 +92,20 @@ class Gateways(Places):
         """
         at_once(lambda client: client.reported(glass), self._clients)
 
-    def tell(self, report: TruthReport) -> tuple[BrokenGlass, ...]:
-        """Say how their follower gets on; return what was taken back there and is not reported yet.
+    def lapse_reported(self, lapse: CanaryLapse) -> None:
+        """Say that the ledger knows of a canary that ended by itself.
+
+        :raises GatewayUnreachable: where one cannot be told.
+        """
+        at_once(lambda client: client.lapse_reported(lapse), self._clients)
+
+    def tell(self, report: TruthReport) -> Unreported:
+        """Say how their follower gets on; return what they did alone and nobody has reported yet.
 
         :raises GatewayUnreachable: where one cannot be told.
         """
         heard = at_once(lambda client: client.tell(report), self._clients)
-        return tuple(glass for report in heard for glass in report.broken)
+        return Unreported(
+            broken=tuple(glass for told in heard for glass in told.broken),
+            lapsed=tuple(lapse for told in heard for lapse in told.lapsed),
+        )

@@ -24,7 +24,11 @@ def terms_of(spec: ModelSpec) -> ServingTerms:
     if spec.serving is None:
         raise NotServed(spec.model)
     return ServingTerms(
-        task=spec.task, serving=spec.serving, pii=spec.data.classes.pii, allow_pickle=spec.train.allow_pickle
+        task=spec.task,
+        serving=spec.serving,
+        pii=spec.data.classes.pii,
+        allow_pickle=spec.train.allow_pickle,
+        **({} if spec.canary is None else {"canary_lease_s": spec.canary.lease.total_seconds()}),
     )
 
 

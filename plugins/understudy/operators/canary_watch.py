@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta, timezone
 
 from understudy.contract.canary_report import CanaryQuery, CanaryReport
-from understudy.contract.canary_spec import CanarySpec
+from understudy.contract.canary_spec import LONGEST_PAUSE, CanarySpec
 from understudy.contract.declared import Fact
 from understudy.contract.judge_canary import judge_ab, judge_step
 from understudy.contract.judgement import Judgement, combine
@@ -12,7 +12,7 @@ from understudy.contract.serving import ServingTerms
 from understudy.contract.words import CanaryMode
 from understudy.operators.watch import LOOKS, Ending, asked_of_ending
 
-LONGEST_PAUSE_S, LATER_PAUSE_S = 10.0, 60.0
+YOUNG_PAUSE = timedelta(seconds=10)
 """Callers are affected, so harm must be seen soon; but each look reads a log that grows."""
 YOUNG = timedelta(hours=1)
 """How long a step is looked at more often: what is wrong with a version mostly shows at once."""
@@ -68,7 +68,8 @@ class CanaryWatch(Fact):
         is_stepping = self.gates.mode is CanaryMode.CANARY
         usual = self.gates.hold if is_stepping and self.gates.hold else self.gates.length_of_step
         is_young = datetime.now(timezone.utc) < self.step_since + YOUNG
-        return min(max(usual.total_seconds() / LOOKS, 0.5), LONGEST_PAUSE_S if is_young else LATER_PAUSE_S)
+        longest = YOUNG_PAUSE if is_young else LONGEST_PAUSE
+        return min(max(usual.total_seconds() / LOOKS, 0.5), longest.total_seconds())
 
     @property
     def query(self) -> CanaryQuery:

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.gateway.fake_processes import MODEL, POISON, Scene, bundle, order, play, terms, until
 from understudy.contract.serving import PrepareOrder
 from understudy.contract.words import Change, Role
+from understudy.gateway.canary_lease import KeptOrder
 from understudy.gateway.errors import FilesMissing, NotServing, OrderStale, Overloaded
 from understudy.gateway.exchange import Item, Wire
 from understudy.gateway.waiting import Answered
@@ -312,8 +313,10 @@ def test_a_restart_serves_the_last_acknowledged_record(tmp_path: Path) -> None:
 
     async def after(scene: Scene) -> None:
         saved = scene.stores.records.read(MODEL)
-        assert saved == order(4, champion=2, previous=1)
-        scene.model.restore(order(4, champion=2, previous=1))
+        assert saved is not None
+        ordered = order(4, champion=2, previous=1)
+        assert (saved.record, saved.terms) == (ordered.record, ordered.terms)
+        scene.model.restore(saved)
         await scene.until_ready(2)
         assert version_of(await scene.ask()) == 2
 
@@ -323,7 +326,7 @@ def test_a_restart_serves_the_last_acknowledged_record(tmp_path: Path) -> None:
 
 def test_a_restart_without_files_says_so_and_goes_on_when_they_arrive(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
-        scene.model.restore(order(4, champion=8))
+        scene.model.restore(KeptOrder.model_validate(order(4, champion=8).model_dump()))
         await until(lambda: "files of version 8" in (scene.model.why_not_serving() or ""))
         with pytest.raises(NotServing, match="files of version 8"):
             scene.model.intake.ask(ITEM, 0)
