@@ -20,6 +20,10 @@ def processes(layout: Layout) -> dict[str, Started]:
     return {process.name: process for process in record.processes}
 
 
+def program(layout: Layout) -> Path:
+    return layout.project / "plugins" / "airflow" / "__main__.py"
+
+
 def kill(process: Started) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     os.waitpid(process.pid, 0)
@@ -48,6 +52,8 @@ def test_what_died_is_started_again_and_nothing_else(layout: Layout, name: str) 
 def test_a_dead_ones_last_heartbeat_is_not_taken_for_its_successors(layout: Layout) -> None:
     start(layout, [])
     kill(processes(layout)["scheduler"])
+    late = program(layout).read_text(encoding="utf-8").replace("time.sleep(0.3)", "time.sleep(3)")
+    program(layout).write_text(late, encoding="utf-8")
     start(layout, [])
     assert (layout.airflow_home / "scheduler").stat().st_mtime >= processes(layout)["scheduler"].since
 
@@ -56,8 +62,8 @@ def test_what_cannot_be_started_again_takes_nothing_down_with_it(layout: Layout)
     start(layout, [])
     before = processes(layout)
     kill(before["triggerer"])
-    program = Path(layout.project, "plugins", "airflow", "__main__.py")
-    program.write_text("import sys\nraise SystemExit('no more' if sys.argv[1] == 'triggerer' else 0)", encoding="utf-8")
+    broken = "import sys\nraise SystemExit('no more' if sys.argv[1] == 'triggerer' else 0)"
+    program(layout).write_text(broken, encoding="utf-8")
     with pytest.raises(ComponentDied, match=r"triggerer ended before it was ready.*no more"):
         start(layout, [])
     assert [name for name, process in before.items() if not is_alive(process)] == ["triggerer"]
