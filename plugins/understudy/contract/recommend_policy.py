@@ -5,14 +5,13 @@ from datetime import timedelta
 
 import yaml
 
+from understudy.contract.cron import nearest_cron
 from understudy.contract.declared import format_duration
 from understudy.contract.metrics import METRICS
 from understudy.contract.policies import Policy, parse_policy
 from understudy.contract.replay_report import PolicyResult, Recommendation
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import PolicyKind
-
-MIDNIGHT_HOURS = (12, 8, 6, 4, 3, 2, 1)
 
 
 def recommend(
@@ -66,9 +65,11 @@ def _block(spec: ModelSpec, policy: Policy, step: timedelta) -> str:
     if not policy.watches:
         every = step if policy.kind is PolicyKind.EVERY else policy.max_age
         retrain: dict[str, object] = {"drift": False, "quality": False}
-        if every is not None:
-            retrain = {"schedule": cron_of(every), **retrain}
-        return yaml.safe_dump({"retrain": retrain}, sort_keys=False)
+        if every is None:
+            return yaml.safe_dump({"retrain": retrain}, sort_keys=False)
+        cron, words, is_exact = nearest_cron(every)
+        block = yaml.safe_dump({"retrain": {"schedule": cron, **retrain}}, sort_keys=False)
+        return block if is_exact else f"# Cron cannot say every {format_duration(every)}; this is {words}.\n{block}"
     knobs = policy.knobs(spec.retrain)
     retrain = {"drift": knobs.drift, "quality": knobs.quality, "cooldown": format_duration(knobs.cooldown)}
     if knobs.max_age is not None:
@@ -77,26 +78,5 @@ def _block(spec: ModelSpec, policy: Policy, step: timedelta) -> str:
         if getattr(knobs, name):
             retrain[name] = getattr(knobs, name)
     monitor = spec.monitor.model_dump(mode="json", exclude_unset=True) if spec.monitor else {}
-    monitor.setdefault("schedule", cron_of(step))
+    monitor.setdefault("schedule", nearest_cron(step)[0])
     return yaml.safe_dump({"retrain": retrain, "monitor": monitor}, sort_keys=False)
-
-
-def cron_of(every: timedelta) -> str:
-    """Write the cron expression that comes closest to an interval without being rarer.
-
-    Cron knows no "every ten days": such intervals become the next shorter one that it knows.
-    """
-    hours = every / timedelta(hours=1)
-    if hours >= 24 * 28:
-        months = next(m for m in (12, 6, 4, 3, 2, 1) if m == 1 or hours >= 24 * 30 * m)
-        return f"0 3 1 */{months} *" if months > 1 else "0 3 1 * *"
-    if hours >= 24 * 7:
-        return "0 3 1,15 * *" if hours >= 24 * 14 else "0 3 * * 1"
-    if hours >= 24:
-        days = int(hours // 24)
-        return f"0 3 */{days} * *" if days > 1 else "0 3 * * *"
-    if hours >= 1:
-        whole = next(h for h in MIDNIGHT_HOURS if hours >= h)
-        return f"0 */{whole} * * *" if whole > 1 else "0 * * * *"
-    minutes = max((m for m in (30, 20, 15, 10, 5, 1) if every >= timedelta(minutes=m)), default=1)
-    return f"*/{minutes} * * * *" if minutes > 1 else "* * * * *"

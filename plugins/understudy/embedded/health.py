@@ -1,8 +1,8 @@
 """Ask the components whether they work, and say which one does not."""
 
 import time
-from collections.abc import Callable
-from datetime import datetime, timezone
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from understudy.contract.errors import UnderstudyError
 from understudy.embedded.layout import Layout
@@ -57,8 +57,7 @@ def wait_until_healthy(
     :raises ComponentDied: when a process ended instead of starting.
     :raises NotHealthyInTime: when ``timeout_s`` has passed.
     """
-    parts = [process.since for process in started if process.name in AIRFLOW_PARTS.values()]
-    since = datetime.fromtimestamp(min(parts), tz=timezone.utc)
+    since = {process.name: process.since for process in started}
     deadline = time.monotonic() + timeout_s
     while missing := list(dict.fromkeys([*unhealthy(ports, since), *_not_serving(ports, started)])):
         for process in started:
@@ -94,8 +93,11 @@ def serves(ports: Ports, process: Started) -> bool:
     return purpose is None or listens(process, getattr(ports, purpose))
 
 
-def unhealthy(ports: Ports, since: datetime) -> list[str]:
-    """List the components that do not answer, or whose last sign of life is older than ``since``."""
+def unhealthy(ports: Ports, since: Mapping[str, float]) -> list[str]:
+    """List the components that do not answer, or whose last sign of life is from before they were started.
+
+    :param since: when each was started, in seconds since the epoch; any sign of life will do for others.
+    """
     own = {"mlflow": ports.mlflow, "gateway": ports.gateway}
     missing = [name for name, port in own.items() if _get(f"http://127.0.0.1:{port}/health") is None]
     health = _get(f"http://127.0.0.1:{ports.airflow}/api/v2/monitor/health")
@@ -103,10 +105,10 @@ def unhealthy(ports: Ports, since: datetime) -> list[str]:
         return [*missing, "api-server", *AIRFLOW_PARTS.values()]
     for key, name in AIRFLOW_PARTS.items():
         part = health.get(key) or {}
-        heartbeat = part.get(f"latest_{key}_heartbeat")
+        heartbeat = part.get(f"latest_{key}_heartbeat") or "1970-01-01T00:00:00Z"
+        last_alive = datetime.fromisoformat(heartbeat.replace("Z", "+00:00")).timestamp()
         # An earlier run's heartbeat looks healthy for two minutes after its death.
-        is_fresh = heartbeat is not None and datetime.fromisoformat(heartbeat.replace("Z", "+00:00")) >= since
-        if part.get("status") != "healthy" or not is_fresh:
+        if part.get("status") != "healthy" or last_alive < since.get(name, 0.0):
             missing.append(name)
     return missing
 

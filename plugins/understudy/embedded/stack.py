@@ -3,15 +3,14 @@
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
 
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
 from understudy.embedded.components import AIRFLOW, COMPONENTS, start_missing
 from understudy.embedded.environment import gateway_url, process_environment, served_at, write_config
-from understudy.embedded.health import PortTaken, serves, unhealthy, wait_until_healthy
+from understudy.embedded.health import AIRFLOW_PARTS, PortTaken, serves, unhealthy, wait_until_healthy
 from understudy.embedded.layout import Layout
 from understudy.embedded.passwords import ADMIN, admin_password, gateway_token, write_private
 from understudy.embedded.ports import Ports, choose, move
@@ -51,7 +50,7 @@ class _Record(Fact):
 
 
 def up(settings: Settings, layout: Layout, on_step: Callable[[str], None]) -> Running:
-    """Start what is not running and wait until it works.
+    """Start what is not running, or runs and does not answer, and wait until it works; leave the rest alone.
 
     :raises AnotherIsAtIt: when another command starts or stops the same stack.
     :raises NoFreePort: when all ports near the usual ones are taken.
@@ -64,26 +63,34 @@ def up(settings: Settings, layout: Layout, on_step: Callable[[str], None]) -> Ru
     with _alone(layout):
         password, is_new = admin_password(layout)
         record = _read(layout)
-        if record and _works(record):
+        broken = _broken(record) if record else list(COMPONENTS)
+        if record and not broken:
             return _describe(layout, record.ports, password, was_running=True, seconds=time.monotonic() - begun)
+        kept = [process for process in record.processes if process.name not in broken] if record else []
         if record:
-            on_step("clearing away an earlier run")
-            stop(record.processes)
-            layout.gateway_address.unlink(missing_ok=True)
-        ports, remarks = choose(Ports(gateway=settings.gateway_port or Ports().gateway))
-        ports, lost = _start(settings, layout, ports, on_step)
+            on_step("clearing away an earlier run" if not kept else "restarting " + ", ".join(broken))
+            stop([process for process in record.processes if process.name in broken])
+            if "gateway" in broken:
+                layout.gateway_address.unlink(missing_ok=True)
+        if record and kept:
+            ports, remarks = record.ports, [f"restarted {', '.join(broken)}; everything else went on"]
+        else:
+            ports, remarks = choose(Ports(gateway=settings.gateway_port or Ports().gateway))
+        ports, lost = _start(settings, layout, ports, kept, on_step)
         remarks += lost
         return _describe(
             layout, ports, password, is_new_password=is_new, seconds=time.monotonic() - begun, remarks=tuple(remarks)
         )
 
 
-def _start(settings: Settings, layout: Layout, ports: Ports, on_step: Callable[[str], None]) -> tuple[Ports, list[str]]:
-    """Start everything and wait; give what another program takes a port from a new one, and say so."""
+def _start(
+    settings: Settings, layout: Layout, ports: Ports, kept: Sequence[Started], on_step: Callable[[str], None]
+) -> tuple[Ports, list[str]]:
+    """Start all but what is kept, and wait; give what another program takes a port from a new one, and say so."""
     environment = process_environment(layout, os.environ)
     environment.setdefault("AIRFLOW__UNDERSTUDY__WORKSPACE_ON_DAEMON", workspace_on_daemon(settings))
     gateway_token(settings)  # before anybody asks for it
-    processes: list[Started] = []
+    processes = list(kept)
     remarks: list[str] = []
     try:
         while True:
@@ -115,7 +122,8 @@ def _start(settings: Settings, layout: Layout, ports: Ports, on_step: Callable[[
                 write_private(layout.gateway_address, gateway_url(ports) + "\n")
                 return ports, remarks
     except BaseException:
-        stop(processes)  # half a stack is of no use, and an interrupt means: not now
+        # Half a stack is of no use, and an interrupt means: not now. What ran before goes on: callers wait for it.
+        stop([process for process in processes if process not in kept])
         raise
 
 
@@ -139,17 +147,18 @@ def down(layout: Layout) -> list[str]:
 def running(layout: Layout) -> Running | None:
     """Describe the stack if it is up; None if it is not."""
     record = _read(layout)
-    if record is None or not _works(record):
+    if record is None or _broken(record):
         return None
     return _describe(layout, record.ports, admin_password(layout)[0], was_running=True)
 
 
-def _works(record: _Record) -> bool:
-    return (
-        len(record.processes) == len(COMPONENTS)
-        and all(is_alive(process) and serves(record.ports, process) for process in record.processes)
-        and not unhealthy(record.ports, datetime.fromtimestamp(0, tz=timezone.utc))
-    )
+def _broken(record: _Record) -> list[str]:
+    """Name the components that have ended, or do not answer."""
+    running = {process.name for process in record.processes if is_alive(process) and serves(record.ports, process)}
+    silent = unhealthy(record.ports, {})
+    if "api-server" in silent:  # who else is well, only it could have said
+        silent = [name for name in silent if name not in AIRFLOW_PARTS.values()]
+    return [name for name in COMPONENTS if name not in running or name in silent]
 
 
 def _describe(

@@ -1,6 +1,6 @@
 """Collect the rows that a look is about: from the source, from scored rows, or from what gateways have logged."""
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from understudy.contract.reports import SnapshotReport
 from understudy.contract.serving import RowsQuery
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import Artefact, StageRequest, StageResult
+from understudy.contract.train_spec import SplitSpec
 from understudy.contract.words import StageName, Watched
 from understudy.hooks.connect import connect
 from understudy.hooks.live_rows import join_parts
@@ -49,6 +50,10 @@ class CollectWindowOperator(LookingOperator):
         """Say which rows this task collects."""
         return monitored(spec)
 
+    def label_delay(self, spec: ModelSpec) -> timedelta:
+        """Say how long before the window those rows begin whose labels are final by now."""
+        return spec.data.label_delay
+
     def execute(self, context: "Context") -> Any:
         """Ask the gateways where they are watched; else run the stage that reads the rows."""
         with telling(context):
@@ -81,10 +86,11 @@ class CollectWindowOperator(LookingOperator):
             context,
             read,
             params={
-                "start": format_moment(end - monitor.window) if is_dated else None,
+                "start": format_moment(end - monitor.window - self.label_delay(spec)) if is_dated else None,
                 "end": format_moment(end) if is_dated else None,
                 "labels": "optional",
                 "labelled_since": format_moment(_reference_end(champion)),
+                "labelled_until": format_moment(end - spec.data.label_delay),
                 **named,
             },
         )
@@ -124,7 +130,7 @@ class CollectWindowOperator(LookingOperator):
             raise GatewaysMissing(spec.model)
         query = RowsQuery(
             version=champion.champion.version,
-            since=end - monitor.window,
+            since=end - monitor.window - self.label_delay(spec),
             until=end,
             labelled_since=_reference_end(champion),
         )
@@ -200,7 +206,8 @@ def scored_as_source(spec: ModelSpec, monitor: MonitorSpec) -> ModelSpec:
         nulls=spec.data.nulls,
         key=spec.data.key,
     )
-    return spec.model_copy(update={"data": data})
+    # They have dates even where the model's own rows have none; how those are split is no matter here.
+    return spec.model_copy(update={"data": data, "split": SplitSpec()})
 
 
 def trained_until(champion: Deployment) -> datetime | None:

@@ -1,5 +1,6 @@
 """Collect the source's rows of the time that a look at requests is about."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from understudy.contract.monitor_spec import MonitorSpec
@@ -24,6 +25,10 @@ class CollectSourceRowsOperator(CollectWindowOperator):
     def looked_for(self, spec: ModelSpec) -> tuple[MonitorSpec, Watched]:
         """Read the source like training does, without labels from elsewhere."""
         return monitored(spec)[0].model_copy(update={"labels": None}), Watched.DATA
+
+    def label_delay(self, spec: ModelSpec) -> timedelta:  # noqa: ARG002 - the base's
+        """Ask for no labels, so for the window alone."""
+        return timedelta(0)
 
     def conclude(self, context: "Context", result: StageResult, folder: RunFolder) -> dict[str, Any]:  # noqa: ARG002
         """Name the file."""

@@ -31,14 +31,18 @@ def join_labels(
     return _joined(_keyed(rows, spec), _named(labels), spec.data.target)
 
 
-def new_labels(rows: "pl.DataFrame", time: str, target: str, since: datetime | None) -> int | None:
-    """Count labelled rows that are newer than a moment; None where rows have no dates."""
+def new_labels(
+    rows: "pl.DataFrame", time: str, target: str, since: datetime | None, until: datetime | None = None
+) -> int | None:
+    """Count labelled rows that are newer than a moment, and older than another; None where rows have no dates."""
     import polars as pl
 
     if not time or time not in rows.columns:
         return None
     labelled = rows.filter(pl.col(target).is_not_null())
-    return labelled.height if since is None else labelled.filter(pl.col(time) > since).height
+    if since is not None:
+        labelled = labelled.filter(pl.col(time) > since)
+    return labelled.height if until is None else labelled.filter(pl.col(time) < until).height
 
 
 def _named(labels: "pl.DataFrame") -> "pl.DataFrame":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -34,6 +34,17 @@ class LiveRows:
     def has(self, column: LiveColumn) -> bool:
         """Tell whether a column is there."""
         return column.value in self.columns
+
+    def between(self, start: datetime | None, end: datetime | None) -> LiveRows:
+        """Keep the rows from ``start`` on and before ``end``; all where they have no dates."""
+        if self.time is None:
+            return self
+        table = self.table
+        for bound, is_inside in ((start, pl.Expr.ge), (end, pl.Expr.lt)):
+            if bound is not None:
+                moment = pl.lit(bound.astimezone(timezone.utc)).cast(UTC_TIME)
+                table = table.filter(is_inside(pl.col(self.time), moment))
+        return replace(self, table=table)
 
 
 def live_rows(path: Path, spec: ModelSpec, watched: Watched, champion_version: int | None, as_of: datetime) -> LiveRows:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
+from understudy.contract.declared import read_moment
 from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.reports import TrainingReport
 from understudy.contract.spec import ModelSpec
@@ -27,7 +29,7 @@ TRAINING = "training.json"
 class Look:
     """Read a look's inputs once, lazily where they are tables.
 
-    ``params``: ``watched``, ``champion_version``, ``reference_data``.
+    ``params``: ``watched``, ``champion_version``, ``reference_data``, and the window: ``start`` and ``end``.
     """
 
     context: StageContext
@@ -53,14 +55,37 @@ class Look:
         except ModelUnreadable as unreadable:
             raise Refused(str(unreadable), CHAMPION) from unreadable
 
-    @cached_property
+    @property
     def rows(self) -> LiveRows:
         """The rows of the window that this champion answered."""
-        params = self.context.request.params
-        version = params.get("champion_version")
-        watched = Watched(str(params.get("watched") or Watched.DATA.value))
+        return self._collected.between(self._moment("start"), self._moment("end"))
+
+    @cached_property
+    def matured(self) -> LiveRows:
+        """The rows of the last window whose labels are final: what comes sooner says more of some rows than of others.
+
+        Of the source's rows only those that are newer than the reference, which the champion was made from.
+        """
+        delay, start, end = self.spec.data.label_delay, self._moment("start"), self._moment("end")
+        rows = self._collected.between(start and start - delay, end and end - delay)
+        time = self.spec.data.time
+        if time is None or self._watched is not Watched.DATA:
+            return rows
+        newest = self.reference.select(pl.col(time).max()).collect(engine="streaming").item()
+        return replace(rows, table=rows.table.filter(pl.col(time) > newest))
+
+    @cached_property
+    def _collected(self) -> LiveRows:
+        version = self.context.request.params.get("champion_version")
         number = int(version) if isinstance(version, (int, str)) and str(version).isdigit() else None
-        return live_rows(self._input(CURRENT), self.spec, watched, number, self.context.request.as_of)
+        return live_rows(self._input(CURRENT), self.spec, self._watched, number, self.context.request.as_of)
+
+    @property
+    def _watched(self) -> Watched:
+        return Watched(str(self.context.request.params.get("watched") or Watched.DATA.value))
+
+    def _moment(self, name: str) -> datetime | None:
+        return read_moment(self.context.request.params.get(name))
 
     @cached_property
     def reference(self) -> pl.LazyFrame:

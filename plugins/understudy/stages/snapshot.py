@@ -37,13 +37,16 @@ def run(context: StageContext) -> StageOutput:
 
     A model without ``data.time`` keeps every row in the order of its sources. Blank lines of CSV files are no rows.
     With the parameter ``labels`` set to ``optional``, the target may be absent, and those labels are counted that are
-    newer than ``labelled_since``.
+    newer than ``labelled_since`` and, as they have to be final, older than ``labelled_until``.
     """
     spec = ModelSpec.model_validate(context.request.spec)
     params = context.request.params
     reading = _Reading(spec, read_moment(params.get("start")), read_moment(params.get("end")))
     if params.get("labels") == "optional":
-        reading.counts_labels, reading.labelled_since = True, read_moment(params.get("labelled_since"))
+        reading.counts_labels = True
+        reading.labelled_since, reading.labelled_until = (
+            read_moment(params.get(name)) for name in ("labelled_since", "labelled_until")
+        )
     if LIVE in context.inputs:
         return _labelled(context, reading, _live(context))
     previous = _previous(context, reading)
@@ -65,7 +68,8 @@ def _labelled(context: StageContext, reading: "_Reading", table: "pl.DataFrame")
     table, counts = joined
     time = LIVE_TIME if LIVE in context.inputs else reading.time
     report = reading.report(table, None) if LIVE not in context.inputs else _report_of_live(table, reading)
-    new = new_labels(table, time, reading.spec.data.target, reading.labelled_since)
+    span = (reading.labelled_since, reading.labelled_until)
+    new = new_labels(table, time, reading.spec.data.target, *span)
     return StageOutput(
         report.model_copy(update={"labels": counts, "new_labels": new}), {"data": _written(context, table)}
     )
@@ -112,6 +116,7 @@ class _Reading:
         self.seen: list[datetime] = []
         self.counts_labels = False
         self.labelled_since: datetime | None = None
+        self.labelled_until: datetime | None = None
         self.new_labels = 0
 
     def add(self, name: str, table: "pl.DataFrame", newer_than: datetime | None = None) -> None:
@@ -180,7 +185,7 @@ class _Reading:
 
         if not self.counts_labels or self.spec.data.target not in table.columns:
             return
-        known = pl.col(self.spec.data.target).is_not_null() & _inside(self.time, None, self.end)
+        known = pl.col(self.spec.data.target).is_not_null() & _inside(self.time, None, self.labelled_until or self.end)
         is_new = pl.lit(value=True) if self.labelled_since is None else pl.col(self.time) > self.labelled_since
         self.new_labels += table.filter(known & is_new).height
 

@@ -4,12 +4,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from understudy.contract.cron import cron_problem
 from understudy.contract.policies import Policy, UnknownPolicy, parse_policies, parse_policy
-from understudy.contract.recommend_policy import cron_of, recommend
+from understudy.contract.recommend_policy import recommend
 from understudy.contract.replay import Grid, HistoryTooShort, NoTime, ReplayPlan, plan_grid, usual_policies
 from understudy.contract.replay_report import PolicyResult, Walk
 from understudy.contract.spec import ModelSpec
@@ -160,9 +157,12 @@ def test_less_is_better_where_the_metric_says_so() -> None:
     assert _yaml(found.yaml)["retrain"]["schedule"] == "0 3 * * 1"
 
 
-@given(st.integers(min_value=60, max_value=400 * 86_400))
-def test_every_interval_has_a_cron_expression(seconds: int) -> None:
-    assert cron_problem(cron_of(timedelta(seconds=seconds))) is None
+def test_what_cron_cannot_say_is_said_beside_it() -> None:
+    asked = [result("never", 0.5, 0), result("schedule:10d", 0.9, 9)]
+    found = recommend(spec(), asked, timedelta(days=1), 0.1)
+    assert found is not None
+    assert found.yaml.startswith("# Cron cannot say every 10d; this is three times a month.\n")
+    assert _yaml(found.yaml)["retrain"]["schedule"] == "0 3 1,11,21 * *"
 
 
 def _yaml(text: str) -> Any:

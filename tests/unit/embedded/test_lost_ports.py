@@ -6,60 +6,16 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.unit.embedded.conftest import start
 from understudy.embedded import stack
 from understudy.embedded.components import COMPONENTS
 from understudy.embedded.health import PortTaken
 from understudy.embedded.layout import Layout
 from understudy.embedded.ports import Ports, choose, move
-from understudy.settings import Settings
-
-HEALTH = """
-import json, sys, time
-from configparser import ConfigParser
-from datetime import datetime, timezone
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from os import environ
-
-
-class Health(BaseHTTPRequestHandler):
-    def do_GET(self):
-        now = datetime.now(timezone.utc).isoformat()
-        parts = ("scheduler", "dag_processor", "triggerer")
-        body = {part: {"status": "healthy", f"latest_{part}_heartbeat": now} for part in parts}
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(json.dumps(body).encode())
-
-    def log_message(self, *args):
-        pass
-
-
-def serve(port):
-    HTTPServer(("127.0.0.1", port), Health).serve_forever()
-
-
-def told_port():
-    config = ConfigParser(interpolation=None)
-    config.read(environ["AIRFLOW_HOME"] + "/airflow.cfg")
-    return config["api"].getint("port")
-"""
-PROGRAMS = {
-    "airflow": """
-if sys.argv[1] == "api-server":
-    serve(told_port())
-elif sys.argv[1] != "db":
-    print("asks", told_port(), environ["AIRFLOW__UNDERSTUDY__GATEWAYS"], flush=True)
-    time.sleep(60)
-""",
-    "mlflow": 'serve(int(sys.argv[sys.argv.index("--port") + 1]))',
-    "understudy/cli": 'serve(int(sys.argv[sys.argv.index("--port") + 1]))',
-}
 
 
 class Stranger:
@@ -88,32 +44,11 @@ class Stranger:
 
 
 @pytest.fixture
-def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Layout]:
-    """A stack whose Airflow, MLflow and gateway are small programs of the same command lines."""
-    for name, code in PROGRAMS.items():
-        package = tmp_path / "project" / "plugins" / name
-        package.mkdir(parents=True)
-        for inside in (package, *package.parents)[: len(Path(name).parts)]:
-            (inside / "__init__.py").write_text("", encoding="utf-8")
-        (package / "__main__.py").write_text(HEALTH + code, encoding="utf-8")
-    monkeypatch.setattr("understudy.embedded.health.POLL_S", 0.05)
-    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__ISOLATION", "process")
-    layout = Layout(home=tmp_path / "home", project=tmp_path / "project")
-    yield layout
-    stack.down(layout)
-
-
-@pytest.fixture
 def thieves(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Stranger]]:
     thieves: list[Stranger] = []
     yield thieves
     for thief in thieves:
         thief.leave()
-
-
-def start(layout: Layout, steps: list[str]) -> stack.Running:
-    return stack.up(Settings(), layout, steps.append)
 
 
 def test_what_nobody_disturbs_uses_the_ports_that_were_chosen(layout: Layout) -> None:

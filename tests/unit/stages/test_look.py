@@ -58,10 +58,12 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def context(stage: str, inputs: dict[str, Path], outputs: Path, spec: dict[str, Any] | None = None) -> StageContext:
+def context(
+    stage: str, inputs: dict[str, Path], outputs: Path, spec: dict[str, Any] = SPEC, **more: str
+) -> StageContext:
     outputs.mkdir(parents=True, exist_ok=True)
-    params: dict[str, Any] = {"watched": "gateway", "champion_version": 3, "reference_data": "v1"}
-    request = StageRequest(stage=stage, model="m", run="r", as_of=NOW, spec=spec or SPEC, params=params)
+    params: dict[str, Any] = {"watched": "gateway", "champion_version": 3, "reference_data": "v1", **more}
+    request = StageRequest(stage=stage, model="m", run="r", as_of=NOW, spec=spec, params=params)
     return StageContext(request, inputs, outputs)
 
 
@@ -70,6 +72,7 @@ class Looking:
 
     def __init__(self, shelf: Path, folder: Path) -> None:
         self.shelf, self.folder = shelf, folder
+        self.spec, self.params = SPEC, dict[str, str]()
 
     def at(self, change: Change = lambda rows: rows, **more: Path) -> Callable[[Any], StageOutput]:
         current = self.folder / "current.parquet"
@@ -81,7 +84,7 @@ class Looking:
             "training.json": self.shelf / "training.json",
             **{f"{name}.parquet": path for name, path in more.items()},
         }
-        return lambda stage: stage(context(stage.__module__, inputs, self.folder / "out"))
+        return lambda stage: stage(context(stage.__module__, inputs, self.folder / "out", self.spec, **self.params))
 
     def drift(self, change: Change = lambda rows: rows, **more: Path) -> DriftReport:
         report = self.at(change, **more)(measure_drift).report
@@ -148,6 +151,27 @@ def test_late_labels_are_not_lost_quality(look: Looking) -> None:
     assert (report.rows, report.labelled_rows, report.loss) == (600, 0, None)
     assert report.estimate is not None
     assert not decide(None, report).reasons
+
+
+def test_labels_count_when_they_are_final_however_long_that_takes(look: Looking) -> None:
+    """Labels are final after 10 days and the window is as long: what is judged ends where the window begins."""
+    look.spec = {**SPEC, "data": {**SPEC["data"], "label_delay": "10d"}, "monitor": {"window": "10d"}}
+    look.params = {"start": "2024-06-21T00:00:00Z", "end": "2024-07-01T00:00:00Z"}
+
+    def preliminary(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows.assign(won=rows["won"].where(rows["at"] < pd.Timestamp("2024-06-21", tz="UTC"), "no"))
+
+    report = look.quality(preliminary)
+    assert (report.rows, report.labelled_rows) == (240, 240)
+    assert report.loss == pytest.approx(report.blessed_loss, abs=0.05)
+    assert look.drift(preliminary).current_rows == 120
+
+
+def test_rows_that_the_champion_was_made_from_prove_nothing(look: Looking) -> None:
+    look.params = {"watched": "data"}
+    report = look.quality(lambda rows: rows.assign(at=rows["at"] - pd.Timedelta(days=40)))
+    newer = pd.Timestamp("2024-05-17", tz="UTC") - pd.Timestamp("2024-05-05", tz="UTC")
+    assert report.rows == newer / pd.Timedelta(hours=1)
 
 
 def test_the_whole_drift_report_is_written_and_repeats_to_the_byte(shelf: Path, tmp_path: Path) -> None:

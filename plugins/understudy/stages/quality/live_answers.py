@@ -15,7 +15,7 @@ from understudy.contract.words import LiveColumn, MlTask
 from understudy.stages.answers import Answers, all_classes, ask, class_numbers
 from understudy.stages.context import Refused
 from understudy.stages.features import FeatureMissing
-from understudy.stages.live_rows import in_utc
+from understudy.stages.live_rows import LiveRows, in_utc
 from understudy.stages.look import Look
 from understudy.stages.value import with_values
 from understudy.stages.window import Array, Window, label_texts, read_labels
@@ -33,23 +33,24 @@ class Labels:
     """When the newest label arrived, where that is known."""
 
 
-def is_labelled(look: Look) -> pl.Expr:
+def is_labelled(rows: LiveRows, target: str) -> pl.Expr:
     """Select rows with a label and, where answers were logged, with one."""
-    columns, wanted = look.rows.columns, pl.lit(value=True)
-    for column in (look.spec.data.target, LiveColumn.PREDICTION.value):
+    columns, wanted = rows.columns, pl.lit(value=True)
+    for column in (target, LiveColumn.PREDICTION.value):
         if column in columns:
             wanted = wanted & pl.col(column).is_not_null()
-    return wanted if look.spec.data.target in columns else pl.lit(value=False)
+    return wanted if target in columns else pl.lit(value=False)
 
 
-def count_labels(look: Look) -> Labels:
-    """Count over all rows of the window, by streaming."""
-    table, newest = look.rows.table, pl.lit(None)
-    if look.rows.has(LiveColumn.LABEL_AT):
+def count_labels(rows: LiveRows, target: str) -> Labels:
+    """Count over all rows, by streaming."""
+    table, newest = rows.table, pl.lit(None)
+    if rows.has(LiveColumn.LABEL_AT):
         table, newest = in_utc(table, LiveColumn.LABEL_AT.value), pl.col(LiveColumn.LABEL_AT.value).max()
-    asked = table.select(pl.len().alias("rows"), is_labelled(look).sum().alias("labelled"), newest.alias("newest"))
-    rows, labelled, at = asked.collect(engine="streaming").row(0)
-    return Labels(int(rows), int(labelled) if rows else 0, at)
+    is_known = is_labelled(rows, target)
+    asked = table.select(pl.len().alias("rows"), is_known.sum().alias("labelled"), newest.alias("newest"))
+    count, labelled, at = asked.collect(engine="streaming").row(0)
+    return Labels(int(count), int(labelled) if count else 0, at)
 
 
 def champion_answers(look: Look, rows: pl.DataFrame, code: Path | None) -> Dated:

@@ -16,11 +16,13 @@ def run(context: StageContext) -> StageOutput:
 
     Needs ``current.parquet``, ``reference.parquet`` and ``champion``; takes ``code`` for a value function. The holdout
     is what the champion's training did not see of its reference window; the champion answers it anew, so that both
-    losses come from the same code.
+    losses come from the same code. Labelled rows are those of the last window whose labels are final.
 
     ``params`` as for the drift stage. Longer windows are thinned evenly to ``evaluate.max_rows``. Writes ``report``, a
     folder with report.html and report.json.
     """
+    import polars as pl
+
     from understudy.stages.drift.sample import SAMPLE_ROWS, take_sample
     from understudy.stages.look import REFERENCE, Look
     from understudy.stages.quality.answered import answered
@@ -36,23 +38,25 @@ def run(context: StageContext) -> StageOutput:
     from understudy.stages.reference_rows import unseen_rows
 
     look = Look(context, ModelSpec.model_validate(context.request.spec))
-    spec, code, table = look.spec, context.inputs.get("code"), look.rows.table
-    labels = count_labels(look)
+    spec, code, matured = look.spec, context.inputs.get("code"), look.matured
+    labels = count_labels(matured, spec.data.target)
     unseen = unseen_rows(look.reference, look.champion.facts, spec, spec.evaluate.max_rows)
     if unseen.is_empty():
         raise Refused("The reference window holds no row that the champion was not trained on", REFERENCE)
     log.info("1 of 3: the champion answers %s rows of its holdout", f"{unseen.height:,}")
     holdout = answered(*champion_answers(look, unseen, code), spec)
     log.info("2 of 3: %s of %s live rows have a label", f"{labels.labelled:,}", f"{labels.rows:,}")
-    labelled = take_sample(table.filter(is_labelled(look)), labels.labelled, seed=0, limit=spec.evaluate.max_rows)
+    known = matured.table.filter(is_labelled(matured, spec.data.target))
+    labelled = take_sample(known, labels.labelled, seed=0, limit=spec.evaluate.max_rows)
     live = answered(*live_answers(look, labelled, code), spec)
+    count = int(look.rows.table.select(pl.len()).collect(engine="streaming").item())
     report = measure_quality(
         live,
         holdout,
         spec,
         rows=labels.rows,
         labelled_rows=labels.labelled,
-        scores=live_scores(look, take_sample(table, labels.rows, seed=0, limit=SAMPLE_ROWS)),
+        scores=live_scores(look, take_sample(look.rows.table, count, seed=0, limit=SAMPLE_ROWS)),
         newest_label=labels.newest,
     )
     log.info("3 of 3: writing the report")
