@@ -158,6 +158,65 @@ def test_no_route_of_ours_changes_anything(server: Any, path: str, kind: str) ->
     assert len(connect().ledger.entries()) == before
 
 
+RUNS = "/api/v2/dags/hold/dagRuns"
+ANSWER = f"/api/v2/dags/retrain__{MODEL}/dagRuns/run/taskInstances/approve/-1/hitlDetails"
+SENT = (
+    ("POST", RUNS, {"logical_date": None, "conf": {"model": MODEL, "reason": "because"}}),
+    ("PATCH", ANSWER, {"chosen_options": ["Approve"], "params_input": {"reason": "because"}}),
+)
+"""What the pages' script sends to Airflow: a run, and an answer."""
+Sent = tuple[str, str, dict[str, Any]]
+
+
+@pytest.mark.parametrize("sent", SENT)
+@pytest.mark.parametrize(("role", "status"), [(None, 403), ("viewer", 403), ("user", 404), ("op", 404)])
+def test_what_the_pages_send_is_refused_by_role_before_anything_else(
+    server: Any, role: str | None, status: int, sent: Sent
+) -> None:
+    method, path, body = sent
+    # There is no such DAG here: who may act is told that, and who may not is not even told that.
+    assert caller(server, role).request(method, path, json=body).status_code == status
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+@pytest.mark.parametrize("sent", SENT)
+def test_what_another_site_can_send_unasked_is_not_read(server: Any, sent: Sent, kind: str | None) -> None:
+    method, path, body = sent
+    token = caller(server, "op").headers["Authorization"].removeprefix("Bearer ")
+    headers = {"Cookie": f"_token={token}", "Origin": "https://elsewhere.example"}
+    headers |= {"Content-Type": kind} if kind else {}
+    browser = TestClient(server, follow_redirects=False)
+    assert browser.request(method, path, content=json.dumps(body), headers=headers).status_code == 422
+
+
+@pytest.mark.parametrize("token", [None, "forged", "aaaa.bbbb.cccc"])
+@pytest.mark.parametrize("sent", SENT)
+def test_what_the_pages_send_needs_a_login(server: Any, sent: Sent, token: str | None) -> None:
+    method, path, body = sent
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    answer = TestClient(server, follow_redirects=False).request(method, path, json=body, headers=headers)
+    assert answer.status_code in {401, 403}
+
+
+def test_a_token_that_somebody_else_signed_is_forged(server: Any) -> None:
+    import jwt
+
+    genuine = caller(server, "admin").headers["Authorization"].removeprefix("Bearer ")
+    claims = jwt.decode(genuine, options={"verify_signature": False})
+    forged = jwt.encode(claims, "another" * 16, algorithm=jwt.get_unverified_header(genuine)["alg"])
+    for path in (PAGES[1], JSON[1]):
+        answer = TestClient(server).get(path, headers={"Authorization": f"Bearer {forged}"})
+        assert answer.status_code == 403
+        assert MODEL not in answer.text
+
+
+def test_no_other_origin_may_read_with_the_login_of_a_visitor(server: Any) -> None:
+    for path in (*PAGES, *JSON):
+        answer = caller(server, "viewer").get(path, headers={"Origin": "https://elsewhere.example"})
+        assert "access-control-allow-origin" not in answer.headers
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
 def test_a_reason_with_a_script_in_it_is_text(server: Any) -> None:
     entry = connect().ledger.append(MODEL, EntryKind.LOCKED, HOSTILE, HOSTILE + "x" * 10_000, facts={"version": 2})
     viewer = caller(server, "viewer")

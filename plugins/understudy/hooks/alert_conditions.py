@@ -1,5 +1,6 @@
 """What is wrong without any ledger entry that says so: it stands until it is repaired, and is told when it begins."""
 
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -19,6 +20,8 @@ CONFIRM_WITHIN = timedelta(minutes=5)
 RUNS_LOOKED_AT = 2_000
 ANSWER_S = 5.0
 TRIES = 3
+PAUSE_S = 2.0
+"""Between two tries: one that restarts listens again within a few seconds."""
 StateOf = Callable[[str, str], str | None]
 
 
@@ -118,7 +121,9 @@ def _silence_of(url: str) -> str | None:
     problem = None
     # A company's proxy knows no gateway of this deployment.
     with httpx.Client(timeout=ANSWER_S, trust_env=False) as client:
-        for _ in range(TRIES):
+        for tried in range(TRIES):
+            if tried:
+                time.sleep(PAUSE_S)
             try:
                 client.get(f"{url}/health").raise_for_status()
             except (httpx.HTTPError, httpx.InvalidURL) as silent:

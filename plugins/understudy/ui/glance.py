@@ -111,7 +111,7 @@ def glance(model: str, told: Recorded, airflow: Airflow) -> Glance:
     tried = beside(record) if record else ""
     troubles = (
         *_trouble_of(retrain, monitor),
-        *_trouble_told(champion, ended if not is_retraining else None, look),
+        *_trouble_told(champion, ended, look, is_retraining=is_retraining),
     )
     return Glance(
         model=model,
@@ -177,12 +177,15 @@ def _champion(record: Deployment, told: Recorded) -> Champion:
 
 
 def _look(entry: LedgerEntry) -> Event:
-    facts = entry.facts
-    decision = facts.get("decision")
+    word = "retraining due" if entry.facts.get("is_due") else _verdict_of(entry)
+    return Event(seq=entry.seq, at=entry.at, word=word, sentence=entry.reason)
+
+
+def _verdict_of(look: LedgerEntry) -> str:
+    decision = look.facts.get("decision")
     judgement = decision.get("judgement") if isinstance(decision, dict) else None
     verdict = judgement.get("verdict") if isinstance(judgement, dict) else None
-    word = "retraining due" if facts.get("is_due") else str(verdict or Verdict.INCONCLUSIVE)
-    return Event(seq=entry.seq, at=entry.at, word=word, sentence=entry.reason)
+    return str(verdict or Verdict.INCONCLUSIVE)
 
 
 def _retraining(entry: LedgerEntry | None) -> Event | None:
@@ -206,24 +209,29 @@ def _trouble_of(retrain: DagState | None, monitor: DagState | None) -> tuple[str
     return tuple(said)
 
 
-def _trouble_told(champion: Champion | None, ended: LedgerEntry | None, look: LedgerEntry | None) -> tuple[str, ...]:
+def _trouble_told(
+    champion: Champion | None, ended: LedgerEntry | None, look: LedgerEntry | None, *, is_retraining: bool
+) -> tuple[str, ...]:
     said: list[str] = []
     if champion is not None and not champion.is_confirmed:
         said.append(f"nobody has confirmed that version {champion.version} serves")
-    outcome = str(ended.facts.get("outcome", "")) if ended else ""
+    outcome = str(ended.facts.get("outcome", "")) if ended and not is_retraining else ""
     if outcome in {end.value for end in BAD_ENDS}:
         said.append(f"its last retraining ended {outcome.replace('_', ' ')}")
     # A look at a champion that was replaced since says nothing of the one that serves now.
     is_current = champion is not None and look is not None and look.at >= champion.since
-    if look is not None and is_current and _look(look).word == Verdict.FAILED.value:
-        said.append("its last look found something wrong")
+    if look is not None and is_current and _verdict_of(look) == Verdict.FAILED.value:
+        # A retraining that the look asked for is the cure, as long as it runs; one that has ended has not replaced it.
+        is_seen_to = is_retraining and bool(look.facts.get("is_due"))
+        if not is_seen_to:
+            said.append("its last look found something wrong")
     return tuple(said)
 
 
 def _is_conclusive(champion: Champion | None, look: LedgerEntry | None) -> bool:
     """Tell whether the last look was at the champion that serves, and could say something."""
     is_current = champion is not None and look is not None and look.at >= champion.since
-    return look is not None and is_current and _look(look).word != Verdict.INCONCLUSIVE.value
+    return look is not None and is_current and _verdict_of(look) != Verdict.INCONCLUSIVE.value
 
 
 def _health(

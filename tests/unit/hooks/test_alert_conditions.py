@@ -10,6 +10,7 @@ import pytest
 from tests.unit.contract.test_card import record
 from tests.unit.hooks.receivers import web_receiver
 from understudy.contract.words import AlertKind, Change, EntryKind, Outcome
+from understudy.hooks import alert_conditions
 from understudy.hooks.alert_conditions import Condition, conditions
 from understudy.hooks.connect import Hooks
 from understudy.settings import Settings
@@ -129,6 +130,7 @@ def test_a_gateway_that_is_down_is_told_once_and_again_when_it_falls_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with web_receiver() as gateway, web_receiver() as receiver:
+        monkeypatch.setattr(alert_conditions, "PAUSE_S", 0.0)
         monkeypatch.setenv("AIRFLOW_CONN_HOOK", f'{{"conn_type": "http", "host": "{receiver.url}"}}')
         hooks = hooks_of(tmp_path, gateways=gateway.url, alerts_to="hook")
         at = now()
@@ -138,6 +140,21 @@ def test_a_gateway_that_is_down_is_told_once_and_again_when_it_falls_again(
         assert [told["kind"] for told in receiver.taken] == ["gateway_dead", "gateway_dead"]
         assert [told["severity"] for told in receiver.taken] == ["critical", "critical"]
         assert gateway.url in receiver.taken[0]["sentence"]
+
+
+def test_a_gateway_that_is_restarted_is_given_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    with web_receiver() as gateway:
+        gateway.status = 503
+
+        def restart(seconds: float) -> None:
+            pauses.append(seconds)
+            gateway.status = 200
+
+        monkeypatch.setattr(alert_conditions.time, "sleep", restart)
+        assert found(hooks_of(tmp_path, gateways=gateway.url)) == []
+    assert pauses == [alert_conditions.PAUSE_S]
+    assert alert_conditions.PAUSE_S >= 1
 
 
 def test_a_run_that_fails_is_told_once_by_whoever_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,26 @@ def test_a_bad_look_counts_if_it_looked_at_this_champion(seq: int, health: Healt
 
 
 @pytest.mark.parametrize(
+    ("later", "health"),
+    [
+        (None, Health.ATTENTION),
+        (EntryKind.TRIGGERED, Health.WORKING),
+        (EntryKind.CONCLUDED, Health.ATTENTION),
+    ],
+)
+def test_a_bad_champion_is_seen_to_only_while_the_retraining_that_it_needs_runs(
+    later: EntryKind | None, health: Health
+) -> None:
+    facts = {**look(MODEL, 2, 0, Verdict.FAILED).model_dump(mode="json"), "is_due": True}
+    runs = {
+        None: (),
+        EntryKind.TRIGGERED: (entry(EntryKind.TRIGGERED, 8),),
+        EntryKind.CONCLUDED: (entry(EntryKind.TRIGGERED, 8), entry(EntryKind.CONCLUDED, 9, outcome="declined")),
+    }[later]
+    assert seen(deployed(), confirmed(), entry(EntryKind.MONITORED, 7, **facts), *runs).health is health
+
+
+@pytest.mark.parametrize(
     ("verdict", "minute", "health"),
     [
         (Verdict.PASSED, 9, Health.WELL),

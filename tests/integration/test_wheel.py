@@ -1,0 +1,58 @@
+"""The wheel as somebody installs it into an Airflow of their own, without this project around it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from understudy.settings import PROJECT
+
+BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+LOOK = """
+import json, sys
+import understudy
+from airflow import plugins_manager
+plugins, problems = plugins_manager._get_plugins()
+from understudy.ui.app import app
+from understudy.ui.render import _templates
+told = {
+    "from": understudy.__file__,
+    "views": [view["name"] for plugin in plugins if plugin.name == "understudy" for view in plugin.external_views],
+    "apps": [one["url_prefix"] for plugin in plugins if plugin.name == "understudy" for one in plugin.fastapi_apps],
+    "problems": problems,
+    "pages": _templates().list_templates(),
+}
+print(json.dumps(told))
+"""
+
+
+def test_an_installed_wheel_brings_its_pages_along(tmp_path: Path) -> None:
+    source, wheels, installed = (tmp_path / name for name in ("source", "wheels", "installed"))
+    shutil.copytree(PROJECT / "plugins", source / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "LICENSE", "README.md"):
+        shutil.copy(PROJECT / name, source)
+    command = [sys.executable, "-c", BUILD, str(wheels)]
+    build = subprocess.run(command, check=False, cwd=source, capture_output=True, text=True)
+    assert build.returncode == 0, build.stderr[-2000:]
+    (wheel,) = wheels.iterdir()
+    zipfile.ZipFile(wheel).extractall(installed)
+
+    (tmp_path / "no-plugins").mkdir()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(installed),
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "UNDERSTUDY_HOME": str(tmp_path / "home"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(tmp_path / "no-plugins"),
+    }
+    command = [sys.executable, "-c", LOOK]
+    look = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert look.returncode == 0, look.stderr[-2000:]
+    told = json.loads(look.stdout.splitlines()[-1])
+    assert Path(told["from"]).is_relative_to(installed)
+    assert (told["views"], told["apps"]) == (["Models", "Model", "Decisions"], ["/understudy"])
+    assert told["problems"] == {}
+    assert {"fleet.html.jinja", "model.html.jinja", "card.html.jinja"} <= set(told["pages"])
