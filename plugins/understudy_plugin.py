@@ -1,5 +1,6 @@
 """What Airflow loads: the cockpit's pages, and where they are found. Nothing else."""
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,3 +56,8 @@ class UnderstudyPlugin(AirflowPlugin):
             "icon_dark_mode": _below_airflow(ICON_IN_THE_DARK),
         },
     ]
+
+
+# What an installed wheel's entry point names. Airflow calls it an error to find a plugin twice, so there is nothing to
+# add where it reads this very file from its plugins folder.
+INSTALLED = None if Path(__file__).parent.samefile(conf.get("core", "plugins_folder")) else UnderstudyPlugin
