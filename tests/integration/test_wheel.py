@@ -19,7 +19,7 @@ plugins, problems = plugins_manager._get_plugins()
 from understudy.ui.app import app
 from understudy.ui.render import _templates
 told = {
-    "from": understudy.__file__,
+    "from": [understudy.__file__, sys.modules["understudy_plugin"].__file__],
     "views": [view["name"] for plugin in plugins if plugin.name == "understudy" for view in plugin.external_views],
     "apps": [one["url_prefix"] for plugin in plugins if plugin.name == "understudy" for one in plugin.fastapi_apps],
     "problems": problems,
@@ -52,7 +52,7 @@ def test_an_installed_wheel_brings_its_pages_along(tmp_path: Path) -> None:
     look = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert look.returncode == 0, look.stderr[-2000:]
     told = json.loads(look.stdout.splitlines()[-1])
-    assert Path(told["from"]).is_relative_to(installed)
+    assert all(Path(file).is_relative_to(installed) for file in told["from"]), "this environment knows the project too"
     assert (told["views"], told["apps"]) == (["Models", "Model", "Decisions"], ["/understudy"])
     assert told["problems"] == {}
     assert {"fleet.html.jinja", "model.html.jinja", "card.html.jinja"} <= set(told["pages"])
