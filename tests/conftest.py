@@ -21,7 +21,7 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 # Boosting is many times slower when its threads fight for busy cores; containers get the same setting from the runner.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-STACKS = {"test_compose.py", "test_demo.py", "test_gateway_stack.py", "test_scheduler.py"}
+STACKS = {"test_compose.py", "test_demo.py", "test_gateway_stack.py", "test_oncall_story.py", "test_scheduler.py"}
 """Files whose tests start Airflow's services, which fight for the same few ports and all of the processor."""
 IMAGE = f"understudy-stage:{__version__}"
 

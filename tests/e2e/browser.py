@@ -1,4 +1,4 @@
-"""A headless Chromium that is logged in as somebody, and what it finds wrong with a page."""
+"""A headless Chromium, and what it finds wrong with a page."""
 
 import shutil
 from collections.abc import Iterator
@@ -59,8 +59,8 @@ class Page:
 
 
 @contextmanager
-def logged_in(url: str, token: str) -> Iterator[Page]:
-    """Open a browser; skip the test where there is none."""
+def browser(url: str, token: str | None = None) -> Iterator[Page]:
+    """Open a browser, of somebody or of nobody yet; skip the test where there is none."""
     chromium, driver_path = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver_path is None:
         pytest.skip("no chromium with its chromedriver is installed")
@@ -76,8 +76,9 @@ def logged_in(url: str, token: str) -> Iterator[Page]:
     driver = webdriver.Chrome(options=options, service=Service(driver_path))
     try:
         driver.set_page_load_timeout(PATIENCE_S)
-        driver.get(f"{url}/understudy/static/models.svg")
-        driver.add_cookie({"name": "_token", "value": token, "path": "/"})
+        if token is not None:
+            driver.get(f"{url}/understudy/static/models.svg")
+            driver.add_cookie({"name": "_token", "value": token, "path": "/"})
         yield Page(driver, url)
     finally:
         driver.quit()

@@ -2,32 +2,23 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from tests.conftest import what_docker_lacks
-from tests.e2e.browser import NARROW, Page, logged_in
-from tests.integration.test_rollback import Desk
+from tests.e2e.airflow_site import ENDS_WITHIN_S, Site, running_site, wait
 from understudy.contract.cause import Cause
-from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind, Trigger
-from understudy.embedded import stack
-from understudy.embedded.airflow_api import AirflowApi, AirflowRefused, Asked
-from understudy.embedded.layout import Layout
+from understudy.embedded.airflow_api import AirflowRefused
 from understudy.embedded.passwords import ADMIN
 from understudy.hooks.connect import Hooks
-from understudy.hooks.reigns import reigns
-from understudy.runners.choose import choose_runner
 from understudy.settings import settings
 from understudy.workspace import run_key
 
@@ -46,157 +37,23 @@ def train(frame, params, context):
     return DecisionTreeClassifier(max_depth=4, random_state=0).fit(frame[list(context.features)], frame[context.target])
 """
 SECONDS = 15  # twice a run: once to measure, once to keep
-ENDS_WITHIN_S = 900
-REASON = "<i>callers</i> complain; DROP TABLE ledger"
-
-
-@dataclass(frozen=True)
-class Site:
-    """A running stack of its own."""
-
-    home: Path
-    api: AirflowApi
-    isolation: str
-
-    def train_task(self, model: str, run: str) -> Any:
-        return self.api._call("GET", f"{self._tasks(model, run)}/train", "look at the task")
-
-    def fail_train(self, model: str, run: str) -> None:
-        self.api._call("PATCH", f"{self._tasks(model, run)}/train", "fail the task", {"new_state": "failed"})
-
-    def follow(self, model: str, run: str) -> set[str]:
-        """Wait for the end; return the ids of the containers or processes that trained meanwhile."""
-        deadline, seen = time.monotonic() + ENDS_WITHIN_S, set[str]()
-
-        def look(_: object) -> None:
-            assert time.monotonic() < deadline, f"the run {run} of {model} does not end"
-            seen.update(job["id"] for job in self.jobs(model))
-
-        self.api.follow(f"retrain__{model}", run, look)
-        return seen
-
-    def asked(self, model: str) -> Asked:
-        """Wait until a retraining asks people, and return what."""
-        wait(lambda: len(self.api.asked(f"retrain__{model}")) == 1, 400)
-        return self.api.asked(f"retrain__{model}")[0]
-
-    def ended(self, model: str, run: str) -> dict[str, Any]:
-        """Wait until a retraining has ended, and return how."""
-        over = {"success", "failed"}
-        wait(lambda: self.api.follow(f"retrain__{model}", run, lambda _: None) in over, ENDS_WITHIN_S)
-        ended: dict[str, Any] = self.api.xcom(f"retrain__{model}", run, "outcome")
-        return ended
-
-    def runs(self, model: str, run_type: str) -> list[dict[str, Any]]:
-        """List a model's retrainings of a kind, oldest first."""
-        path = f"/api/v2/dags/retrain__{model}/dagRuns?run_type={run_type}&order_by=run_after&limit=1000"
-        return list(self.api._call("GET", path, "list the runs")["dag_runs"])
-
-    def runs_of(self, dag_id: str) -> list[dict[str, Any]]:
-        """List the runs of a DAG."""
-        path = f"/api/v2/dags/{dag_id}/dagRuns?limit=1000"
-        return list(self.api._call("GET", path, "list the runs")["dag_runs"])
-
-    def waiting_events(self, model: str) -> bool:
-        """Tell whether Airflow keeps events from which no run has begun yet."""
-        path = f"/api/v2/dags/retrain__{model}/assets/queuedEvents"
-        found = self.api._call("GET", path, "list what waits", missing_ok=True)
-        return found is not None and found["total_entries"] > 0
-
-    def entries(self, model: str, kind: EntryKind) -> list[LedgerEntry]:
-        return Hooks(settings()).ledger.entries(model, [kind])
-
-    def began(self, model: str) -> tuple[LedgerEntry, Cause, datetime]:
-        """Say of the newest retraining why it began, and as of when."""
-        entry = self.entries(model, EntryKind.TRIGGERED)[-1]
-        return entry, Cause.model_validate(entry.facts["cause"]), datetime.fromisoformat(str(entry.facts["as_of"]))
-
-    def look(self, model: str, as_of: str) -> dict[str, Any]:
-        """Look at a model as of a day; return what was decided."""
-        run = self.api.trigger(f"monitor__{model}", {"as_of": as_of})
-        self.api.follow(f"monitor__{model}", run, lambda _: None)
-        decided: dict[str, Any] = self.api.xcom(f"monitor__{model}", run, "decide")
-        return decided
-
-    def ask_from_outside(self, model: str, events: int) -> None:
-        """Send events as docs/monitoring.md says: a token, the asset's id, a call for each, again where it failed."""
-        token = httpx.post(
-            f"{self.api.url}/auth/token",
-            json={"username": self.api._user, "password": self.api._password},
-            trust_env=False,
-        )
-        headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
-        with httpx.Client(base_url=self.api.url, headers=headers, timeout=300, trust_env=False) as client:
-            found = client.get("/api/v2/assets", params={"name_pattern": f"understudy://{model}/retrain"}).json()
-            body = {"asset_id": found["assets"][0]["id"], "extra": {"reason": "the meters were replaced"}}
-
-            for _ in range(events):
-                wait(lambda: client.post("/api/v2/assets/events", json=body).status_code == 200, 300)
-
-    def backfill(self, model: str, span: dict[str, str]) -> None:
-        """Start a backfill; Airflow refuses to while something else writes to its SQLite database."""
-
-        def is_started() -> bool:
-            try:
-                self.api._call("POST", "/api/v2/backfills", "start a backfill", {"dag_id": f"retrain__{model}", **span})
-            except AirflowRefused as refused:
-                if "Database is locked" not in str(refused):
-                    raise
-                return False
-            return True
-
-        wait(is_started, 300)
-
-    def _tasks(self, model: str, run: str) -> str:
-        return f"/api/v2/dags/retrain__{model}/dagRuns/{run}/taskInstances"
-
-    def jobs(self, model: str, task: str = "train") -> list[dict[str, str]]:
-        found = choose_runner(self.isolation, settings()).leftovers()  # type: ignore[arg-type]
-        return [job for job in found if (job["model"], job["task_id"]) == (model, task)]
-
-    def training(self, model: str, run: str) -> tuple[Any, dict[str, str]]:
-        """Wait until the training's stage runs; return the task and the job."""
-        wait(lambda: self.train_task(model, run)["state"] == "running" and len(self.jobs(model)) == 1, 400)
-        return self.train_task(model, run), self.jobs(model)[0]
-
-
-def wait(until: Callable[[], bool], seconds: float) -> float:
-    """Wait for something to become true; return how long it took."""
-    begun = time.monotonic()
-    while not until():
-        assert time.monotonic() - begun < seconds, f"not within {seconds} s"
-        time.sleep(0.5)
-    return time.monotonic() - begun
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     home = tmp_path_factory.mktemp("stack")
     isolation = "docker" if what_docker_lacks() is None else "process"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UNDERSTUDY_HOME", str(home))
-        patch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(home / "models"))
-        patch.setenv("AIRFLOW__UNDERSTUDY__ISOLATION", isolation)
-        patch.setenv("AIRFLOW_HOME", str(home / "airflow"))
-        settings.cache_clear()
-        for model in ("alpha", "beta"):
-            declare(home, model)
-        declare_watched(home, "gale")
-        for model in ("storm", "calm"):
-            declare_watched(home, model, monitor=None, retrain={})
-        asking = {"mode": "approval", "approvers": [ADMIN], "timeout": "2h"}
-        declare_watched(home, "vote", monitor=None, retrain={}, promotion=asking)
-        layout = Layout(home=home)
-        try:
-            running = stack.up(settings(), layout, print)
-            api = AirflowApi(running.airflow, running.user, running.password)
-            retrained = ("alpha", "beta", "gale", "storm", "vote")
-            for dag_id in (*(f"retrain__{model}" for model in retrained), "monitor__gale", "hold"):
-                api.wait_for_dag(dag_id, 400)
-            yield Site(home, api, isolation)
-        finally:
-            stack.down(layout)
-            settings.cache_clear()
+    for model in ("alpha", "beta"):
+        declare(home, model)
+    declare_watched(home, "gale")
+    declare_watched(home, "storm", monitor=None, retrain={})
+    asking = {"mode": "approval", "approvers": [ADMIN], "timeout": "2h"}
+    declare_watched(home, "vote", monitor=None, retrain={}, promotion=asking)
+    with running_site(home, isolation) as running:
+        retrained = ("alpha", "beta", "gale", "storm", "vote")
+        for dag_id in (*(f"retrain__{model}" for model in retrained), "monitor__gale", "hold"):
+            running.api.wait_for_dag(dag_id, 400)
+        yield running
 
 
 def declare(home: Path, model: str) -> None:
@@ -364,67 +221,3 @@ def test_a_form_acts_as_whoever_sent_it(site: Site) -> None:
     assert site.api.follow("hold", run, lambda _: None) == "success"
     (held,) = site.entries("vote", EntryKind.HELD)
     assert (held.actor, held.reason) == (ADMIN, "stocktaking")
-
-
-def test_a_person_finds_the_bad_model_and_takes_it_back_in_the_browser(site: Site, tmp_path: Path) -> None:
-    hooks = Hooks(settings())
-    desk = Desk("calm", tmp_path, hooks.deployments, hooks.registry)
-    before, bad = (desk.raise_champion(number).version for number in (1, 2))
-    token = httpx.post(
-        f"{site.api.url}/auth/token",
-        json={"username": site.api._user, "password": site.api._password},
-        trust_env=False,
-    ).json()["access_token"]
-    with logged_in(site.api.url, token) as page:
-        read_and_roll_back(page, "calm", bad, before, tmp_path)
-    assert champions("calm") == [before, bad, before]
-    newest = site.entries("calm", EntryKind.DEPLOYED)[-1]
-    assert (newest.actor, newest.reason) == (ADMIN, REASON)
-    # One that only said and one that did: the second of two clicks was no third.
-    assert len(site.runs_of("rollback")) == 2
-
-
-def champions(model: str) -> list[int]:
-    """List who was champion, oldest first."""
-    return [reign.champion.version for reign in reigns(Hooks(settings()).deployments.history(model))]
-
-
-def read_and_roll_back(page: Page, model: str, bad: int, before: int, pictures: Path) -> None:
-    """Find the model, read what was decided, take it back, and go on to Airflow; pictures on the way."""
-    page.open("/plugin/models")
-    page.enter_frame()
-    page.find("input[name=search]").send_keys(f"{model}\n")
-    page.until(lambda driver: f"search={model}" in driver.execute_script("return location.search"), "the search")
-    assert page.unreachable() == []
-    page.picture(pictures / "fleet.png")
-    page.enter_frame()
-    page.find("a.name", model).click()
-    page.find("h1", model)
-    assert page.unreachable() == []
-    page.picture(pictures / "model.png")
-    page.enter_frame()
-    page.find("#ledger a[href*='/cards/']").click()
-    page.find("h2", "What was decided")
-    assert page.unreachable() == []
-    page.picture(pictures / "card.png")
-    page.enter_frame()
-    page.find(".bar a", model).click()
-
-    page.find("button", "Roll back").click()
-    page.find("#act-reason").send_keys(REASON)
-    assert not page.find("#act-do").is_enabled()
-    page.find("#act-dry").click()
-    page.find("#act-answer", f"goes back from version {bad} to version {before}")
-    assert page.unreachable() == []
-    page.picture(pictures / "rollback.png")
-    page.enter_frame()
-    # Two clicks at once, as from a nervous hand.
-    page.driver.execute_script("const go = document.getElementById('act-do'); go.click(); go.click();")
-    page.find("#act-answer", f"version {before} of {model} is champion again")
-    page.find("#act-close").click()
-    page.find("dd", f"version {before}")
-    page.find("#ledger td", REASON)
-    page.picture(pictures / "narrow.png", NARROW)
-    page.enter_frame()
-    page.find("dd a", f"retrain__{model}").click()
-    page.until(lambda driver: driver.current_url.endswith(f"/dags/retrain__{model}"), "the DAG's page in Airflow")

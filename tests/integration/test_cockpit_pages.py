@@ -228,6 +228,12 @@ def test_a_reason_with_a_script_in_it_is_text(server: Any) -> None:
     connect().ledger.append(MODEL, EntryKind.UNLOCKED, "ann", "over", facts={"version": 2})
 
 
+def test_what_people_wrote_keeps_its_capital_letters(server: Any) -> None:
+    connect().ledger.append(MODEL, EntryKind.HELD, "Ann", "the GDPR audit of ACME")
+    assert "Held by Ann: the GDPR audit of ACME" in caller(server, "viewer").get(PAGES[1]).text
+    connect().ledger.append(MODEL, EntryKind.RELEASED, "Ann", "over")
+
+
 def test_the_ledger_is_filtered_and_paged(server: Any) -> None:
     viewer, path = caller(server, "viewer"), f"/understudy/api/models/{MODEL}/ledger"
     told = viewer.get(f"{path}?kind=judged").json()

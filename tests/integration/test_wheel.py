@@ -27,7 +27,7 @@ plugins, problems = plugins_manager._get_plugins()
 from understudy.ui.app import app
 from understudy.ui.render import _templates
 told = {
-    "from": understudy.__file__,
+    "from": [understudy.__file__, sys.modules["understudy_plugin"].__file__],
     "views": [view["name"] for plugin in plugins if plugin.name == "understudy" for view in plugin.external_views],
     "apps": [one["url_prefix"] for plugin in plugins if plugin.name == "understudy" for one in plugin.fastapi_apps],
     "problems": problems,
@@ -72,7 +72,7 @@ def test_an_installed_wheel_brings_its_pages_along(tmp_path: Path) -> None:
 
     (tmp_path / "no-plugins").mkdir()
     told = what_airflow_finds(tmp_path, installed, tmp_path / "no-plugins")
-    assert Path(told["from"]).is_relative_to(installed)
+    assert all(Path(file).is_relative_to(installed) for file in told["from"])
     assert (told["views"], told["apps"]) == (["Models", "Model", "Decisions"], ["/understudy"])
     assert told["problems"] == {}
     assert {"fleet.html.jinja", "model.html.jinja", "card.html.jinja"} <= set(told["pages"])

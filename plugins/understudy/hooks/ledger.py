@@ -315,12 +315,13 @@ def _problem(row: Any, seq: int, prev_hash: str) -> str | None:
 def _intact(row: Any) -> LedgerEntry:
     try:
         entry = schema.to_entry(row)
+        content = {**entry.model_dump(mode="json", exclude={"facts"}), "facts": entry.facts}
+        digest = sha256_of({name: value for name, value in content.items() if name != "hash"})
+        written = schema.as_row(content)
     except (ValidationError, ValueError, TypeError) as unreadable:
         raise LedgerDamaged(row.seq, "cannot be read") from unreadable
-    content = entry.model_dump(mode="json")
-    digest = sha256_of({name: value for name, value in content.items() if name != "hash"})
     # The row as it would be written now shows edits that leave the entry equal, such as a space within the JSON.
-    if digest != entry.hash or schema.as_row(content) != dict(row._mapping):
+    if digest != entry.hash or written != dict(row._mapping):
         raise LedgerDamaged(row.seq, "was changed after it was written")
     return entry
 

@@ -1,5 +1,6 @@
 """Turn read models into pages: templates that escape every value, and headers that let nothing else in."""
 
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
@@ -9,6 +10,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from understudy import __version__
+from understudy.contract.judgement import GateResult
+from understudy.contract.words import Verdict
 from understudy.ui.place import airflow_base, own_base
 
 HEADERS = {
@@ -20,6 +23,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_URGENCY = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PASSED)
 _AGES = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
@@ -56,6 +60,16 @@ def spoken(word: str) -> str:
     return str(word).replace("_", " ")
 
 
+def sentence(text: str) -> str:
+    """Begin with a capital letter, and leave the names and words of people as they are."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def worst_first(answers: Iterable[GateResult]) -> list[GateResult]:
+    """Put what failed before what nobody could say, and both before what passed."""
+    return sorted(answers, key=lambda answer: _URGENCY.index(answer.verdict))
+
+
 @lru_cache(maxsize=1)
 def _templates() -> Environment:
     environment = Environment(
@@ -65,5 +79,12 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"age": age, "moment": moment, "number": number, "words": spoken}
+    environment.filters |= {
+        "age": age,
+        "moment": moment,
+        "number": number,
+        "sentence": sentence,
+        "words": spoken,
+        "worst_first": worst_first,
+    }
     return environment

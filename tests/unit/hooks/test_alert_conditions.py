@@ -151,7 +151,7 @@ def test_a_gateway_that_is_restarted_is_given_a_moment(tmp_path: Path, monkeypat
             pauses.append(seconds)
             gateway.status = 200
 
-        monkeypatch.setattr(alert_conditions.time, "sleep", restart)
+        monkeypatch.setattr("understudy.hooks.alert_conditions.time.sleep", restart)
         assert found(hooks_of(tmp_path, gateways=gateway.url)) == []
     assert pauses == [alert_conditions.PAUSE_S]
     assert alert_conditions.PAUSE_S >= 1

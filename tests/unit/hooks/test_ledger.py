@@ -99,6 +99,7 @@ def test_the_database_itself_refuses_to_change_an_entry(ledger: Ledger, statemen
         ("facts", "replace(facts, '0.8', '0.9')"),
         ("facts", "facts || ' '"),
         ("facts", "'{'"),
+        ("facts", "'{\"gain\":NaN}'"),
         ("once_key", "'k'"),
         ("prev_hash", "upper(prev_hash)"),
         ("hash", "replace(hash, substr(hash, 1, 1), 'x')"),
