@@ -187,7 +187,9 @@ class AdminRoutes:
             if channel.worker is not None and (size := channel.worker.rss_bytes()) is not None
         }
         folder = self._config.log_dir(model.name)
-        return said(await measure_canary(folder, self._config.name, model.name, model.terms.task, query, rss))
+        report = await measure_canary(folder, self._config.name, model.name, model.terms.task, query, rss)
+        model.renew_lease(query.epoch)  # a look at a long log takes a good part of the lease
+        return said(report)
 
     async def _rows(self, request: Request) -> Response:
         from understudy.gateway.log.rows import write_rows

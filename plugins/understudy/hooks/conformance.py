@@ -86,7 +86,7 @@ class _Examiner:
             act()
         except kind:
             return
-        except UnderstudyError as other:
+        except Exception as other:  # noqa: BLE001 - a team's code may raise anything, and that is the finding
             problem = f"{why} raises {type(other).__name__} ({other})"
         else:
             problem = f"{why} is accepted"
@@ -105,14 +105,22 @@ def check_target(
     examiner = _Examiner(build, terms, bundles)
     try:
         _course(examiner, model_files)
-    except UnderstudyError as broken:
+    except Exception as broken:  # noqa: BLE001 - a team's code may raise anything, and that is the finding
         way_out = "A version that can be served has to be served; look at the place's own log."
-        examiner.found.append(Complaint(check="works", problem=str(broken), way_out=way_out))
+        examiner.found.append(Complaint(check="works", problem=_told(broken), way_out=way_out))
     finally:
-        build().forget(CHECK_MODEL, STEP_S)
         shutil.rmtree(bundles / CHECK_MODEL, ignore_errors=True)
-    examiner.expect("forgets", examiner.status(), (None, 0), "Serve nothing for a model that was forgotten.")
+    try:
+        build().forget(CHECK_MODEL, STEP_S)
+        examiner.expect("forgets", examiner.status(), (None, 0), "Serve nothing for a model that was forgotten.")
+    except Exception as broken:  # noqa: BLE001 - as above
+        way_out = f"Look whether the place still serves {CHECK_MODEL}, and end that by hand."
+        examiner.found.append(Complaint(check="forgets", problem=_told(broken), way_out=way_out))
     return examiner.found
+
+
+def _told(broken: Exception) -> str:
+    return str(broken) if isinstance(broken, UnderstudyError) else f"{type(broken).__name__}: {broken}"
 
 
 def _course(at: _Examiner, model_files: Path) -> None:
