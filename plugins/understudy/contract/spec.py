@@ -8,7 +8,7 @@ from understudy.contract.alert_spec import AlertsSpec
 from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.cron import cron_problem
 from understudy.contract.data_spec import ChecksSpec, DataSpec
-from understudy.contract.declared import Declared, Duration, parse_duration, sha256_of
+from understudy.contract.declared import Declared, Duration, format_duration, parse_duration, sha256_of
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.estimators import estimators_for
 from understudy.contract.gates import Gate
@@ -18,7 +18,7 @@ from understudy.contract.promotion_spec import PromotionSpec
 from understudy.contract.serving_spec import GuardSpec, ServingSpec, ShadowSpec
 from understudy.contract.suggest import nearest
 from understudy.contract.train_spec import EvaluateSpec, RuntimeSpec, SplitSpec, TrainSpec
-from understudy.contract.words import MlTask, StageName
+from understudy.contract.words import MlTask, StageName, Watched
 
 
 class RetrainSpec(Declared):
@@ -172,6 +172,24 @@ class ModelSpec(Declared):
                 raise ValueError(f"{name} needs live traffic, and the model is not served; add serving: {{}}")
         if self.canary is not None and self.serving is not None and self.serving.target is not None:
             raise ValueError("canary: only our gateways share callers out; remove canary, or remove serving.target")
+        return self
+
+    @model_validator(mode="after")
+    def _the_log_reaches_back_far_enough(self) -> "ModelSpec":
+        monitor, serving = self.monitor, self.serving
+        if (
+            monitor is None
+            or serving is None
+            or serving.target is not None
+            or monitor.of not in {None, Watched.GATEWAY}
+        ):
+            return self
+        needed = monitor.window + self.data.label_delay
+        if needed > serving.keep_log:
+            raise ValueError(
+                f"serving.keep_log {format_duration(serving.keep_log)} is too short: a look needs "
+                f"{format_duration(needed)} of the log, monitor.window and data.label_delay together"
+            )
         return self
 
     @property

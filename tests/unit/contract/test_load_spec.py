@@ -38,6 +38,14 @@ def test_six_lines_are_enough() -> None:
     assert spec.primary == "roc_auc"
 
 
+def test_a_gateway_keeps_its_log_until_labels_are_final() -> None:
+    delayed = with_line("target: up", "target: up, label_delay: 30d") + "monitor: {window: 7d}\n"
+    told = problem_of(f"{delayed}serving: {{}}\n")
+    assert "serving.keep_log 30d is too short: a look needs 37d" in str(told)
+    for reaching in ("serving: {keep_log: 37d}\n", ""):
+        assert parse_spec(delayed + reaching, Path("model.yaml")).monitor is not None
+
+
 def test_a_declaration_survives_json_with_the_same_digest() -> None:
     spec = parse_spec(
         SIX_LINES + "train: {search: {learning_rate: {low: 0.01, high: 0.3, log: true}, depth: {low: 2, high: 8}}}\n",
