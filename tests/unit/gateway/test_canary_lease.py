@@ -198,6 +198,7 @@ def test_a_full_disk_keeps_no_canary_alive(tmp_path: Path, clock: Clock, monkeyp
         scene.model.look_after_lease()
         await until(lambda: bool(scene.model.lease.lapses))
         assert await who(scene) is Role.CHAMPION
+        await until(lambda: [c.bundle.version for c in scene.model.lineup.channels.values()] == [1])
 
     play(tmp_path, act)
 
