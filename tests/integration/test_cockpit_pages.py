@@ -52,7 +52,7 @@ def _forget_plugins() -> None:
 def _app(home: Path) -> Any:
     from airflow.api_fastapi.app import create_app, purge_cached_app
     from airflow.configuration import conf
-    from airflow.utils.db import initdb
+    from airflow.utils.db import resetdb
 
     plugins = Path(__file__).resolve().parents[2] / "plugins"
     conf.set("core", "plugins_folder", str(plugins))
@@ -62,7 +62,7 @@ def _app(home: Path) -> Any:
     conf.set("api_auth", "jwt_secret", "secret" * 16)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Airflow's own start touches is Airflow's to mend
-        initdb()
+        resetdb()  # the DAGs of other tests of this process are not those of a fleet of four
         purge_cached_app()
         return create_app(apps="core")
 
