@@ -9,6 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from tests.unit.gateway.fake_processes import bundle
 from tests.unit.hooks.test_target_conformance import Credulous, Good, Place
 from understudy.cli.app import app
 from understudy.contract.declared import Declared
@@ -97,17 +98,7 @@ def declare(home: Path, serving: "dict[str, Any] | None") -> None:
 
 
 def promote() -> None:
-    champion = Bundle(
-        model=MODEL,
-        version=3,
-        model_sha256="3" * 64,
-        image_digest="image",
-        code_commit="commit",
-        spec_sha256="spec",
-        data_version="data",
-        run="run",
-        reference_data="data",
-    )
+    champion = bundle(3).model_copy(update={"model": MODEL})
     record = Deployment(model=MODEL, epoch=1, change=Change.PROMOTION, champion=champion, previous=None)
     connect().deployments.deploy(record, 0, "ann", "weekly")
 
