@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.errors import SpecProblem, UnderstudyError, UnknownModel
 from understudy.contract.load import read_model
 from understudy.contract.serving import ServingTerms
@@ -28,7 +29,8 @@ def terms_of(spec: ModelSpec) -> ServingTerms:
         serving=spec.serving,
         pii=spec.data.classes.pii,
         allow_pickle=spec.train.allow_pickle,
-        **({} if spec.canary is None else {"canary_lease_s": spec.canary.lease.total_seconds()}),
+        # One that was begun under a declaration which is gone has a lease, too.
+        canary_lease_s=(spec.canary or CanarySpec()).lease.total_seconds(),
     )
 
 
