@@ -1,4 +1,4 @@
-"""What Airflow loads: the cockpit's pages, and where they are found. Nothing else."""
+"""What Airflow loads: the cockpit's pages, where they are found, and what the scheduler imports beforehand."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
+
+from understudy import preload
 
 PREFIX = "/understudy"
 ICON = f"{PREFIX}/static/models.svg"
@@ -25,10 +27,11 @@ def _below_airflow(path: str) -> str:
 
 
 class UnderstudyPlugin(AirflowPlugin):
-    """Register the pages, an entry in the navigation, and a tab beside each DAG and each run."""
+    """Register the pages, their entry in the navigation, a tab beside each DAG and each run, and the imports."""
 
     name = "understudy"
-    fastapi_apps = [{"app": cockpit, "url_prefix": PREFIX, "name": "Understudy"}]  # noqa: RUF012 - Airflow's interface
+    listeners = [preload]  # noqa: RUF012 - Airflow's interface
+    fastapi_apps = [{"app": cockpit, "url_prefix": PREFIX, "name": "Understudy"}]  # noqa: RUF012 - as above
     external_views = [  # noqa: RUF012 - as above
         {
             "name": "Models",
@@ -60,4 +63,5 @@ class UnderstudyPlugin(AirflowPlugin):
 
 # What an installed wheel's entry point names. Airflow calls it an error to find a plugin twice, so there is nothing to
 # add where it reads this very file from its plugins folder.
-INSTALLED = None if Path(__file__).parent.samefile(conf.get("core", "plugins_folder")) else UnderstudyPlugin
+IS_IN_PLUGINS_FOLDER = Path(__file__).resolve().parent == Path(conf.get("core", "plugins_folder")).resolve()
+INSTALLED = None if IS_IN_PLUGINS_FOLDER else UnderstudyPlugin

@@ -9,6 +9,7 @@ from understudy.hooks.gateways import Gateways
 from understudy.hooks.places import Places
 from understudy.hooks.serving_terms import terms_of
 from understudy.settings import Settings
+from understudy.trust import trust_for
 
 ASK_S = 5.0
 ABOUT = "gateway"
@@ -113,7 +114,7 @@ def _of_gateway(url: str) -> Finding:
 
     try:
         # A company's proxy knows no gateway of this deployment.
-        with httpx.Client(base_url=url, timeout=ASK_S, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=ASK_S, trust_env=False, verify=trust_for(url)) as client:
             answer = client.get("/health").raise_for_status().json()
         problem = answer["truth"]["problem"]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as silent:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
+from understudy.trust import trust_for
 
 if TYPE_CHECKING:
     import httpx
@@ -189,7 +190,9 @@ class AirflowApi:
         import httpx
 
         # Never through a proxy where Airflow is on this machine.
-        with httpx.Client(base_url=self.url, timeout=ANSWER_WITHIN_S, trust_env=self._is_remote) as client:
+        with httpx.Client(
+            base_url=self.url, timeout=ANSWER_WITHIN_S, trust_env=self._is_remote, verify=trust_for(self.url)
+        ) as client:
             try:
                 answer = client.request(
                     method, path, json=body, headers={"Authorization": f"Bearer {self._login(client)}"}

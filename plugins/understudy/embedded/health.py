@@ -8,6 +8,7 @@ from understudy.contract.errors import UnderstudyError
 from understudy.embedded.layout import Layout
 from understudy.embedded.ports import PURPOSES, Ports, answers
 from understudy.embedded.processes import Started, is_alive, listens
+from understudy.trust import trust_for
 
 AIRFLOW_PARTS = {"scheduler": "scheduler", "dag_processor": "dag-processor", "triggerer": "triggerer"}
 SERVERS = {"mlflow": "mlflow", "gateway": "gateway", "api-server": "airflow"}
@@ -118,7 +119,7 @@ def _get(url: str) -> object | None:
 
     try:
         # Never through a proxy: this is the same machine.
-        with httpx.Client(trust_env=False, timeout=5) as client:
+        with httpx.Client(trust_env=False, timeout=5, verify=trust_for(url)) as client:
             answer = client.get(url)
     except httpx.HTTPError:
         return None

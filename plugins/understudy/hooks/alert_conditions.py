@@ -14,6 +14,7 @@ from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import AlertKind, Change, EntryKind
 from understudy.hooks.connect import Hooks
+from understudy.trust import trust_for
 
 CONFIRM_WITHIN = timedelta(minutes=5)
 """How soon a rollback has to be confirmed by every place that serves the model."""
@@ -120,7 +121,7 @@ def _silence_of(url: str) -> str | None:
 
     problem = None
     # A company's proxy knows no gateway of this deployment.
-    with httpx.Client(timeout=ANSWER_S, trust_env=False) as client:
+    with httpx.Client(timeout=ANSWER_S, trust_env=False, verify=trust_for(url)) as client:
         for tried in range(TRIES):
             if tried:
                 time.sleep(PAUSE_S)

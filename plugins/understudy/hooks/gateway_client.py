@@ -1,6 +1,5 @@
 """Talk to one gateway's admin API; every failure has a name."""
 
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -37,6 +36,7 @@ from understudy.hooks.gateway_errors import (
     GatewayTokenUnfit,
     GatewayUnreachable,
 )
+from understudy.trust import trust_for
 
 if TYPE_CHECKING:
     from httpx import Client, Response
@@ -214,7 +214,7 @@ class GatewayClient:
                 timeout=httpx.Timeout(max(timeout_s, 0.1), connect=min(CONNECT_S, max(timeout_s, 0.1))),
                 # A proxy of the outside world knows no loopback address.
                 trust_env=not _is_loopback(url.host),
-                verify=_trust(url.scheme),
+                verify=trust_for(self.url),
             ) as client:
                 yield client
         except httpx.TimeoutException as late:
@@ -228,8 +228,3 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _trust(scheme: str) -> "ssl.SSLContext | bool":
-    # Reading the list of certificate authorities costs more than a whole rollback; plain HTTP has no use for it.
-    return True if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
