@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Build stand-ins, from Debian's packages, for the images that docker-compose.yaml names and no machine without an image
-# registry can have: the database and the proxy, and Prometheus when asked for it (stand_ins.sh prometheus). They carry the
-# very names, take the same settings and run as the same users, so that the compose file stays unchanged. Redis and
-# Grafana have none: their services are in profiles.
+# registry can have: the database and the proxy, and those of the profiles when asked for (stand_ins.sh prometheus redis).
+# They carry the very names, take the same settings and run as the same users, so that the compose file stays unchanged.
+# Grafana has none: Debian does not package it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 base=$(sed -n 's/^FROM \(.*\)$/\1/p' include/images/stage/Dockerfile)
-image_of() { sed -n "s/^ *image: .*\b\($1:[^ ]*\)$/\1/p" docker-compose.yaml; }
+image_of() { sed -n "s|^ *image: .*\b\($1:[^ ]*\)$|\1|p" docker-compose.yaml; }
 missing() { ! docker image inspect "$1" >/dev/null 2>&1; }
 
 build() {
@@ -47,10 +47,16 @@ CMD ["postgres"]
 DOCKERFILE
 fi
 
-if [ "${1:-}" = prometheus ]; then
-  prometheus=$(image_of prom/prometheus)
-  if missing "$prometheus"; then
-    build "$prometheus" <<DOCKERFILE
+for asked in "$@"; do
+  case $asked in
+    prometheus) image=$(image_of prom/prometheus) ;;
+    redis) image=$(image_of redis) ;;
+    *) echo "stand-in: there is none for $asked; ask for prometheus or redis" >&2; exit 2 ;;
+  esac
+  if ! missing "$image"; then continue; fi
+  case $asked in
+    prometheus)
+      build "$image" <<DOCKERFILE
 FROM $base
 RUN apt-get update -qq \\
  && DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends prometheus \\
@@ -58,5 +64,14 @@ RUN apt-get update -qq \\
 VOLUME /prometheus
 ENTRYPOINT ["prometheus"]
 DOCKERFILE
-  fi
-fi
+      ;;
+    redis)
+      build "$image" <<DOCKERFILE
+FROM $base
+RUN apt-get update -qq \\
+ && DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends redis-server \\
+ && rm -rf /var/lib/apt/lists/*
+DOCKERFILE
+      ;;
+  esac
+done
