@@ -39,6 +39,10 @@ class Site:
     def fail_train(self, model: str, run: str) -> None:
         self.api._call("PATCH", f"{self._tasks(model, run)}/train", "fail the task", {"new_state": "failed"})
 
+    def end_run(self, model: str, run: str) -> None:
+        """Fail a whole run at once, as one does in the UI: its tasks are killed, and none of the others runs."""
+        self.api._call("PATCH", f"/api/v2/dags/retrain__{model}/dagRuns/{run}", "end the run", {"state": "failed"})
+
     def follow(self, model: str, run: str) -> set[str]:
         """Wait for the end; return the ids of the containers or processes that trained meanwhile."""
         deadline, seen = time.monotonic() + ENDS_WITHIN_S, set[str]()

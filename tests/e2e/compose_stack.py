@@ -79,8 +79,11 @@ class ComposeStack:
 
     def states(self) -> dict[str, str]:
         """Say of each container how it is: running, healthy, exited …"""
-        ids = self.compose("ps", "--quiet").stdout.split()
-        told = subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=False)
+        # By the engine itself: starting docker-compose for each look takes as long as the look may.
+        labels = (f"com.docker.compose.project={self.project}", "com.docker.compose.oneoff=False")
+        own = [word for label in labels for word in ("--filter", f"label={label}")]
+        ids = subprocess.run(["docker", "ps", "--all", "--quiet", *own], capture_output=True, text=True, check=True)
+        told = subprocess.run(["docker", "inspect", *ids.stdout.split()], capture_output=True, text=True, check=False)
         found = json.loads(told.stdout or "[]")
         return {
             facts["Config"]["Labels"]["com.docker.compose.service"]: facts["State"].get("Health", facts["State"])[

@@ -1,5 +1,6 @@
 """What only a real scheduler shows: retrainings at once, a killed worker, a failed task, events, a backfill."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ import yaml
 
 from tests.conftest import what_docker_lacks
 from tests.e2e.airflow_site import ENDS_WITHIN_S, Site, running_site, wait
+from tests.unit.hooks.receivers import WebReceiver, web_receiver
 from understudy.contract.cause import Cause
-from understudy.contract.words import EntryKind, Trigger
+from understudy.contract.words import AlertKind, EntryKind, Trigger
 from understudy.embedded.airflow_api import AirflowRefused
 from understudy.embedded.passwords import ADMIN
 from understudy.hooks.connect import Hooks
@@ -40,7 +42,13 @@ SECONDS = 15  # twice a run: once to measure, once to keep
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def web() -> Iterator[WebReceiver]:
+    with web_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, web: WebReceiver) -> Iterator[Site]:
     home = tmp_path_factory.mktemp("stack")
     isolation = "docker" if what_docker_lacks() is None else "process"
     for model in ("alpha", "beta"):
@@ -49,9 +57,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     declare_watched(home, "storm", monitor=None, retrain={})
     asking = {"mode": "approval", "approvers": [ADMIN], "timeout": "2h"}
     declare_watched(home, "vote", monitor=None, retrain={}, promotion=asking)
-    with running_site(home, isolation) as running:
+    told = {
+        "AIRFLOW_CONN_ONCALL": json.dumps({"conn_type": "http", "host": web.url}),
+        "AIRFLOW__UNDERSTUDY__ALERTS_TO": "oncall",
+    }
+    with running_site(home, isolation, told) as running:
         retrained = ("alpha", "beta", "gale", "storm", "vote")
-        for dag_id in (*(f"retrain__{model}" for model in retrained), "monitor__gale", "hold"):
+        for dag_id in (*(f"retrain__{model}" for model in retrained), "monitor__gale", "hold", "alerts"):
             running.api.wait_for_dag(dag_id, 400)
         yield running
 
@@ -126,6 +138,23 @@ def test_a_task_that_a_person_fails_takes_its_stage_along(site: Site) -> None:
     site.follow("alpha", run)
     ended = site.api.xcom("retrain__alpha", run, "outcome")
     assert (ended["outcome"], ended["champion"]) == ("broken", 1)
+
+
+def test_a_run_that_was_ended_before_it_could_say_why_is_told_once(site: Site, web: WebReceiver) -> None:
+    def told() -> list[Any]:
+        return [alert["sentence"] for alert in web.taken if run in alert["sentence"]]
+
+    run = site.api.trigger("retrain__beta", {"reason": "nobody knows"})
+    site.training("beta", run)
+    site.end_run("beta", run)
+    for _ in range(2):
+        sweep = site.api.trigger("alerts", {})
+        assert site.api.follow("alerts", sweep, lambda _: None) == "success"
+    (sentence,) = told()
+    assert sentence.endswith("of retrain__beta failed before it could say why")
+    (alert,) = [alert for alert in web.taken if alert["sentence"] == sentence]
+    assert (alert["kind"], alert["model"]) == (AlertKind.RUN_BROKEN, "beta")
+    wait(lambda: site.jobs("beta") == [], 60)
 
 
 def test_drift_starts_exactly_one_retraining_which_knows_why(site: Site) -> None:
