@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 POLL_S = 1.0
 ANSWER_WITHIN_S = 60.0
+LOOKS = 3
+"""How often a question is asked: a machine that is busy for a minute must not end the watch of a run of hours."""
 ENDED = {"success", "failed"}
 AWAITS_PERSON = "awaiting_input"
 PAGE = 100
@@ -193,18 +195,28 @@ class AirflowApi:
         with httpx.Client(
             base_url=self.url, timeout=ANSWER_WITHIN_S, trust_env=self._is_remote, verify=trust_for(self.url)
         ) as client:
-            try:
-                answer = client.request(
-                    method, path, json=body, headers={"Authorization": f"Bearer {self._login(client)}"}
-                )
-            except httpx.HTTPError as problem:
-                said = str(problem) or type(problem).__name__
-                raise AirflowUnreachable(self.url, said, is_remote=self._is_remote) from problem
+            answer = self._ask(client, method, path, body)
         if answer.status_code == 404 and missing_ok:
             return None
         if answer.is_error:
             raise AirflowRefused(what, answer.status_code, _detail(answer))
         return answer.json() if answer.content else None
+
+    def _ask(self, client: "httpx.Client", method: str, path: str, body: dict[str, Any] | None) -> "httpx.Response":
+        import httpx
+
+        # Only what is looked at is asked for again: what acts may have acted.
+        tries_left = LOOKS if method == "GET" else 1
+        while True:
+            try:
+                headers = {"Authorization": f"Bearer {self._login(client)}"}
+                return client.request(method, path, json=body, headers=headers)
+            except httpx.HTTPError as problem:
+                tries_left -= 1
+                if tries_left and not isinstance(problem, httpx.ConnectError):
+                    continue
+                said = str(problem) or type(problem).__name__
+                raise AirflowUnreachable(self.url, said, is_remote=self._is_remote) from problem
 
     def _login(self, client: "httpx.Client") -> str:
         if self._token is None:

@@ -11,6 +11,8 @@ from understudy.embedded.airflow_api import AirflowApi, AirflowRefused, AirflowU
 Answers = dict[tuple[str, str], list[tuple[int, Any]]]
 DAG = "/api/v2/dags/retrain__tides"
 RUN = f"{DAG}/dagRuns/run-1"
+SILENT = 0
+"""Instead of a status: the connection ends without an answer."""
 
 
 class FakeAirflow:
@@ -29,6 +31,8 @@ class FakeAirflow:
                 fake.asked.append((self.command, path, body))
                 scripted = fake.answers.get((self.command, path), [(404, {"detail": "not here"})])
                 status, content = scripted.pop(0) if len(scripted) > 1 else scripted[0]
+                if status == SILENT:
+                    return
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
@@ -69,6 +73,30 @@ def test_a_run_is_triggered_without_a_logical_date_and_a_paused_dag_is_unpaused(
     assert airflow.api.trigger("retrain__tides", {"dry_run": True}) == "run-1"
     assert ("PATCH", DAG, {"is_paused": False}) in airflow.asked
     assert airflow.asked[-1][2] == {"logical_date": None, "conf": {"dry_run": True}}
+
+
+def test_a_server_that_is_silent_for_a_moment_does_not_end_the_watch(airflow: FakeAirflow) -> None:
+    airflow.answers |= {
+        ("GET", RUN): [
+            (SILENT, None),
+            (200, {"state": "running"}),
+            (SILENT, None),
+            (SILENT, None),
+            (200, {"state": "success"}),
+        ],
+        ("GET", f"{RUN}/taskInstances"): [(200, {"task_instances": []})],
+    }
+    assert airflow.api.follow("retrain__tides", "run-1", lambda _: None) == "success"
+    airflow.answers[("GET", RUN)] = [(SILENT, None)]
+    with pytest.raises(AirflowUnreachable):
+        airflow.api.follow("retrain__tides", "run-1", lambda _: None)
+
+
+def test_what_acts_is_sent_once_even_where_no_answer_comes(airflow: FakeAirflow) -> None:
+    airflow.answers |= {("GET", DAG): [(200, {"is_paused": False})], ("POST", f"{DAG}/dagRuns"): [(SILENT, None)]}
+    with pytest.raises(AirflowUnreachable):
+        airflow.api.trigger("retrain__tides", {})
+    assert [method for method, path, _ in airflow.asked if path == f"{DAG}/dagRuns"] == ["POST"]
 
 
 def test_a_run_is_followed_to_its_end(airflow: FakeAirflow) -> None:
