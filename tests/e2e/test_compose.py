@@ -145,6 +145,11 @@ def test_the_proxy_hands_on_what_a_stage_needs_and_nothing_else(stack: ComposeSt
     assert dict(zip(asked, json.loads(told), strict=True)) == asked
 
 
+def test_the_other_executor_can_be_chosen(stack: ComposeStack) -> None:
+    asking = "from airflow.providers.celery.executors.celery_executor import CeleryExecutor; print(CeleryExecutor)"
+    assert "CeleryExecutor" in stack.python("triggerer", asking)
+
+
 def test_admin_interfaces_are_on_the_internal_network_and_ask_for_a_token(stack: ComposeStack) -> None:
     edge = stack.url("edge", 8090)
     for path in ("/admin/models/powerprice", "//admin/models/powerprice", "/%61dmin/models/powerprice", "/metrics"):
