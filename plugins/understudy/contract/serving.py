@@ -6,10 +6,11 @@ from pydantic import AwareDatetime, Field
 
 from understudy.contract.break_glass import BrokenGlass
 from understudy.contract.canary_lease import CanaryLapse
+from understudy.contract.confinement import told_free
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving_spec import ServingSpec
-from understudy.contract.words import MirrorLoss, MlTask, Role
+from understudy.contract.words import Confinement, MirrorLoss, MlTask, Role
 
 
 class ServingTerms(Fact):
@@ -94,6 +95,8 @@ class WorkerStatus(Fact):
     rss_bytes: int | None
     queued: int
     problem: str | None = None
+    not_held: tuple[Confinement, ...] = ()
+    """What its machine cannot hold it to."""
 
 
 class LabelAccounts(Fact):
@@ -136,6 +139,11 @@ class ModelStatus(Fact):
     """What was taken back here by break-glass and is not in the ledger yet."""
     lapse: CanaryLapse | None = None
     """The canary that ended here by itself and that the ledger does not know of yet."""
+
+    @property
+    def too_free(self) -> tuple[str, ...]:
+        """Say for each version whose process cannot be held to everything there to what it is not."""
+        return tuple(told_free(w.version, w.role, w.not_held) for w in self.workers if w.not_held)
 
 
 class TruthReport(Fact):

@@ -6,6 +6,7 @@ import select
 import signal
 from time import monotonic
 
+from understudy.contract.words import Confinement
 from understudy.gateway.worker import is_there
 
 POLL_S = 0.005
@@ -16,6 +17,7 @@ class LocalProcess:
     """Signal a process that is no child of ours, and never another one that got its number."""
 
     container: None = None
+    held_to: frozenset[Confinement] = frozenset()
 
     def __init__(self, pid: int) -> None:
         self.pid = pid

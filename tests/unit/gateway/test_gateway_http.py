@@ -22,7 +22,7 @@ from understudy.contract.serving import (
     TruthReport,
 )
 from understudy.contract.stage import artefact_of
-from understudy.contract.words import Change
+from understudy.contract.words import Change, Confinement
 from understudy.gateway.app import GatewayApp
 from understudy.gateway.config import GatewayConfig
 from understudy.gateway.record_store import RecordStore
@@ -357,6 +357,23 @@ def test_health_is_degraded_until_the_follower_reports_and_when_it_has_a_problem
             health = (await here.client.get("/health")).json()
             assert (health["status"], health["truth"]["problem"]) == (status, said)
         assert health["models"][MODEL]["version"] == 1
+
+    visit(tmp_path, act)
+
+
+def test_what_a_process_is_not_held_to_is_said_for_each_version_and_is_no_fault(tmp_path: Path) -> None:
+    async def act(here: Visit) -> None:
+        await here.serve(1, champion=2, previous=1)
+        report = TruthReport(at=datetime.now(timezone.utc), problem=None).model_dump_json()
+        await here.client.put("/admin/truth", content=report, headers=ADMIN)
+        await until(lambda: here.nursery.count(1) == 1)
+        assert (await here.client.get("/health")).json()["models"][MODEL]["too_free"] == []
+        here.nursery.of(2).not_held = (Confinement.MEMORY, Confinement.NO_NETWORK)
+        told = "version 2 (champion) is scored by a process that is not held to: a memory limit, no network"
+        health = (await here.client.get("/health")).json()
+        assert (health["status"], health["models"][MODEL]["too_free"]) == ("ok", [told])
+        status = await here.client.get(f"/admin/models/{MODEL}", headers=ADMIN)
+        assert ModelStatus.model_validate_json(status.content).too_free == (told,)
 
     visit(tmp_path, act)
 
