@@ -207,6 +207,9 @@ def test_a_version_gets_ready_and_answers_its_own_example(run: Run[Any], nursery
     assert (ready.input_datatypes, ready.output_datatype) == (("FP64",) * 3, "INT64")
     assert {Confinement.NO_WRITING_TO_FILES, Confinement.NO_CORE_DUMPS} <= set(ready.isolation)
     assert set(ready.isolation) == set(Confinement) - set(worker.not_held)
+    if Confinement.FIRST_TO_GO in ready.isolation:
+        at_stake = [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (pid_of(worker), os.getpid())]
+        assert at_stake[0] > at_stake[1]
     answers = run(worker.score([Item(Wire.MLFLOW_JSON, ready.example.encode()), Item(Wire.MLFLOW_JSON, b"{")]))
     assert [answer.status for answer in answers] == [200, 400]
     assert len(json.loads(answers[0].body)["predictions"]) == 3

@@ -1,7 +1,9 @@
 """The mirror answers the same requests, and whatever happens to it happens to nobody else."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.unit.gateway.fake_processes import Scene, bundle, order, play, until
 from understudy.contract.words import Change, MirrorLoss, Role
@@ -80,6 +82,23 @@ def test_what_there_is_no_room_for_is_dropped_and_logged(tmp_path: Path) -> None
     play(tmp_path, act)
 
 
+def test_few_large_copies_fill_the_queue_as_many_small_ones_do(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        await rehearse(scene)
+        mirror = scene.nursery.of(2)
+        mirror.is_held = True
+        asked(scene, 0)
+        await until(lambda: bool(mirror.frames))
+        half = bytes(scene.config.max_mirror_bytes // 2)
+        for number in range(1, 4):
+            asked(scene, number, body=half)
+        assert [row.loss for row in scene.log.rows] == [MirrorLoss.QUEUE_FULL]
+        mirror.release()
+        await until(lambda: len(scene.log.rows) == 4)
+
+    play(tmp_path, act)
+
+
 def test_a_mirror_that_dies_loses_what_it_had_and_says_so(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         await rehearse(scene)
@@ -109,10 +128,21 @@ def test_a_hung_mirror_is_cut_off(tmp_path: Path) -> None:
     play(tmp_path, act)
 
 
-def test_a_mirror_that_keeps_dying_is_left_and_the_champion_answers_on(tmp_path: Path) -> None:
+def test_a_mirror_that_keeps_dying_is_started_later_each_time_then_left_and_the_champion_answers_on(
+    tmp_path: Path,
+) -> None:
     async def act(scene: Scene) -> None:
         await rehearse(scene)
         (mirror,) = [c for c in scene.model.lineup.channels.values() if c.bundle.version == 2]
+        loop = asyncio.get_running_loop()
+        call_later, pauses = loop.call_later, []
+
+        def noted(delay: float, callback: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
+            if callback == mirror.wake:
+                pauses.append(delay)
+            return call_later(delay, callback, *args)
+
+        loop.call_later = noted  # type: ignore[assignment]
         for deaths in range(1, 6):
             await scene.until_ready(2)
             scene.nursery.of(2).die()
@@ -123,6 +153,8 @@ def test_a_mirror_that_keeps_dying_is_left_and_the_champion_answers_on(tmp_path:
         asked(scene, 0)
         assert scene.log.rows[-1].loss is MirrorLoss.DOWN
         assert scene.nursery.count(2) == 5
+        # The first time at once; the fifth death is the last.
+        assert pauses == [0.25, 0.5, 1.0]
         assert await scene.ask() is not None
 
     play(tmp_path, act)
