@@ -1,14 +1,17 @@
 """The mirror answers the same requests, and whatever happens to it happens to nobody else."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.unit.gateway.fake_processes import Scene, bundle, order, play, until
 from understudy.contract.words import Change, MirrorLoss, Role
 from understudy.gateway.exchange import Answer, Item, LogRow, Wire
-from understudy.gateway.mirror import Mirrored, MirrorQueue, is_sampled
+from understudy.gateway.mirror import LINGER_NS, Mirrored, MirrorQueue, is_sampled
 
 
 def asked(scene: Scene, number: int = 0, version: int = 1, body: bytes = b"x") -> None:
@@ -21,9 +24,9 @@ def asked(scene: Scene, number: int = 0, version: int = 1, body: bytes = b"x") -
     scene.model.intake.mirror(row)
 
 
-async def rehearse(scene: Scene, share: float = 1.0, max_queue: int = 1000) -> None:
+async def rehearse(scene: Scene, share: float = 1.0, **serving: int) -> None:
     await scene.model.apply(order(1, champion=1))
-    started = order(2, champion=1, mirror=2, change=Change.MIRROR_STARTED, share=share, max_queue=max_queue)
+    started = order(2, champion=1, mirror=2, change=Change.MIRROR_STARTED, share=share, **serving)
     await scene.model.apply(started)
 
 
@@ -97,6 +100,39 @@ def test_few_large_copies_fill_the_queue_as_many_small_ones_do(tmp_path: Path) -
         await until(lambda: len(scene.log.rows) == 4)
 
     play(tmp_path, act)
+
+
+@pytest.mark.parametrize(("max_queue", "max_batch"), [(1000, 4), (4, 64)])
+def test_copies_gather_before_each_frame_until_it_is_full_or_the_queue_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_queue: int, max_batch: int
+) -> None:
+    monkeypatch.setattr("understudy.gateway.mirror.LINGER_NS", 10**15)
+
+    async def act(scene: Scene) -> None:
+        await rehearse(scene, max_queue=max_queue, max_batch=max_batch)
+        frames = scene.nursery.of(2).frames
+        for number, scored in enumerate([0, 0, 0, 1, 2, 2, 2, 2]):
+            asked(scene, number)
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert len(frames) == scored
+        # The first one has as many as the champion's had, so that their times can be compared.
+        assert [len(frame) for frame in frames] == [1, 4]
+
+    play(tmp_path, act)
+
+
+def test_a_copy_that_has_waited_long_enough_waits_for_no_other() -> None:
+    queue = MirrorQueue(max_count=100, max_bytes=1000)
+    assert queue.pause_s(64) is None
+    now = time.perf_counter_ns()
+    copy = Mirrored("id", None, 1, 1, Item(Wire.MLFLOW_JSON, b"x"), now, champion_failed=False, batch=1)
+    queue.put(copy._replace(arrived_ns=now + LINGER_NS))
+    assert 0 < (queue.pause_s(64) or 0) <= 2 * LINGER_NS / 1e9
+    queue.take_all()
+    queue.put(copy._replace(arrived_ns=now - LINGER_NS))
+    queue.put(copy)
+    assert queue.pause_s(64) == 0
 
 
 def test_a_mirror_that_dies_loses_what_it_had_and_says_so(tmp_path: Path) -> None:
