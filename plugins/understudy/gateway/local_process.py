@@ -48,8 +48,10 @@ class LocalProcess:
             self._kill()
             await self._wait(LAST_WAIT_S)
         self._is_over = True
-        if self._handle is not None:
-            os.close(self._handle)
+        # Two may wait here at once, and the number of a closed handle may be anything's by now.
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
 
     def _is_gone(self) -> bool:
         if self._is_over:
