@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from understudy.contract.break_glass import BrokenGlass
 from understudy.contract.canary_lease import CanaryLapse
+from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.confinement import told_free
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, Deployment
@@ -21,7 +22,7 @@ class ServingTerms(Fact):
     pii: tuple[str, ...] = ()
     """Columns that never reach the log."""
     allow_pickle: bool = False
-    canary_lease_s: float = Field(default=120.0, gt=0)
+    canary_lease_s: float = Field(default=CanarySpec().lease.total_seconds(), gt=0)
     """How long a canary answers callers at a gateway that nobody reaches who could end it."""
 
 
