@@ -72,7 +72,9 @@ def _of_model(hooks: Hooks, places: Places, model: str) -> list[Finding]:
     if record is None:
         return []
     answers = zip(places.names, places.status(model, ASK_S), strict=True)
-    return [found for name, answer in answers for found in (_of_answer(name, answer, record.epoch), *_too_free(answer))]
+    return [
+        found for name, answer in answers for found in (_of_answer(name, answer, record.epoch), *_unconfined(answer))
+    ]
 
 
 def _served(settings: Settings) -> dict[str, ServingTerms]:
@@ -107,7 +109,7 @@ def _of_answer(name: str, answer: ModelStatus | Lagging, epoch: int) -> Finding:
     return Finding(about=ABOUT, severity=Severity.FINE, found=told)
 
 
-def _too_free(answer: ModelStatus | Lagging) -> list[Finding]:
+def _unconfined(answer: ModelStatus | Lagging) -> list[Finding]:
     if isinstance(answer, Lagging):
         return []
     way_out = (
@@ -116,7 +118,7 @@ def _too_free(answer: ModelStatus | Lagging) -> list[Finding]:
     )
     return [
         Finding(about=ABOUT, severity=Severity.NOTE, found=f"{answer.gateway}, {answer.model}: {told}", way_out=way_out)
-        for told in answer.too_free
+        for told in answer.unconfined
     ]
 
 

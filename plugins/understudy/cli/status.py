@@ -55,7 +55,7 @@ class Replica(Fact):
     labels: LabelAccounts | None = None
     """What became of the labels that it keeps."""
     problem: str | None = None
-    too_free: tuple[str, ...] = ()
+    unconfined: tuple[str, ...] = ()
     """For each version whose process cannot be held to everything there, to what it is not."""
 
 
@@ -193,7 +193,7 @@ def _replicas(connected: "Hooks", model: str) -> tuple[Replica, ...]:
             lag=record.epoch - status.epoch,
             labels=status.labels,
             problem=_problem_of(status),
-            too_free=status.too_free,
+            unconfined=status.unconfined,
         )
         for name, status in statuses
     )
@@ -289,7 +289,7 @@ def _line(replica: Replica) -> str:
     told = (
         f"{replica.gateway}: version {replica.version}, epoch {replica.epoch}{lag}{_in_short(replica.labels)}{problem}"
     )
-    return "\n".join([told, *(f"            {sentence}" for sentence in replica.too_free)])
+    return "\n".join([told, *(f"            {sentence}" for sentence in replica.unconfined)])
 
 
 def _in_short(labels: LabelAccounts | None) -> str:

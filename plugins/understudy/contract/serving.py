@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field
 from understudy.contract.break_glass import BrokenGlass
 from understudy.contract.canary_lease import CanaryLapse
 from understudy.contract.canary_spec import CanarySpec
-from understudy.contract.confinement import told_free
+from understudy.contract.confinement import unconfined_sentence
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving_spec import ServingSpec
@@ -142,9 +142,9 @@ class ModelStatus(Fact):
     """The canary that ended here by itself and that the ledger does not know of yet."""
 
     @property
-    def too_free(self) -> tuple[str, ...]:
+    def unconfined(self) -> tuple[str, ...]:
         """Say for each version whose process cannot be held to everything there to what it is not."""
-        return tuple(told_free(w.version, w.role, w.not_held) for w in self.workers if w.not_held)
+        return tuple(unconfined_sentence(w.version, w.role, w.not_held) for w in self.workers if w.not_held)
 
 
 class TruthReport(Fact):

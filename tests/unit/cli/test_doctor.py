@@ -138,7 +138,7 @@ def test_a_process_that_its_machine_cannot_hold_is_told_by_doctor_and_status(
     assert (free["severity"], free["found"]) == ("note", f"left, prices: {told}")
     assert "AIRFLOW__UNDERSTUDY__GATEWAY_ISOLATION=docker" in free["way_out"]
     (shown,) = json.loads(CliRunner().invoke(app, ["status", "prices", "--json"]).stdout)
-    assert shown["replicas"][0]["too_free"] == [told]
+    assert shown["replicas"][0]["unconfined"] == [told]
     assert "not held to: a memory limit" in " ".join(CliRunner().invoke(app, ["status", "prices"]).stdout.split())
 
 

@@ -121,13 +121,13 @@ def test_what_a_process_is_not_held_to_is_said_for_each_version_and_is_no_fault(
         report = TruthReport(at=datetime.now(timezone.utc), problem=None).model_dump_json()
         await here.client.put("/admin/truth", content=report, headers=ADMIN)
         await until(lambda: here.nursery.count(1) == 1)
-        assert (await here.client.get("/health")).json()["models"][MODEL]["too_free"] == []
+        assert (await here.client.get("/health")).json()["models"][MODEL]["unconfined"] == []
         here.nursery.of(2).not_held = (Confinement.MEMORY, Confinement.NO_NETWORK)
         told = "version 2 (champion) is scored by a process that is not held to: a memory limit, no network"
         health = (await here.client.get("/health")).json()
-        assert (health["status"], health["models"][MODEL]["too_free"]) == ("ok", [told])
+        assert (health["status"], health["models"][MODEL]["unconfined"]) == ("ok", [told])
         status = await here.client.get(f"/admin/models/{MODEL}", headers=ADMIN)
-        assert ModelStatus.model_validate_json(status.content).too_free == (told,)
+        assert ModelStatus.model_validate_json(status.content).unconfined == (told,)
 
     visit(tmp_path, act)
 
