@@ -9,8 +9,9 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,10 @@ from understudy.contract.load import SPEC_FILE
 from understudy.hooks.connect import Hooks
 from understudy.settings import settings
 from understudy.workspace import run_key
+
+if TYPE_CHECKING:
+    from tests.integration.real_gateway import Trained
+    from understudy.contract.serving import ServingOrder
 
 PROJECT = Path(__file__).resolve().parents[2]
 START = "2024-01-01"
@@ -162,6 +167,28 @@ def airflow_database() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         initdb()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> "Trained":
+    """Train three versions for gateways to serve, once for all files; nobody may change them, see ``lay_out``."""
+    from tests.integration.real_gateway import train
+
+    return train(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture
+def served_home(tmp_path: Path, trained: "Trained") -> Path:
+    from tests.integration.real_gateway import lay_out
+
+    return lay_out(tmp_path, trained)
+
+
+@pytest.fixture
+def order(trained: "Trained") -> "Callable[..., ServingOrder]":
+    from tests.integration.real_gateway import order_of
+
+    return partial(order_of, trained)
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,11 @@ class Running(NamedTuple):
     def pid_of(self, role: Role) -> int | None:
         return next((worker.pid for worker in self.status().workers if worker.role is role), None)
 
+    def stop(self) -> None:
+        """Let it end in order, with everything in the log."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(PATIENCE_S) == 0
+
     def score(self, **headers: str) -> httpx.Response:
         return httpx.post(f"{self.url}/models/{MODEL}/invocations", json=ROW, headers=headers, timeout=PATIENCE_S)
 

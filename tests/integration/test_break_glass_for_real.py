@@ -11,9 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
-import pytest
 
-from tests.integration.real_gateway import MODEL, PATIENCE_S, ROW, TOKEN, Running, Trained, running, train, until
+from tests.integration.real_gateway import MODEL, PATIENCE_S, ROW, TOKEN, Running, Trained, running, until
 from understudy.contract.break_glass import BreakGlassOrder
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingTerms
@@ -95,11 +94,6 @@ class Callers:
                 self.versions.append(answer.headers["x-understudy-version"])
             return
         self.failed.append("no replica answered")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return train(tmp_path_factory.mktemp("trained"))
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.integration.real_gateway import (
     MODEL,
@@ -23,7 +22,6 @@ from tests.integration.real_gateway import (
     lay_out,
     order_of,
     running,
-    train,
     until,
 )
 from understudy.contract.canary_report import CanaryQuery
@@ -32,11 +30,6 @@ from understudy.contract.serving import ServingOrder
 from understudy.contract.words import Change, MirrorLoss, Role
 
 KEYS = [f"caller-{number}" for number in range(400)]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return train(tmp_path_factory.mktemp("trained"))
 
 
 def canary_order(trained: Trained, epoch: int, share: float, **serving: Any) -> ServingOrder:

@@ -9,18 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.real_gateway import MODEL, PATIENCE_S, Running, Trained, order_of, train, until
+from tests.integration.real_gateway import MODEL, PATIENCE_S, Running, Trained, order_of, until
 from tests.integration.test_break_glass_for_real import Truth, replica
 from tests.integration.test_canary_at_gateway import KEYS, Callers, KeyedTraffic, canary_order
 from understudy.contract.canary_report import CanaryQuery
 from understudy.contract.serving import ServingOrder
 from understudy.contract.words import Change, EntryKind, Role
 from understudy.hooks.gateway_errors import GatewayRefused
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return train(tmp_path_factory.mktemp("trained"))
 
 
 def leased(trained: Trained, lease_s: float, epoch: int = 2) -> ServingOrder:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from airflow.sdk.exceptions import TaskDeferred
 
-from tests.integration.real_gateway import MODEL, PATIENCE_S, TOKEN, Running, Trained, lay_out, running, train
+from tests.integration.real_gateway import MODEL, PATIENCE_S, TOKEN, Running, Trained, lay_out, running
 from tests.unit.operators.live_traffic import Registry, judgement, seen_by
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.words import Change, EntryKind
@@ -72,11 +72,6 @@ class LabelledCallers:
                 truth = (rows[:, 0] + rows[:, 1] > 0).astype(int)
                 labels = [{"request_id": named[2], "row": row, "label": int(y)} for row, y in enumerate(truth)]
                 client.post(f"{base}/labels", json={"labels": labels}).raise_for_status()
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return train(tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tritonclient.http import (  # type: ignore[import-untyped]
 )
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
 
-from tests.integration.real_gateway import MODEL, Running, lay_out, order_of, running, train
+from tests.integration.real_gateway import MODEL, Running, Trained, lay_out, order_of, running
 from understudy.stages.model_files import load_model
 
 ROWS = pd.DataFrame(np.random.default_rng(7).normal(size=(20, 3)), columns=["a", "b", "c"])
@@ -32,8 +32,7 @@ class Served(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    trained = train(tmp_path_factory.mktemp("trained"))
+def served(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> Iterator[Served]:
     model = load_model(trained[1][0])
     predictions, probabilities = model.predict(ROWS), model.predict_proba(ROWS)
     assert probabilities is not None

@@ -21,12 +21,12 @@ from tests.integration.real_gateway import (
     ROW,
     TOKEN,
     Running,
+    Trained,
     connect,
     lay_out,
     order_of,
     read_all,
     running,
-    train,
     until,
 )
 from understudy.gateway.log.compact import compact
@@ -53,8 +53,7 @@ API = fuzzed()
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    trained = train(tmp_path_factory.mktemp("trained"))
+def gateway(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> Iterator[Running]:
     home = lay_out(tmp_path_factory.mktemp("home"), trained)
     with running(home, max_body_bytes=BODY_LIMIT, header_timeout_s=0.5, body_timeout_s=0.5) as found:
         found.serve(order_of(trained, 1, 1))

@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -18,13 +17,9 @@ from tests.integration.real_gateway import (
     MODEL,
     PATIENCE_S,
     Traffic,
-    Trained,
     connect,
-    lay_out,
-    order_of,
     read_all,
     running,
-    train,
     until,
 )
 from understudy.contract.release import Bundle
@@ -33,26 +28,11 @@ from understudy.contract.words import Change, Role
 from understudy.hooks.gateway_errors import FilesMissingAtGateway, GatewayIsAhead, GatewayRefused
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return train(tmp_path_factory.mktemp("trained"))
-
-
-@pytest.fixture
-def home(tmp_path: Path, trained: Trained) -> Path:
-    return lay_out(tmp_path, trained)
-
-
-@pytest.fixture
-def order(trained: Trained) -> Callable[..., ServingOrder]:
-    return partial(order_of, trained)
-
-
 def test_a_version_is_served_in_each_protocol_once_its_files_have_arrived(
-    home: Path, trained: dict[int, tuple[Path, Bundle]], order: Callable[..., ServingOrder]
+    served_home: Path, trained: dict[int, tuple[Path, Bundle]], order: Callable[..., ServingOrder]
 ) -> None:
-    shutil.rmtree(home / "bundles")
-    with running(home) as gateway:
+    shutil.rmtree(served_home / "bundles")
+    with running(served_home) as gateway:
         with pytest.raises(FilesMissingAtGateway):
             gateway.serve(order(1, 1))
         gateway.client.upload(trained[1][1], trained[1][0])
@@ -71,9 +51,9 @@ def test_a_version_is_served_in_each_protocol_once_its_files_have_arrived(
 
 
 def test_flips_under_load_lose_nothing_and_no_old_answer_follows_an_acknowledgement(
-    home: Path, order: Callable[..., ServingOrder]
+    served_home: Path, order: Callable[..., ServingOrder]
 ) -> None:
-    with running(home) as gateway:
+    with running(served_home) as gateway:
         gateway.serve(order(1, 1))
         gateway.client.prepare(PrepareOrder(bundle=order(1, 2).record.champion, terms=order(1, 2).terms), PATIENCE_S)
         acknowledged = []
@@ -92,8 +72,8 @@ def test_flips_under_load_lose_nothing_and_no_old_answer_follows_an_acknowledgem
             gateway.serve(order(3, 1))
 
 
-def test_a_killed_champion_costs_no_request(home: Path, order: Callable[..., ServingOrder]) -> None:
-    with running(home) as gateway:
+def test_a_killed_champion_costs_no_request(served_home: Path, order: Callable[..., ServingOrder]) -> None:
+    with running(served_home) as gateway:
         gateway.serve(order(1, 1))
         gateway.serve(order(2, 2, previous=1))
         until(lambda: all(worker.is_ready for worker in gateway.status().workers))
@@ -106,11 +86,11 @@ def test_a_killed_champion_costs_no_request(home: Path, order: Callable[..., Ser
             traffic.wait_for(50)
         assert {status for _, status, _, _ in traffic.answers} == {200}
         assert traffic.answers[-1][2:] == ("2", "champion")
-        assert {answer[2] for answer in traffic.answers if answer[3] == "standby"} <= {"1"}
+        assert {answer[2] for answer in traffic.answers if answer[3] == "standby"} == {"1"}
 
 
-def test_each_mirrored_request_is_paired(home: Path, order: Callable[..., ServingOrder]) -> None:
-    with running(home) as gateway:
+def test_each_mirrored_request_is_paired(served_home: Path, order: Callable[..., ServingOrder]) -> None:
+    with running(served_home) as gateway:
         gateway.serve(order(1, 1))
         gateway.serve(order(2, 1, mirror=2, change=Change.MIRROR_STARTED))
         since = datetime.now(timezone.utc) - timedelta(minutes=1)
@@ -125,9 +105,9 @@ def test_each_mirrored_request_is_paired(home: Path, order: Callable[..., Servin
 
 
 def test_a_mirror_whose_process_is_stopped_costs_nobody_anything(
-    home: Path, order: Callable[..., ServingOrder]
+    served_home: Path, order: Callable[..., ServingOrder]
 ) -> None:
-    with running(home) as gateway:
+    with running(served_home) as gateway:
         gateway.serve(order(1, 1, max_queue=5))
         gateway.serve(order(2, 1, mirror=2, change=Change.MIRROR_STARTED, max_queue=5))
         stopped = gateway.pid_of(Role.SHADOW)
@@ -140,37 +120,40 @@ def test_a_mirror_whose_process_is_stopped_costs_nobody_anything(
         rows = gateway.log()
         shadows = rows.filter(rows["role"] == "shadow")
         assert shadows["request_id"].n_unique() == 30
-        assert set(shadows["loss"].drop_nulls()) <= {"queue_full", "timeout", "down"}
+        losses = set(shadows["loss"].drop_nulls())
+        assert {"queue_full", "timeout"} <= losses <= {"queue_full", "timeout", "down"}
 
 
-def test_files_that_were_tampered_with_are_never_served(home: Path, order: Callable[..., ServingOrder]) -> None:
-    with running(home) as gateway:
+def test_files_that_were_tampered_with_are_never_served(served_home: Path, order: Callable[..., ServingOrder]) -> None:
+    with running(served_home) as gateway:
         gateway.serve(order(1, 1))
-        with next((home / "bundles" / MODEL / "2").rglob("*.skops")).open("ab") as stream:
+        with next((served_home / "bundles" / MODEL / "2").rglob("*.skops")).open("ab") as stream:
             stream.write(b"x")
         with pytest.raises(GatewayRefused):
             gateway.serve(order(2, 2, previous=1))
         assert gateway.score().headers["x-understudy-version"] == "1"
 
 
-def test_a_gateway_that_was_killed_serves_its_last_record_again(home: Path, order: Callable[..., ServingOrder]) -> None:
-    with running(home) as gateway:
+def test_a_gateway_that_was_killed_serves_its_last_record_again(
+    served_home: Path, order: Callable[..., ServingOrder]
+) -> None:
+    with running(served_home) as gateway:
         gateway.serve(order(1, 1))
         gateway.serve(order(2, 2, previous=1))
         children = [worker.pid for worker in gateway.status().workers]
         gateway.process.kill()
         gateway.process.wait(PATIENCE_S)
     until(lambda: not any(pid and psutil.pid_exists(pid) for pid in children))
-    with running(home) as gateway:
+    with running(served_home) as gateway:
         until(lambda: gateway.role() is Role.CHAMPION)  # the one before answers while it is loaded
         answer = gateway.score()
         assert [answer.headers[f"x-understudy-{name}"] for name in ("version", "epoch")] == ["2", "2"]
 
 
 def test_a_stop_in_order_answers_what_is_under_way_and_logs_everything(
-    home: Path, order: Callable[..., ServingOrder]
+    served_home: Path, order: Callable[..., ServingOrder]
 ) -> None:
-    with running(home) as gateway:
+    with running(served_home) as gateway:
         gateway.serve(order(1, 1))
         named = [gateway.score(**{"x-request-id": str(n)}).headers["x-understudy-request-id"] for n in range(50)]
         children = psutil.Process(gateway.process.pid).children(recursive=True)
@@ -182,20 +165,22 @@ def test_a_stop_in_order_answers_what_is_under_way_and_logs_everything(
 
 
 def test_what_an_earlier_gateway_logged_becomes_parquet_by_itself(
-    home: Path, order: Callable[..., ServingOrder]
+    served_home: Path, order: Callable[..., ServingOrder]
 ) -> None:
-    with running(home) as gateway:
+    with running(served_home) as gateway:
         gateway.serve(order(1, 1))
         named = {gateway.score().headers["x-understudy-request-id"] for _ in range(20)}
-    log = home / "gateway" / "log" / MODEL
+    log = served_home / "gateway" / "log" / MODEL
     assert not list(log.rglob("*.parquet"))
-    with running(home, compact_s=0.2) as gateway:
+    with running(served_home, compact_s=0.2) as gateway:
         until(lambda: bool(list(log.rglob("*.parquet"))) and not list((log / "segments").glob("*/*.jsonl")))
         assert set(gateway.log()["request_id"]) == named
 
 
-def test_an_answer_in_strict_mode_is_on_disk_before_it_is_sent(home: Path, order: Callable[..., ServingOrder]) -> None:
-    with running(home) as gateway:
+def test_an_answer_in_strict_mode_is_on_disk_before_it_is_sent(
+    served_home: Path, order: Callable[..., ServingOrder]
+) -> None:
+    with running(served_home) as gateway:
         gateway.serve(order(1, 1, strict_log=True))
         named = {gateway.score().headers["x-understudy-request-id"] for _ in range(20)}
         gateway.process.kill()
@@ -203,8 +188,8 @@ def test_an_answer_in_strict_mode_is_on_disk_before_it_is_sent(home: Path, order
         assert named <= set(gateway.log()["request_id"])
 
 
-def test_callers_who_dawdle_are_sent_away(home: Path, order: Callable[..., ServingOrder]) -> None:
-    with running(home, header_timeout_s=0.5, body_timeout_s=0.5) as gateway:
+def test_callers_who_dawdle_are_sent_away(served_home: Path, order: Callable[..., ServingOrder]) -> None:
+    with running(served_home, header_timeout_s=0.5, body_timeout_s=0.5) as gateway:
         gateway.serve(order(1, 1))
         head = f"POST /models/{MODEL}/invocations HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n".encode()
         for sent in (b"", head, head + b"content-length: 100\r\n\r\n{"):
@@ -220,8 +205,8 @@ def test_callers_who_dawdle_are_sent_away(home: Path, order: Callable[..., Servi
         assert gateway.score().status_code == 200
 
 
-def test_one_connection_too_many_is_told_to_come_again(home: Path, order: Callable[..., ServingOrder]) -> None:
-    with running(home, max_connections=3, header_timeout_s=PATIENCE_S) as gateway:
+def test_one_connection_too_many_is_told_to_come_again(served_home: Path, order: Callable[..., ServingOrder]) -> None:
+    with running(served_home, max_connections=3, header_timeout_s=PATIENCE_S) as gateway:
         gateway.serve(order(1, 1))
         idle = [connect(gateway) for _ in range(3)]
         until(lambda: gateway.score().status_code == 503)
@@ -232,8 +217,10 @@ def test_one_connection_too_many_is_told_to_come_again(home: Path, order: Callab
         until(lambda: gateway.score().status_code == 200)
 
 
-def test_a_body_that_is_too_large_is_refused_and_read_by_nobody(home: Path, order: Callable[..., ServingOrder]) -> None:
-    with running(home, max_body_bytes=1000) as gateway:
+def test_a_body_that_is_too_large_is_refused_and_read_by_nobody(
+    served_home: Path, order: Callable[..., ServingOrder]
+) -> None:
+    with running(served_home, max_body_bytes=1000) as gateway:
         gateway.serve(order(1, 1))
         url = f"{gateway.url}/models/{MODEL}/invocations"
         for size in (1_001, 8_000):

@@ -1,27 +1,16 @@
 """Labels from a file at a real gateway: taken once however often they are sent, and refused in a sentence."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from tests.integration.real_gateway import MODEL, Trained, lay_out, order_of, running, train
+from tests.integration.real_gateway import MODEL, Trained, lay_out, running
 from understudy.contract.serving import ServingOrder
 from understudy.hooks import label_delivery
 from understudy.hooks.gateway_errors import GatewayUnreachable
 from understudy.hooks.label_delivery import LabelsRejected, deliver_labels
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return train(tmp_path_factory.mktemp("trained"))
-
-
-@pytest.fixture
-def order(trained: Trained) -> Callable[..., ServingOrder]:
-    return partial(order_of, trained)
 
 
 def labels(folder: Path, **columns: list[object]) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.real_gateway import MODEL, PATIENCE_S, TOKEN, Running, lay_out, order_of, running, train, until
+from tests.integration.real_gateway import MODEL, PATIENCE_S, TOKEN, Running, Trained, lay_out, order_of, running, until
 
 
 def free_port() -> int:
@@ -18,8 +18,7 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Running]]:
-    trained = train(tmp_path_factory.mktemp("trained"))
+def replicas(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> Iterator[tuple[Running, Running]]:
     ports = {name: free_port() for name in ("east", "west")}
     peers = tuple(f"http://127.0.0.1:{port}" for port in ports.values())
     with ExitStack() as stack:
@@ -80,8 +79,7 @@ def test_bad_labels_are_refused_before_anybody_gets_them(replicas: tuple[Running
     assert kept_lines(west) == before
 
 
-def test_a_replica_that_is_gone_is_said_and_sending_again_completes_it(tmp_path: Path) -> None:
-    trained = train(tmp_path / "trained")
+def test_a_replica_that_is_gone_is_said_and_sending_again_completes_it(tmp_path: Path, trained: Trained) -> None:
     ports = [free_port(), free_port()]
     peers = tuple(f"http://127.0.0.1:{port}" for port in ports)
     homes = [lay_out(tmp_path / name, trained) for name in ("east", "west")]

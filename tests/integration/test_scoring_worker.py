@@ -26,7 +26,7 @@ import pytest
 from understudy.contract.estimators import estimators_for
 from understudy.contract.release import Bundle
 from understudy.contract.stage import artefact_of
-from understudy.contract.words import MlTask
+from understudy.contract.words import Confinement, MlTask
 from understudy.gateway.exchange import Item, Wire
 from understudy.gateway.nursery import Nursery
 from understudy.gateway.worker import Worker, WorkerDied, WorkerRefused, WorkerStart
@@ -205,7 +205,11 @@ def test_a_version_gets_ready_and_answers_its_own_example(run: Run[Any], nursery
     ready = worker.ready
     assert (ready.inputs, ready.is_fast) == (("a", "b", "c"), True)
     assert (ready.input_datatypes, ready.output_datatype) == (("FP64",) * 3, "INT64")
-    assert {"no writing to files", "no core dumps"} <= set(ready.isolation)
+    assert {Confinement.NO_WRITING_TO_FILES, Confinement.NO_CORE_DUMPS} <= set(ready.isolation)
+    assert set(ready.isolation) == set(Confinement) - set(worker.not_held)
+    if Confinement.FIRST_TO_GO in ready.isolation:
+        at_stake = [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (pid_of(worker), os.getpid())]
+        assert at_stake[0] > at_stake[1]
     answers = run(worker.score([Item(Wire.MLFLOW_JSON, ready.example.encode()), Item(Wire.MLFLOW_JSON, b"{")]))
     assert [answer.status for answer in answers] == [200, 400]
     assert len(json.loads(answers[0].body)["predictions"]) == 3
@@ -409,13 +413,13 @@ def test_a_model_that_writes_to_the_gateway_itself_is_not_believed(run: Run[Any]
     assert not worker.is_alive
 
 
-def held(worker: Worker, what: str) -> None:
+def held(worker: Worker, what: Confinement) -> None:
     if what not in worker.ready.isolation:
         pytest.skip(f"this machine does not let a process give up: {what}")
 
 
 def test_a_model_reaches_no_network(run: Run[Any], worker: Worker) -> None:
-    held(worker, "no network")
+    held(worker, Confinement.NO_NETWORK)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
@@ -424,7 +428,7 @@ def test_a_model_reaches_no_network(run: Run[Any], worker: Worker) -> None:
 
 
 def test_a_model_changes_nothing_on_disk(run: Run[Any], worker: Worker) -> None:
-    held(worker, "no writing")
+    held(worker, Confinement.NO_WRITING)
     there = Path("/tmp") / f"understudy-worker-{os.getpid()}"
     there.touch()
     assert run(outcome(worker, "remove", os.getpid())) == ERROR
@@ -435,7 +439,8 @@ def test_a_model_changes_nothing_on_disk(run: Run[Any], worker: Worker) -> None:
 
 
 def test_a_model_starts_no_program_and_signals_nobody(run: Run[Any], worker: Worker) -> None:
-    held(worker, "no other programs")
+    held(worker, Confinement.NO_PROGRAMS)
+    held(worker, Confinement.NO_SIGNALS)
     assert run(outcome(worker, "run")) == ERROR
     assert run(outcome(worker, "signal", os.getpid())) == ERROR
 

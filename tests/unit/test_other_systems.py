@@ -13,9 +13,11 @@ import pytest
 
 from understudy.cli.diagnosis import _git
 from understudy.cli.finding import Severity
+from understudy.contract.words import Confinement
 from understudy.gateway import confirm as confirming
 from understudy.gateway.log.apart import SPAWN
-from understudy.gateway.scoring.confine import confine
+from understudy.gateway.scoring import confine as confining
+from understudy.gateway.scoring.confine import confine, limit_memory
 from understudy.gateway.worker import is_there
 from understudy.runners import supervise
 from understudy.settings import Settings
@@ -67,8 +69,15 @@ def test_no_more_is_said_to_hold_than_the_c_library_can_do(tmp_path: Path) -> No
     if child == 0:
         ctypes.CDLL = lambda *_, **__: object()  # type: ignore[assignment,misc]
         held = confine(tmp_path)
-        os._exit(0 if "no core dumps" in held and not {"no network", "no new privileges"} & set(held) else 1)
+        lost = {Confinement.NO_NETWORK, Confinement.NO_PRIVILEGES, Confinement.NO_PROGRAMS}
+        os._exit(0 if Confinement.NO_CORE_DUMPS in held and not lost & set(held) else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_without_proc_no_memory_limit_is_said_to_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Linux has /proc, so its place is taken by a folder that has nothing; before the limit itself is set.
+    monkeypatch.setattr(confining, "Path", lambda path: tmp_path / path.strip("/"))
+    assert limit_memory(1 << 40) == ()
 
 
 def test_a_disk_that_can_is_made_to_empty_its_own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

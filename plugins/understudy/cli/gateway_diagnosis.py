@@ -73,7 +73,9 @@ def _of_model(hooks: Hooks, places: Places, model: str) -> list[Finding]:
     if record is None:
         return []
     answers = zip(places.names, places.status(model, ASK_S), strict=True)
-    return [_of_answer(name, answer, record.epoch) for name, answer in answers]
+    return [
+        found for name, answer in answers for found in (_of_answer(name, answer, record.epoch), *_unconfined(answer))
+    ]
 
 
 def _served(settings: Settings) -> dict[str, ServingTerms]:
@@ -106,6 +108,19 @@ def _of_answer(name: str, answer: ModelStatus | Lagging, epoch: int) -> Finding:
         way_out = f"See {name}, for a gateway at /health."
         return Finding(about=ABOUT, severity=Severity.NOTE, found=f"{told}; {problems[0]}", way_out=way_out)
     return Finding(about=ABOUT, severity=Severity.FINE, found=told)
+
+
+def _unconfined(answer: ModelStatus | Lagging) -> list[Finding]:
+    if isinstance(answer, Lagging):
+        return []
+    way_out = (
+        "Run the gateway on Linux, or train in an image and score in containers of it "
+        "(AIRFLOW__UNDERSTUDY__GATEWAY_ISOLATION=docker)."
+    )
+    return [
+        Finding(about=ABOUT, severity=Severity.NOTE, found=f"{answer.gateway}, {answer.model}: {told}", way_out=way_out)
+        for told in answer.unconfined
+    ]
 
 
 def _of_gateway(url: str) -> Finding:

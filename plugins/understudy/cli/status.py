@@ -55,6 +55,8 @@ class Replica(Fact):
     labels: LabelAccounts | None = None
     """What became of the labels that it keeps."""
     problem: str | None = None
+    unconfined: tuple[str, ...] = ()
+    """For each version whose process cannot be held to everything there, to what it is not."""
 
 
 class LastLook(Fact):
@@ -191,6 +193,7 @@ def _replicas(connected: "Hooks", model: str) -> tuple[Replica, ...]:
             lag=record.epoch - status.epoch,
             labels=status.labels,
             problem=_problem_of(status),
+            unconfined=status.unconfined,
         )
         for name, status in statuses
     )
@@ -283,9 +286,10 @@ def _line(replica: Replica) -> str:
         return f"{replica.gateway}: {replica.problem or 'serves nothing yet'}"
     lag = f", {replica.lag} behind" if replica.lag else ""
     problem = f"; {replica.problem}" if replica.problem else ""
-    return (
+    told = (
         f"{replica.gateway}: version {replica.version}, epoch {replica.epoch}{lag}{_in_short(replica.labels)}{problem}"
     )
+    return "\n".join([told, *(f"            {sentence}" for sentence in replica.unconfined)])
 
 
 def _in_short(labels: LabelAccounts | None) -> str:

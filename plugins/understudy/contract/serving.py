@@ -6,10 +6,12 @@ from pydantic import AwareDatetime, Field
 
 from understudy.contract.break_glass import BrokenGlass
 from understudy.contract.canary_lease import CanaryLapse
+from understudy.contract.canary_spec import CanarySpec
+from understudy.contract.confinement import unconfined_sentence
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving_spec import ServingSpec
-from understudy.contract.words import MirrorLoss, MlTask, Role
+from understudy.contract.words import Confinement, MirrorLoss, MlTask, Role
 
 
 class ServingTerms(Fact):
@@ -20,7 +22,7 @@ class ServingTerms(Fact):
     pii: tuple[str, ...] = ()
     """Columns that never reach the log."""
     allow_pickle: bool = False
-    canary_lease_s: float = Field(default=120.0, gt=0)
+    canary_lease_s: float = Field(default=CanarySpec().lease.total_seconds(), gt=0)
     """How long a canary answers callers at a gateway that nobody reaches who could end it."""
 
 
@@ -94,6 +96,8 @@ class WorkerStatus(Fact):
     rss_bytes: int | None
     queued: int
     problem: str | None = None
+    not_held: tuple[Confinement, ...] = ()
+    """What its machine cannot hold it to."""
 
 
 class LabelAccounts(Fact):
@@ -136,6 +140,11 @@ class ModelStatus(Fact):
     """What was taken back here by break-glass and is not in the ledger yet."""
     lapse: CanaryLapse | None = None
     """The canary that ended here by itself and that the ledger does not know of yet."""
+
+    @property
+    def unconfined(self) -> tuple[str, ...]:
+        """Say for each version whose process cannot be held to everything there to what it is not."""
+        return tuple(unconfined_sentence(w.version, w.role, w.not_held) for w in self.workers if w.not_held)
 
 
 class TruthReport(Fact):

@@ -258,6 +258,21 @@ class MirrorLoss(Word):
     FAILED = "failed"  # it answered with an error
 
 
+class Confinement(Word):
+    """Name what a scoring process is held to; on some systems it cannot be held to all of it."""
+
+    MEMORY = "a memory limit"
+    NO_NETWORK = "no network"
+    NO_WRITING_TO_FILES = "no writing to files"
+    NO_WRITING = "no writing"  # nor removing, renaming, or changing anything else on a disk
+    NO_PROGRAMS = "no other programs"
+    NO_SIGNALS = "no signals to others"
+    NO_PRIVILEGES = "no new privileges"
+    NO_ROOT = "no rights of root"
+    NO_CORE_DUMPS = "no core dumps"
+    FIRST_TO_GO = "killed first when memory is short"
+
+
 class Outcome(Word):
     """Say how a retraining run ended."""
 

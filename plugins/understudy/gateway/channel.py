@@ -13,8 +13,6 @@ from understudy.gateway.refusals import refusal
 from understudy.gateway.waiting import Answered, LiveQueue, Stamp, Waiting
 from understudy.gateway.worker import Worker, WorkerDied, WorkerStart
 
-# Nobody waits for copies: a pause lets the live requests of a burst go first, and the process wakes up less often.
-LINGER_S = 0.02
 LONGEST_PAUSE_S = 5.0
 # A process that lived this long has shown that it can.
 SETTLED_S = 60.0
@@ -128,7 +126,7 @@ class Channel:
             self._lose([copy], MirrorLoss.DOWN)
         elif not self.mirrored.put(copy):
             self._lose([copy], MirrorLoss.QUEUE_FULL)
-        elif not self._is_lingering or len(self.mirrored) >= self.max_batch:
+        elif not self._is_lingering or self.mirrored.pause_s(self.max_batch) == 0:
             self.wake()
 
     async def close(self) -> None:
@@ -242,22 +240,20 @@ class Channel:
 
     async def _feed(self, worker: Worker) -> str | None:
         """Score until the process dies, and say of what; None once the channel is closed and has no work left."""
-        has_lingered = False
         try:
             while worker.is_alive:
                 if self.is_front and (batch := self.queue.take(self.max_batch)):
                     await self._answer(worker, batch)
-                elif self.mirrored and (has_lingered or self._is_closing or len(self.mirrored) >= self.max_batch):
+                elif self.mirrored and (self._is_closing or self.mirrored.pause_s(self.max_batch) == 0):
                     await self._rehearse(worker, self.mirrored.take(self.max_batch))
-                    has_lingered = bool(self.mirrored)
                 elif batch := self.named.take(self.max_batch):
                     # After the copies: whoever names a version in probation must not cost it its evidence.
                     await self._answer(worker, batch)
                 elif self._is_closing:
                     return None
                 else:
-                    self._is_lingering = has_lingered = bool(self.mirrored)
-                    await self._rest(LINGER_S if has_lingered else None)
+                    self._is_lingering = bool(self.mirrored)
+                    await self._rest(self.mirrored.pause_s(self.max_batch))
                     self._is_lingering = False
         except WorkerDied as died:
             return "its process did not answer in time" if self._is_hung else str(died)

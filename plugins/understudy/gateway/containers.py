@@ -9,6 +9,7 @@ from functools import partial
 from time import monotonic
 
 from understudy.contract.release import Bundle
+from understudy.contract.words import Confinement
 from understudy.gateway.attached import AttachedChannel
 from understudy.gateway.container_engine import MODEL_FOLDER, Attached, ContainerEngine
 from understudy.gateway.worker import Worker, WorkerRefused, WorkerStart, connect
@@ -20,12 +21,25 @@ CALLS_AT_ONCE = 8
 MEASURE_S = 5.0
 # It imports everything itself, which takes seconds of a processor, and a busy machine many times that.
 READY_S = 120.0
+# By runners/sealed.py and container_engine.py.
+HELD_TO = frozenset(
+    {
+        Confinement.MEMORY,
+        Confinement.NO_NETWORK,
+        Confinement.NO_WRITING_TO_FILES,
+        Confinement.NO_WRITING,
+        Confinement.NO_SIGNALS,
+        Confinement.NO_PRIVILEGES,
+        Confinement.NO_ROOT,
+    }
+)
 
 
 class InContainer:
     """Be a process in a container."""
 
     pid: None = None
+    held_to = HELD_TO
 
     def __init__(self, container: str, engine: ContainerEngine, calls: ThreadPoolExecutor) -> None:
         self.container = container

@@ -4,6 +4,7 @@ from datetime import datetime, timezone
 
 from pydantic import Field
 
+from understudy.contract.confinement import unconfined_sentence
 from understudy.contract.declared import Fact
 from understudy.contract.serving import LabelAccounts, ModelStatus, TruthReport, WorkerStatus
 from understudy.gateway.log.prediction_log import LogHealth
@@ -25,6 +26,8 @@ class ModelHealth(Fact):
     canary_left_s: float | None
     """After so many seconds it answers nobody any more, unless somebody comes by who could end it."""
     problems: tuple[str, ...] = ()
+    unconfined: tuple[str, ...] = ()
+    """For each version whose process cannot be held to everything on this machine, to what it is not."""
     refused: int
     """Requests that there was no room for, or nobody to answer."""
     log: LogHealth | None
@@ -88,6 +91,7 @@ def model_status(gateway: str, model: ServedModel) -> ModelStatus:
                 rss_bytes=channel.worker.rss_bytes() if channel.worker is not None else None,
                 queued=channel.waiting + (len(channel.queue) if channel.is_front else 0),
                 problem=channel.problem,
+                not_held=channel.worker.not_held if channel.worker is not None else (),
             )
             for channel in model.lineup.channels.values()
         ),
@@ -125,9 +129,18 @@ def _model_health(model: ServedModel) -> ModelHealth:
         canary_share=record.canary_share if record is not None else 0.0,
         canary_left_s=model.lease.left_s if record is not None and record.canary is not None else None,
         problems=tuple(problems),
+        unconfined=_unconfined(model),
         refused=model.intake.refused,
         log=log,
         labels=model.labels.accounts if model.labels is not None else None,
+    )
+
+
+def _unconfined(model: ServedModel) -> tuple[str, ...]:
+    return tuple(
+        unconfined_sentence(channel.bundle.version, model.lineup.role_of(channel), channel.worker.not_held)
+        for channel in model.lineup.channels.values()
+        if channel.worker is not None and channel.worker.not_held
     )
 
 

@@ -6,6 +6,7 @@ import select
 import signal
 from time import monotonic
 
+from understudy.contract.words import Confinement
 from understudy.gateway.worker import is_there
 
 POLL_S = 0.005
@@ -16,6 +17,7 @@ class LocalProcess:
     """Signal a process that is no child of ours, and never another one that got its number."""
 
     container: None = None
+    held_to: frozenset[Confinement] = frozenset()
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -46,8 +48,10 @@ class LocalProcess:
             self._kill()
             await self._wait(LAST_WAIT_S)
         self._is_over = True
-        if self._handle is not None:
-            os.close(self._handle)
+        # Two may wait here at once, and the number of a closed handle may be anything's by now.
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
 
     def _is_gone(self) -> bool:
         if self._is_over:

@@ -1,5 +1,6 @@
 """The copies of live requests that a version answers unseen: sampled, bounded, and counted where they are lost."""
 
+import time
 import zlib
 from collections import deque
 from typing import NamedTuple
@@ -10,6 +11,8 @@ from understudy.gateway.exchange import Answer, Item, LogRow
 
 TIMED_SHARE = 0.1
 """Of how many copies at least the scoring times can be compared with the champion's."""
+# Nobody waits for copies: a pause lets the live requests of a burst go first, and fewer, larger frames cost less.
+LINGER_NS = 20_000_000
 
 
 def is_sampled(request_id: str, share: float) -> bool:
@@ -72,6 +75,14 @@ class MirrorQueue:
         self._copies.append(copy)
         self._bytes += size
         return True
+
+    def pause_s(self, frame: int) -> float | None:
+        """Say how long to wait for more copies; 0 where they should be scored now, None where there are none."""
+        if not self._copies:
+            return None
+        if len(self._copies) >= min(frame, self.max_count):
+            return 0.0
+        return max(self._copies[0].arrived_ns + LINGER_NS - time.perf_counter_ns(), 0) / 1e9
 
     def take(self, most: int) -> list[Mirrored]:
         """Take the oldest copies, at most so many: now and then as many together as the champion had.

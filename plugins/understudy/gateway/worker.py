@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Bundle
+from understudy.contract.words import Confinement
 from understudy.gateway.exchange import Answer, Item
 from understudy.gateway.frames import ENDED, LIMIT_BYTES, FrameBroken, FrameChannel, pack, pack_items, read_answers
 
@@ -54,7 +55,7 @@ class WorkerReady(Fact):
     is_fast: bool
     """Rows reach the model as an array, without a data frame."""
     isolation: tuple[str, ...]
-    """What holds, in words; what could not be had here is not listed."""
+    """What the process holds itself to: by name, as an image of another release may know other names."""
 
 
 class WorkerRefused(UnderstudyError):
@@ -104,6 +105,11 @@ class Running(Protocol):
         """The container that it is in, where it is in one."""
         ...
 
+    @property
+    def held_to(self) -> frozenset[Confinement]:
+        """What it is held to from outside, whatever it does itself."""
+        ...
+
     def rss_bytes(self) -> int | None:
         """Say how much memory it holds; None where that is not known."""
         ...
@@ -148,6 +154,12 @@ class Worker:
     def rss_bytes(self) -> int | None:
         """Measure its memory; None where it is gone."""
         return self.running.rss_bytes() if self.is_alive else None
+
+    @property
+    def not_held(self) -> tuple[Confinement, ...]:
+        """Name what it should be held to and is not."""
+        held = {*self.ready.isolation, *self.running.held_to}
+        return tuple(what for what in Confinement if what not in held)
 
     @property
     def is_alive(self) -> bool:

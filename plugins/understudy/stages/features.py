@@ -38,7 +38,8 @@ class Features(Fact):
     @property
     def numbers(self) -> tuple[str, ...]:
         """Name the numeric ones."""
-        return tuple(name for name in self.names if name not in set(self.texts))
+        texts = set(self.texts)
+        return tuple(name for name in self.names if name not in texts)
 
     def of(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Select and type the features: numbers as float64 (infinite is missing), categories as text.
@@ -50,8 +51,11 @@ class Features(Fact):
             if name not in known:
                 raise FeatureMissing(name, sorted(known))
         numbers = list(self.numbers)
-        odd = {name: _number(frame[name]) for name in numbers if not pd.api.types.is_numeric_dtype(frame[name])}
-        values = frame[numbers].assign(**odd).to_numpy(dtype=np.float64, na_value=np.nan)
+        # Serving comes by here with each frame of few rows, so no column is looked at without need.
+        kinds = dict(zip(frame.columns, frame.dtypes, strict=True))
+        odd = {name: _number(frame[name]) for name in numbers if not pd.api.types.is_numeric_dtype(kinds[name])}
+        chosen = frame[numbers].assign(**odd) if odd else frame[numbers]
+        values = chosen.to_numpy(dtype=np.float64, na_value=np.nan)
         values = np.where(np.isfinite(values), values, np.nan)
         typed = pd.DataFrame(values, columns=numbers, index=frame.index)
         texts = pd.DataFrame({name: _text(frame[name]) for name in self.texts}, index=frame.index)

@@ -14,11 +14,11 @@ from tests.unit.hooks.test_target_conformance import Credulous, Good, Place
 from understudy.cli.app import app
 from understudy.contract.declared import Declared
 from understudy.contract.release import Bundle, Deployment
-from understudy.contract.serving import Acknowledgement, PrepareOrder, ServingOrder
-from understudy.contract.serving_target import TargetSetup
+from understudy.contract.serving import Acknowledgement, PrepareOrder, ServingOrder, ServingTerms
+from understudy.contract.serving_target import ServingTarget, TargetSetup
 from understudy.contract.words import Change
 from understudy.hooks.conformance import CHECK_MODEL
-from understudy.hooks.connect import connect
+from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.target_errors import TargetUnreachable
 from understudy.settings import settings
 
@@ -147,6 +147,17 @@ def test_a_place_that_is_down_or_crashes_is_a_finding_and_leaves_nothing(
     assert status == 1
     assert said in found[0]["problem"]
     assert found[0]["check"] == "works"
+
+
+def test_every_place_that_serves_is_checked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = Hooks.targets
+
+    def two(hooks: Hooks, terms: ServingTerms) -> "list[ServingTarget]":
+        return [*targets(hooks, terms), Unreachable(TargetSetup(bundles=home / "bundles"))]
+
+    monkeypatch.setattr(Hooks, "targets", two)
+    status, found = checked(home, Elsewhere)
+    assert (status, [complaint["check"] for complaint in found]) == (1, ["works", "forgets"])
 
 
 @pytest.mark.parametrize(

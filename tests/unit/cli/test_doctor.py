@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from understudy.cli.app import app
 from understudy.contract.release import Bundle, Deployment
-from understudy.contract.serving import ModelStatus
-from understudy.contract.words import Change, EntryKind
+from understudy.contract.serving import ModelStatus, WorkerStatus
+from understudy.contract.words import Change, Confinement, EntryKind, Role
 from understudy.hooks.connect import Hooks
 from understudy.hooks.gateways import Gateways
 from understudy.settings import settings
@@ -94,10 +94,7 @@ def test_a_gateway_without_a_token_or_an_answer_is_broken(models: Path, monkeypa
     assert "http://127.0.0.1:1 does not answer as a gateway does" in gateway["found"]
 
 
-def test_a_gateway_that_lags_behind_the_ledger_is_named_with_both_epochs(
-    models: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    serve(models)
+def promote(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAYS", "http://127.0.0.1:1")
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAY_TOKEN", "secret")
     settings.cache_clear()
@@ -107,6 +104,13 @@ def test_a_gateway_that_lags_behind_the_ledger_is_named_with_both_epochs(
     )  # fmt: skip
     record = Deployment(model="prices", epoch=1, change=Change.PROMOTION, champion=bundle, previous=None)
     Hooks(settings()).deployments.deploy(record, 0, "me", "because")
+
+
+def test_a_gateway_that_lags_behind_the_ledger_is_named_with_both_epochs(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(models)
+    promote(monkeypatch)
     status = ModelStatus(gateway="left", model="prices", epoch=0, version=None, workers=())
     monkeypatch.setattr(Gateways, "status", lambda *_: (status,))
     (gateway,) = findings()["gateway"]
@@ -115,6 +119,27 @@ def test_a_gateway_that_lags_behind_the_ledger_is_named_with_both_epochs(
     monkeypatch.setattr(Gateways, "status", lambda *_: (status.model_copy(update={"epoch": 1, "version": 4}),))
     (gateway,) = findings()["gateway"]
     assert (gateway["severity"], gateway["found"]) == ("fine", "left serves version 4 of prices; warm processes: 0")
+
+
+def test_a_process_that_its_machine_cannot_hold_is_told_by_doctor_and_status(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(models)
+    promote(monkeypatch)
+    process = WorkerStatus(
+        version=4, role=Role.CHAMPION, pid=7, is_ready=True, restarts=0, rss_bytes=1, queued=0,
+        not_held=(Confinement.MEMORY, Confinement.NO_NETWORK),
+    )  # fmt: skip
+    status = ModelStatus(gateway="left", model="prices", epoch=1, version=4, workers=(process,))
+    monkeypatch.setattr(Gateways, "status", lambda *_: (status,))
+    told = "version 4 (champion) is scored by a process that is not held to: a memory limit, no network"
+    served, free = findings()["gateway"]
+    assert served["severity"] == "fine"
+    assert (free["severity"], free["found"]) == ("note", f"left, prices: {told}")
+    assert "AIRFLOW__UNDERSTUDY__GATEWAY_ISOLATION=docker" in free["way_out"]
+    (shown,) = json.loads(CliRunner().invoke(app, ["status", "prices", "--json"]).stdout)
+    assert shown["replicas"][0]["unconfined"] == [told]
+    assert "not held to: a memory limit" in " ".join(CliRunner().invoke(app, ["status", "prices"]).stdout.split())
 
 
 def test_a_retraining_that_nobody_began_is_broken(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

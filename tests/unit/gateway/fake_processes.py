@@ -9,7 +9,7 @@ from typing import Any, cast
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingOrder, ServingTerms
 from understudy.contract.serving_spec import ServingSpec
-from understudy.contract.words import Change, MlTask
+from understudy.contract.words import Change, Confinement, MlTask
 from understudy.gateway.config import GatewayConfig
 from understudy.gateway.exchange import Answer, Item, LogRow, Wire
 from understudy.gateway.log.prediction_log import LogHealth, PredictionLog
@@ -100,6 +100,7 @@ class FakeWorker:
             is_fast=True,
             isolation=(),
         )
+        self.not_held: tuple[Confinement, ...] = ()
         self.frames: list[list[bytes]] = []
         self.is_alive = True
         self.is_held = False

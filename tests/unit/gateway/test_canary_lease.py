@@ -186,13 +186,31 @@ def test_a_canary_whose_lease_nobody_wrote_down_is_over(tmp_path: Path) -> None:
     play(tmp_path, act)
 
 
+def full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_canary_whose_lease_cannot_be_written_does_not_begin(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.model.apply(order(1, champion=1))
+        with monkeypatch.context() as patch:
+            patch.setattr(scene.stores.records, "save", full)
+            with pytest.raises(OSError, match="No space left"):
+                await scene.model.apply(leased())
+        assert (scene.model.lease.left_s, scene.model.record) == (None, order(1, champion=1).record)
+        assert await who(scene) is Role.CHAMPION
+        await scene.model.apply(leased())
+        await scene.until_ready(2)
+        assert await who(scene) is Role.CANARY
+
+    play(tmp_path, act)
+
+
 def test_a_full_disk_keeps_no_canary_alive(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     async def act(scene: Scene) -> None:
         await begin(scene)
-
-        def full(*_: object) -> None:
-            raise OSError(28, "No space left on device")
-
         monkeypatch.setattr(scene.stores.records, "save", full)
         clock.now_s += LEASE_S
         scene.model.look_after_lease()

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,12 +14,15 @@ from docker.errors import APIError, DockerException, ImageNotFound
 
 from tests.unit.gateway.fake_processes import bundle
 from understudy.contract.release import Bundle
+from understudy.contract.words import Confinement
+from understudy.gateway.attached import AttachedChannel
 from understudy.gateway.config import ScoringIsolation
 from understudy.gateway.container_engine import SCORING_LABEL, ContainerEngine
-from understudy.gateway.containers import Containers
+from understudy.gateway.containers import Containers, InContainer
 from understudy.gateway.frames import PROTOCOL
+from understudy.gateway.local_process import LocalProcess
 from understudy.gateway.places import is_contained
-from understudy.gateway.worker import WorkerRefused, WorkerStart
+from understudy.gateway.worker import Worker, WorkerReady, WorkerRefused, WorkerStart
 from understudy.settings import PROJECT
 
 DIGEST = "sha256:abc"
@@ -133,6 +137,15 @@ def test_a_container_that_does_not_start_is_removed(tmp_path: Path, engine: Engi
     assert "cannot start its command" in refusal(tmp_path, engine)
     assert engine.removed == ["c1"]
     assert b"model/MLmodel" in engine.files
+
+
+def test_a_process_in_a_container_is_held_from_outside_too(engine: Engine) -> None:
+    with ThreadPoolExecutor(1) as calls:
+        inside = InContainer("c1", ContainerEngine("g", lambda _seconds: engine), calls)
+    ready = WorkerReady(load_ms=1, inputs=(), example="", is_fast=True, isolation=("no core dumps", "what 0.9 said"))
+    free = {Confinement.NO_PROGRAMS, Confinement.FIRST_TO_GO}
+    assert set(Worker(bundle(1), ready, AttachedChannel(), inside).not_held) == free
+    assert LocalProcess.held_to == frozenset()
 
 
 def test_an_image_understands_a_gateway_that_says_more_than_it_knows() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.gateway.fake_processes import MODEL, Scene, order, play, until
-from tests.unit.gateway.test_gateway_http import ADMIN, Visit, visit
+from tests.unit.gateway.gateway_visit import ADMIN, Visit, visit
 from understudy.gateway.errors import NotServing
 
 PATH = f"/admin/models/{MODEL}"

@@ -4,7 +4,7 @@ from math import isnan
 from pathlib import Path
 
 from tests.unit.gateway.fake_processes import MODEL, POISON, until
-from tests.unit.gateway.test_gateway_http import ADMIN, JSON, TOKEN, Visit, visit
+from tests.unit.gateway.gateway_visit import ADMIN, JSON, TOKEN, Visit, visit
 from tests.unit.scrape import Samples, promtool_complaints, samples_of, undeclared, value
 from understudy.contract.words import Change
 from understudy.gateway import measures as m

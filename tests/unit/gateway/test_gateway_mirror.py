@@ -1,12 +1,17 @@
 """The mirror answers the same requests, and whatever happens to it happens to nobody else."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.unit.gateway.fake_processes import Scene, bundle, order, play, until
 from understudy.contract.words import Change, MirrorLoss, Role
 from understudy.gateway.exchange import Answer, Item, LogRow, Wire
-from understudy.gateway.mirror import Mirrored, MirrorQueue, is_sampled
+from understudy.gateway.mirror import LINGER_NS, Mirrored, MirrorQueue, is_sampled
 
 
 def asked(scene: Scene, number: int = 0, version: int = 1, body: bytes = b"x") -> None:
@@ -19,9 +24,9 @@ def asked(scene: Scene, number: int = 0, version: int = 1, body: bytes = b"x") -
     scene.model.intake.mirror(row)
 
 
-async def rehearse(scene: Scene, share: float = 1.0, max_queue: int = 1000) -> None:
+async def rehearse(scene: Scene, share: float = 1.0, **serving: int) -> None:
     await scene.model.apply(order(1, champion=1))
-    started = order(2, champion=1, mirror=2, change=Change.MIRROR_STARTED, share=share, max_queue=max_queue)
+    started = order(2, champion=1, mirror=2, change=Change.MIRROR_STARTED, share=share, **serving)
     await scene.model.apply(started)
 
 
@@ -80,6 +85,56 @@ def test_what_there_is_no_room_for_is_dropped_and_logged(tmp_path: Path) -> None
     play(tmp_path, act)
 
 
+def test_few_large_copies_fill_the_queue_as_many_small_ones_do(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        await rehearse(scene)
+        mirror = scene.nursery.of(2)
+        mirror.is_held = True
+        asked(scene, 0)
+        await until(lambda: bool(mirror.frames))
+        half = bytes(scene.config.max_mirror_bytes // 2)
+        for number in range(1, 4):
+            asked(scene, number, body=half)
+        assert [row.loss for row in scene.log.rows] == [MirrorLoss.QUEUE_FULL]
+        mirror.release()
+        await until(lambda: len(scene.log.rows) == 4)
+
+    play(tmp_path, act)
+
+
+@pytest.mark.parametrize(("max_queue", "max_batch"), [(1000, 4), (4, 64)])
+def test_copies_gather_before_each_frame_until_it_is_full_or_the_queue_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_queue: int, max_batch: int
+) -> None:
+    monkeypatch.setattr("understudy.gateway.mirror.LINGER_NS", 10**15)
+
+    async def act(scene: Scene) -> None:
+        await rehearse(scene, max_queue=max_queue, max_batch=max_batch)
+        frames = scene.nursery.of(2).frames
+        for number, scored in enumerate([0, 0, 0, 1, 2, 2, 2, 2]):
+            asked(scene, number)
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert len(frames) == scored
+        # The first one has as many as the champion's had, so that their times can be compared.
+        assert [len(frame) for frame in frames] == [1, 4]
+
+    play(tmp_path, act)
+
+
+def test_a_copy_that_has_waited_long_enough_waits_for_no_other() -> None:
+    queue = MirrorQueue(max_count=100, max_bytes=1000)
+    assert queue.pause_s(64) is None
+    now = time.perf_counter_ns()
+    copy = Mirrored("id", None, 1, 1, Item(Wire.MLFLOW_JSON, b"x"), now, champion_failed=False, batch=1)
+    queue.put(copy._replace(arrived_ns=now + LINGER_NS))
+    assert 0 < (queue.pause_s(64) or 0) <= 2 * LINGER_NS / 1e9
+    queue.take_all()
+    queue.put(copy._replace(arrived_ns=now - LINGER_NS))
+    queue.put(copy)
+    assert queue.pause_s(64) == 0
+
+
 def test_a_mirror_that_dies_loses_what_it_had_and_says_so(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         await rehearse(scene)
@@ -109,10 +164,21 @@ def test_a_hung_mirror_is_cut_off(tmp_path: Path) -> None:
     play(tmp_path, act)
 
 
-def test_a_mirror_that_keeps_dying_is_left_and_the_champion_answers_on(tmp_path: Path) -> None:
+def test_a_mirror_that_keeps_dying_is_started_later_each_time_then_left_and_the_champion_answers_on(
+    tmp_path: Path,
+) -> None:
     async def act(scene: Scene) -> None:
         await rehearse(scene)
         (mirror,) = [c for c in scene.model.lineup.channels.values() if c.bundle.version == 2]
+        loop = asyncio.get_running_loop()
+        call_later, pauses = loop.call_later, []
+
+        def noted(delay: float, callback: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
+            if callback == mirror.wake:
+                pauses.append(delay)
+            return call_later(delay, callback, *args)
+
+        loop.call_later = noted  # type: ignore[assignment]
         for deaths in range(1, 6):
             await scene.until_ready(2)
             scene.nursery.of(2).die()
@@ -123,6 +189,8 @@ def test_a_mirror_that_keeps_dying_is_left_and_the_champion_answers_on(tmp_path:
         asked(scene, 0)
         assert scene.log.rows[-1].loss is MirrorLoss.DOWN
         assert scene.nursery.count(2) == 5
+        # The first time at once; the fifth death is the last.
+        assert pauses == [0.25, 0.5, 1.0]
         assert await scene.ask() is not None
 
     play(tmp_path, act)

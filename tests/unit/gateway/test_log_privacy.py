@@ -3,23 +3,12 @@ from typing import Any
 import orjson
 import pytest
 
-from understudy.contract.release import Bundle
+from tests.unit.gateway.log_story import BUNDLE
 from understudy.contract.words import Role
 from understudy.gateway.exchange import Answer, Item, LogRow, Wire
 from understudy.gateway.log.encode import Encoder
 
 SECRET = "ann"
-BUNDLE = Bundle(
-    model="m",
-    version=3,
-    model_sha256="a" * 64,
-    image_digest="sha256:b",
-    code_commit="c",
-    spec_sha256="d",
-    data_version="e",
-    run="r",
-    reference_data="e",
-)
 
 
 def logged(wire: Wire, body: bytes, status: int = 200) -> tuple[bytes, Any]:

@@ -30,7 +30,7 @@ POISON = -13.0
 
 
 class Doubling:
-    """Double ``a``; raise on one value, answer no number on another."""
+    """Double ``a``; raise on one value, and on another answer no number to any row that is there with it."""
 
     def __init__(self) -> None:
         self.calls: list[int] = []
@@ -40,7 +40,7 @@ class Doubling:
         values = typed["a"].to_numpy(dtype=float)
         if (values == POISON).any() or (np.abs(values) > 1e38).any():
             raise RuntimeError("this row is not to my liking")
-        return np.where(values == 404, np.nan, values * 2)
+        return np.where((values == 404).any(), np.nan, values * 2)
 
 
 class Halves:

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from tests.unit.gateway.fake_processes import MODEL, POISON, FakeLog, Scene, order, play, until
-from tests.unit.gateway.test_gateway_http import Visit, visit
+from tests.unit.gateway.gateway_visit import Visit, visit
 from understudy.contract.words import Change, Role
 from understudy.gateway.errors import NoSuchVersion, Overloaded
 from understudy.gateway.exchange import Item, Wire

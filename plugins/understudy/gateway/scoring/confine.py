@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from understudy.contract.words import Confinement
 from understudy.gateway.scoring.libc import call
 from understudy.gateway.scoring.system_calls import forbid_system_calls
 
@@ -17,12 +18,12 @@ CLONE_NEWNET, CLONE_NEWIPC = 0x40000000, 0x08000000
 PR_SET_NO_NEW_PRIVS = 38
 
 
-def confine(folder: Path) -> tuple[str, ...]:
+def confine(folder: Path) -> tuple[Confinement, ...]:
     """Give up rights and say which are gone; threads that are there already keep some of theirs.
 
     :param folder: what must stay readable.
     """
-    steps: list[Callable[[], list[str]]] = [
+    steps: list[Callable[[], list[Confinement]]] = [
         _limit,
         _yield_memory_first,
         _no_new_privileges,
@@ -34,13 +35,13 @@ def confine(folder: Path) -> tuple[str, ...]:
     return _tried(steps)
 
 
-def limit_memory(memory_bytes: int) -> tuple[str, ...]:
+def limit_memory(memory_bytes: int) -> tuple[Confinement, ...]:
     """Limit what may be allocated from now on, and say so."""
     return _tried([lambda: _limit_memory(memory_bytes)])
 
 
-def _tried(steps: list[Callable[[], list[str]]]) -> tuple[str, ...]:
-    held: list[str] = []
+def _tried(steps: list[Callable[[], list[Confinement]]]) -> tuple[Confinement, ...]:
+    held: list[Confinement] = []
     for step in steps:
         try:
             held += step()
@@ -49,33 +50,33 @@ def _tried(steps: list[Callable[[], list[str]]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(held))
 
 
-def _limit() -> list[str]:
+def _limit() -> list[Confinement]:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write then fails with an error instead of a signal
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-    return ["no writing to files", "no core dumps"]
+    return [Confinement.NO_WRITING_TO_FILES, Confinement.NO_CORE_DUMPS]
 
 
-def _yield_memory_first() -> list[str]:
+def _yield_memory_first() -> list[Confinement]:
     Path("/proc/self/oom_score_adj").write_text(KILL_FIRST, encoding="ascii")
-    return ["killed first when memory is short"]
+    return [Confinement.FIRST_TO_GO]
 
 
-def _no_new_privileges() -> list[str]:
+def _no_new_privileges() -> list[Confinement]:
     call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    return ["no new privileges"]
+    return [Confinement.NO_PRIVILEGES]
 
 
-def _leave_network() -> list[str]:
+def _leave_network() -> list[Confinement]:
     call("unshare", CLONE_NEWNET | CLONE_NEWIPC)
-    return ["no network"]
+    return [Confinement.NO_NETWORK]
 
 
-def _become_nobody(folder: Path) -> list[str]:
+def _become_nobody(folder: Path) -> list[Confinement]:
     """Give up root where the files that are still to be read do not need it."""
     if os.geteuid() != 0:
-        return []
+        return [Confinement.NO_ROOT]
     # Libraries import more of themselves later, so Python's own files must stay readable, too.
     python = [Path(os.__file__), *(Path(str(sys.modules[name].__file__)) for name in ("numpy", "understudy"))]
     needed = [*python, *(found for found in folder.rglob("*") if found.is_file())]
@@ -89,7 +90,7 @@ def _become_nobody(folder: Path) -> list[str]:
         return []
     os.setgid(NOBODY)  # of root, these change the real and the saved one, too
     os.setuid(NOBODY)
-    return [f"user {NOBODY}"]
+    return [Confinement.NO_ROOT]
 
 
 def _can_read(files: list[Path]) -> bool:
@@ -101,9 +102,9 @@ def _can_read(files: list[Path]) -> bool:
     return True
 
 
-def _limit_memory(memory_bytes: int) -> list[str]:
+def _limit_memory(memory_bytes: int) -> list[Confinement]:
     """Limit what is allocated (RLIMIT_DATA), and what is mapped beside it, such as shared memory (RLIMIT_AS)."""
     mapped = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_AS, (mapped + memory_bytes, mapped + memory_bytes))
-    return [f"memory {memory_bytes >> 20} MiB"]
+    return [Confinement.MEMORY]

@@ -65,5 +65,5 @@ def _typed(scorer: Scorer, table: Table) -> Rows:
 
 def _taken_apart(typed: pd.DataFrame, scorer: Scorer) -> Rows:
     features = scorer.facts.features
-    values = typed[list(features.numbers)].to_numpy(dtype=np.float64)
+    values = (typed[list(features.numbers)] if features.texts else typed).to_numpy(dtype=np.float64)
     return Rows(values, tuple(typed[name].astype(object).tolist() for name in features.texts))

@@ -7,6 +7,7 @@ import platform
 import sys
 from types import ModuleType
 
+from understudy.contract.words import Confinement
 from understudy.gateway.scoring import aarch64, x86_64
 from understudy.gateway.scoring.libc import call
 
@@ -116,7 +117,7 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_uint16), ("filters", ctypes.POINTER(_Filter))]
 
 
-def forbid_system_calls() -> list[str]:
+def forbid_system_calls() -> list[Confinement]:
     """Forbid sockets, writing, other programs and signals to others, and say so; nothing on other platforms.
 
     :raises OSError: where the kernel does not take the filter.
@@ -129,7 +130,12 @@ def forbid_system_calls() -> list[str]:
     filters = (_Filter * len(instructions))(*(_Filter(*instruction) for instruction in instructions))
     program = _Program(len(instructions), ctypes.cast(filters, ctypes.POINTER(_Filter)))
     call("prctl", PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(program), 0, 0)
-    return ["no network", "no writing", "no other programs", "no signals to others"]
+    return [
+        Confinement.NO_NETWORK,
+        Confinement.NO_WRITING,
+        Confinement.NO_PROGRAMS,
+        Confinement.NO_SIGNALS,
+    ]
 
 
 def instructions_for(table: ModuleType, pid: int) -> list[Instruction]:
