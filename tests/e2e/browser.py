@@ -52,6 +52,17 @@ class Page:
         found = Axe().run(self.driver)["violations"]
         return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
 
+    def unreachable_by_theme(self) -> dict[str, list[str]]:
+        """List the same in Airflow's light and dark mode; leave the page in its light one."""
+        return {theme: self._in_theme(theme) for theme in ("dark", "light")}
+
+    def _in_theme(self, theme: str) -> list[str]:
+        # As Airflow's own switch does it, which our pages follow.
+        self.driver.execute_script("window.parent.document.documentElement.dataset.theme = arguments[0]", theme)
+        own = "return document.documentElement.dataset.theme"
+        self.until(lambda driver: driver.execute_script(own) == theme, f"the theme {theme}")
+        return self.unreachable()
+
     def picture(self, path: Any, size: tuple[int, int] = WIDE) -> None:
         self.driver.switch_to.default_content()
         self.driver.set_window_size(*size)
