@@ -22,7 +22,7 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["OMP_NUM_THREADS"] = "1"
 
 STACKS = {"test_compose.py", "test_demo.py", "test_gateway_stack.py", "oncall", "test_scheduler.py"}
-"""Files or folders whose tests start Airflow's services; those fight for the same few ports and all of the processor."""
+"""Files or folders whose tests start Airflow's services: those fight for a few ports and for all of the processor."""
 IMAGE = f"understudy-stage:{__version__}"
 
 

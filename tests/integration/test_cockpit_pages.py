@@ -252,7 +252,7 @@ def test_a_retraining_that_ended_badly_says_where_why_and_what_next(server: Any)
 def test_a_card_calls_gates_by_their_own_names(server: Any) -> None:
     judged = connect().ledger.entries(MODEL, [EntryKind.JUDGED])[-1]
     text = caller(server, "viewer").get(f"/understudy/models/{MODEL}/cards/{judged.seq}").text
-    assert '<th scope="row">roc_auc</th>' in text
+    assert '<th scope="row">must_beat_dummy</th>' in text
 
 
 @pytest.mark.parametrize("is_overtaken", [False, True])

@@ -85,6 +85,7 @@ def test_of_two_who_roll_back_at_once_one_does_and_the_other_is_told_who_did(
 ) -> None:
     if champions("vote") == [2]:
         promote_another_version("vote")
+    wait(lambda: answering(site, "vote") == (200, "1"), 60)
     before = connect().deployments.denials("vote")
     told = both_press(pages, "vote", "Roll back", "goes back from version 1 to version 2")
     history = connect().deployments.history("vote")

@@ -60,7 +60,7 @@ def test_whoever_is_asked_is_told_that_the_champion_changed_meanwhile(
 
 
 def test_the_blessing_of_another_run_says_nothing_of_this_question() -> None:
-    known = Known(entries=[blessed(1, 1, run="another"), blessed(2, 2)], record=record(MODEL, 2, 2))
+    known = Known(entries=[blessed(2, 2), blessed(1, 1, run="another")], record=record(MODEL, 2, 2))
     assert asked(question(), known).overtaken == ""
     assert asked(question(), Known(record=record(MODEL, 2, 2))).overtaken == ""
 
