@@ -77,6 +77,7 @@ def test_an_approval_that_comes_after_the_champion_changed_promotes_nothing(
     assert (refused.run, refused.facts["version"]) == (answered.run, 3)
     assert why in refused.reason
     assert connect().ledger.verify().ok
+    open_model(oncall, "vote")
     oncall.find(".notice.bad", why)
 
 
