@@ -65,7 +65,7 @@ def _judge(
         verdict=Verdict.FAILED if worse >= needed else Verdict.PASSED,
         measured=worse,
         bound=bound,
-        sentence=f"{name} is {known[0]:.3g}, {known[2]:.3g} on the holdout of the blessing: "
+        sentence=f"{name} is {known[0]:.3g}, was {known[2]:.3g} when it was blessed: "
         f"{'worse' if worse > 0 else 'better'} by {abs(worse):.3g}, {needed:.3g} worse would count "
         f"({report.labelled_rows:,} labelled rows in {report.blocks} blocks)",
     )

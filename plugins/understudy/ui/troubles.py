@@ -9,7 +9,9 @@ from understudy.contract.words import Outcome, Verdict
 from understudy.ui.airflow_state import DagState
 from understudy.ui.events import Event, verdict_of_look
 
-BAD_ENDS = {Outcome.BROKEN, Outcome.DATA_REFUSED, Outcome.PROMOTION_REFUSED, Outcome.ROLLED_BACK}
+BAD_ENDS = frozenset(
+    end.value for end in (Outcome.BROKEN, Outcome.DATA_REFUSED, Outcome.PROMOTION_REFUSED, Outcome.ROLLED_BACK)
+)
 
 
 class Champion(Fact):
@@ -56,7 +58,7 @@ def champion_in_trouble(champion: Champion | None) -> Iterator[Trouble]:
 
 def retraining_in_trouble(last: Event | None) -> Iterator[Trouble]:
     """Tell of a last retraining that ended badly."""
-    if last is not None and last.word in {end.value for end in BAD_ENDS}:
+    if last is not None and last.word in BAD_ENDS:
         said = f"its last retraining ended {last.word.replace('_', ' ')}"
         yield Trouble(said=said, told=last.sentence, seq=last.seq)
 
