@@ -21,8 +21,8 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 # Boosting is many times slower when its threads fight for busy cores; containers get the same setting from the runner.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-STACKS = {"test_compose.py", "test_demo.py", "test_gateway_stack.py", "test_oncall_story.py", "test_scheduler.py"}
-"""Files whose tests start Airflow's services, which fight for the same few ports and all of the processor."""
+STACKS = {"test_compose.py", "test_demo.py", "test_gateway_stack.py", "oncall", "test_scheduler.py"}
+"""Files or folders whose tests start Airflow's services: those fight for a few ports and for all of the processor."""
 IMAGE = f"understudy-stage:{__version__}"
 
 
@@ -47,7 +47,7 @@ class FilesTogether(LoadScopeScheduling):  # type: ignore[misc] # xdist has no t
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "stacks" if Path(file).name in STACKS else file
+        return "stacks" if STACKS & {Path(file).name, Path(file).parent.name} else file
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,11 +12,15 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.fleet_ledger import write_fleet
+from tests.fleet_ledger import bundle, write_fleet
+from understudy.contract.release import Blessing
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 from understudy.settings import settings
 from understudy.ui import fleet_reader as reader_module
+from understudy.ui import model_page
+from understudy.ui.airflow_state import Airflow, Question
+from understudy.workspace import run_key
 
 MODEL = "model_0001"
 HOSTILE = "<script>alert(1)</script>'\"; DROP TABLE ledger; -- {{ 7 * 7 }} \N{RIGHT-TO-LEFT OVERRIDE}"
@@ -232,6 +236,48 @@ def test_what_people_wrote_keeps_its_capital_letters(server: Any) -> None:
     connect().ledger.append(MODEL, EntryKind.HELD, "Ann", "the GDPR audit of ACME")
     assert "Held by Ann: the GDPR audit of ACME" in caller(server, "viewer").get(PAGES[1]).text
     connect().ledger.append(MODEL, EntryKind.RELEASED, "Ann", "over")
+
+
+def test_a_retraining_that_ended_badly_says_where_why_and_what_next(server: Any) -> None:
+    told = "snapshot was refused: meter.csv holds no rows from Monday to <b>Friday</b>. Widen data.window"
+    ended = connect().ledger.append("model_0003", EntryKind.CONCLUDED, "ann", told, facts={"outcome": "data_refused"})
+    text = caller(server, "viewer").get("/understudy/models/model_0003").text
+    notice = re.search(r'<div class="notice bad".*?</div>', text, re.DOTALL)
+    assert notice is not None
+    assert html.escape("Snapshot was refused: meter.csv holds no rows from Monday to <b>Friday</b>") in notice[0]
+    assert "Widen data.window." in notice[0]
+    assert f"/models/model_0003/cards/{ended.seq}" in notice[0]
+
+
+def test_a_card_calls_gates_by_their_own_names(server: Any) -> None:
+    judged = connect().ledger.entries(MODEL, [EntryKind.JUDGED])[-1]
+    text = caller(server, "viewer").get(f"/understudy/models/{MODEL}/cards/{judged.seq}").text
+    assert '<th scope="row">must_beat_dummy</th>' in text
+
+
+@pytest.mark.parametrize("is_overtaken", [False, True])
+def test_whoever_is_asked_reads_that_another_champion_serves_by_now(
+    server: Any, monkeypatch: pytest.MonkeyPatch, *, is_overtaken: bool
+) -> None:
+    run_id, hooks = f"manual__{is_overtaken}", connect()
+    record = hooks.deployments.current(MODEL)
+    assert record is not None
+    blessing = Blessing(
+        challenger=bundle(MODEL, 9), champion_version=record.champion.version,
+        champion_epoch=record.champion_since - is_overtaken, judgement_sha256="a" * 64, rubber_stamped=False,
+    )  # fmt: skip
+    facts = blessing.model_dump(mode="json")
+    hooks.ledger.append(MODEL, EntryKind.BLESSED, "ann", "it passed", run_key(run_id), facts)
+    question = Question(
+        dag_id=f"retrain__{MODEL}", run_id=run_id, task_id="approve", map_index=-1, subject="May version 9?",
+        options=("Approve", "Reject"), params={"reason": ""}, assigned=(), since=datetime.now(timezone.utc),
+    )  # fmt: skip
+    monkeypatch.setattr(model_page, "read_airflow", lambda _: Airflow(dags={}, questions=(question,)))
+    text = caller(server, "user").get(PAGES[1]).text
+    assert "May version 9?" in text
+    assert ("An approval would be refused." in text) is is_overtaken
+    acts = [json.loads(html.unescape(raw))["acts"] for raw in re.findall(r'data-answer="([^"]*)"', text)]
+    assert acts == ["promote", None]
 
 
 def test_the_ledger_is_filtered_and_paged(server: Any) -> None:

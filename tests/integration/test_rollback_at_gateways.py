@@ -149,8 +149,9 @@ def test_another_champion_that_comes_in_between_wins(desk: Desk, monkeypatch: py
         return real(deployments, record, *args, **kwargs)
 
     monkeypatch.setattr(Deployments, "deploy", promote_first)
-    with pytest.raises(EpochConflict):
+    with pytest.raises(EpochConflict, match=r"version 3 serves now, since .* UTC by ann \(") as lost:
         desk.rollback()
+    assert (lost.value.expected, lost.value.found) == (2, 3)
     assert desk.served() == [(3, 3), (3, 3)]
     assert desk.deployments.denied(desk.model) == {}
 

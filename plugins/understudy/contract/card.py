@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from understudy.contract.card_evidence import Evidence, data_changes, data_notes, evidence_of, measured, missing_in
+from understudy.contract.card_headline import headline_of
 from understudy.contract.card_links import Link, links_of
 from understudy.contract.card_title import Versions, title_of, verdict_of, versions_of
 from understudy.contract.cause import Cause
@@ -35,6 +36,8 @@ class Card(Fact):
     verdict: Verdict | None = None
     """None for what answers no question: a lock, a rollback by a person."""
     actor: str
+    headline: str = ""
+    """What decided, value against threshold, in one clause; empty where nothing failed and nothing is in doubt."""
     reason: str
     run: str | None = None
     fired: str = ""
@@ -78,6 +81,7 @@ def card_of(entry: LedgerEntry, around: Sequence[LedgerEntry] = ()) -> Card:
         title=title_of(entry, before),
         verdict=verdict_of(entry),
         actor=entry.actor,
+        headline=headline_of(entry),
         reason=entry.reason,
         run=entry.run,
         fired=cause.sentence if cause else "",

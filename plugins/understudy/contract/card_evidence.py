@@ -114,12 +114,16 @@ def missing_in(entry: LedgerEntry) -> tuple[str, ...]:
     return tuple(missing)
 
 
-def _evidence(entry: LedgerEntry) -> Evidence:
+def judgement_in(entry: LedgerEntry) -> Judgement | None:
+    """Read the judgement that an entry holds; None where it holds none, or not readably."""
     if entry.kind is EntryKind.MONITORED:
         decision = read_as(Decision, entry.facts.get("decision"))
-        judgement = decision.judgement if decision else None
-    else:
-        judgement = read_as(Judgement, entry.facts.get("judgement"))
+        return decision.judgement if decision else None
+    return read_as(Judgement, entry.facts.get("judgement"))
+
+
+def _evidence(entry: LedgerEntry) -> Evidence:
+    judgement = judgement_in(entry)
     verdict = judgement.verdict if judgement else None
     answers = judgement.results if judgement else _answers(entry.facts.get("answers"))
     if entry.kind is EntryKind.DATA_JUDGED:

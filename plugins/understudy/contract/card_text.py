@@ -46,8 +46,8 @@ def markdown(card: Card, link: str | None = None) -> str:
 
 
 def one_line(card: Card, longest: int = LONGEST_LINE) -> str:
-    """Say model, decision and reason in one line of plain text, cut where it is too long."""
-    return shortened(f"{card.model}: {card.title}. {card.reason}", longest)
+    """Say model, decision and what decided in one line of plain text, cut where it is too long."""
+    return shortened(f"{card.model}: {card.title}. {card.headline or card.reason}", longest)
 
 
 def escaped(text: str, longest: int = LONGEST_REASON) -> str:
@@ -103,6 +103,8 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
     if card.fired:
         yield "What fired", escaped(card.fired)
     yield "Decided by", escaped(card.actor, LONGEST_NAME)
+    if card.headline:
+        yield "In short", escaped(card.headline)
     yield "Reason", escaped(card.reason) or "none was given"
     yield "When", f"{card.at:%Y-%m-%d %H:%M:%S} UTC"
     for name, version in (("Champion", card.versions.champion), ("Other version", card.versions.other)):

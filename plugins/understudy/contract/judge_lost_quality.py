@@ -65,9 +65,9 @@ def _judge(
         verdict=Verdict.FAILED if worse >= needed else Verdict.PASSED,
         measured=worse,
         bound=bound,
-        sentence=f"{name} is {known[0]:.3g} over {report.labelled_rows:,} labelled rows in {report.blocks} blocks and "
-        f"was {known[2]:.3g} on the holdout of the blessing: {'worse' if worse > 0 else 'better'} by {abs(worse):.3g}, "
-        f"{needed:.3g} worse would count",
+        sentence=f"{name} is {known[0]:.3g}, was {known[2]:.3g} when it was blessed: "
+        f"{'worse' if worse > 0 else 'better'} by {abs(worse):.3g}, {needed:.3g} worse would count "
+        f"({report.labelled_rows:,} labelled rows in {report.blocks} blocks)",
     )
 
 

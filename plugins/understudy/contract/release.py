@@ -50,6 +50,13 @@ class Blessing(Fact):
     judgement_sha256: str
     rubber_stamped: bool
 
+    def is_stale(self, serving: "Deployment | None") -> bool:
+        """Tell whether another champion serves than the one that the challenger was judged against."""
+        # Rehearsals write records too; what matters is since when this champion has served.
+        since = serving.champion_since if serving else 0
+        champion = serving.champion.version if serving else None
+        return (since, champion) != (self.champion_epoch, self.champion_version)
+
 
 class Deployment(Fact):
     """Say what serves. Epoch n+1 is written only over epoch n."""

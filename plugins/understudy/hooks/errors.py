@@ -34,11 +34,13 @@ class LedgerDamaged(UnderstudyError):
 class EpochConflict(Refused):
     """Somebody else wrote the deployment record first."""
 
-    def __init__(self, model: str, expected: int, found: int) -> None:
+    def __init__(
+        self, model: str, expected: int, found: int, told: str = "somebody else promoted or rolled back in between"
+    ) -> None:
         self.model, self.expected, self.found = model, expected, found
         super().__init__(
-            f"The deployment record of {model} is at epoch {found}, not {expected}: somebody else "
-            f"promoted or rolled back in between. Look at `understudy status {model}` and decide again."
+            f"The deployment record of {model} is at epoch {found}, not {expected}: {told}. "
+            f"Look at `understudy status {model}` and decide again."
         )
 
 

@@ -106,8 +106,5 @@ def _refuse_unless_blessed(deployments: Deployments, blessing: Blessing) -> None
 
 
 def _refuse_if_stale(blessing: Blessing, serving: Deployment | None) -> None:
-    # Rehearsals write records too; what matters is since when the champion has been the one that was judged against.
-    since = serving.champion_since if serving else 0
-    champion = serving.champion.version if serving else None
-    if (since, champion) != (blessing.champion_epoch, blessing.champion_version):
+    if blessing.is_stale(serving):
         raise StaleBlessing(blessing, serving)

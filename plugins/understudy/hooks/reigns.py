@@ -19,6 +19,12 @@ class Reign(Fact):
     run: str | None
     is_confirmed: bool
 
+    @property
+    def sentence(self) -> str:
+        """Say of the newest reign who made its version champion, when and why."""
+        since = f"{self.at:%Y-%m-%d %H:%M} UTC"
+        return f"version {self.champion.version} serves now, since {since} by {self.actor} ({self.reason})"
+
 
 def reigns(history: list[Served]) -> list[Reign]:
     """Tell who was champion, oldest first: records that only started or ended a mirror belong to their champion's."""

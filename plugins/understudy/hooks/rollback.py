@@ -24,7 +24,7 @@ from understudy.hooks.fleet import Fleet, confirm_verified, fleet_of
 from understudy.hooks.gateway_errors import GatewayLagging
 from understudy.hooks.places import WAIT_S, Places
 from understudy.hooks.registry import Registry
-from understudy.hooks.reigns import fit_instead
+from understudy.hooks.reigns import fit_instead, reigns
 from understudy.hooks.repair import UNVERIFIABLE, confirm_pending, keep_at_hand, reconcile
 from understudy.hooks.target_errors import TargetRefused
 
@@ -97,7 +97,7 @@ def rollback(
     history = deployments.history(model)
     mine = _written_by(history, run)
     if mine is None and only_since is not None and history and history[-1].deployment.champion_since != only_since:
-        raise EpochConflict(model, only_since, history[-1].deployment.champion_since)
+        raise _overtaken(model, only_since, history)
     record = mine or _written(
         deployments, registry, history, model, target, fleet=fleet, actor=actor, reason=reason.strip(), run=run
     )
@@ -140,13 +140,19 @@ def _written(
         )
         try:
             deployments.deploy(record, plan.epoch - 1, actor, reason, run, deny=plan.champion)
-        except EpochConflict:
+        except EpochConflict as lost:
             history = deployments.history(model)
             if history[-1].deployment.champion_since != head.champion_since:
-                raise
+                raise _overtaken(model, head.champion_since, history) from lost
             continue  # only a rehearsal began or ended
         log.info("%s, epoch %s", plan.sentence, record.epoch)
         return record
+
+
+def _overtaken(model: str, expected: int, history: list[Served]) -> EpochConflict:
+    """Tell whoever comes second who was first, and what serves now."""
+    newest = reigns(history)[-1]
+    return EpochConflict(model, expected, newest.epoch, newest.sentence)
 
 
 def _warm_up(fleet: Fleet, target: Bundle) -> None:
@@ -208,7 +214,7 @@ def _choose(history: list[Served], denied: dict[str, str], fit: list[Bundle], ta
     of_target = [served for served in history if served.deployment.champion.version == target]
     digests = {served.deployment.champion.model_sha256 for served in of_target}
     if target == champion.version:
-        problem = "it serves now"
+        problem = reigns(history)[-1].sentence
     elif not of_target:
         problem = "it never served"
     elif digests & set(denied):

@@ -1,4 +1,4 @@
-"""What a person can do to a model from its page: DAG runs and answers, which the browser sends to Airflow. Pure."""
+"""What a person can do to a model from its page: DAG runs, which the browser asks Airflow for. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from understudy.contract.cause import RETRAIN_PREFIX
 from understudy.contract.declared import Fact
-from understudy.ui.airflow_state import Airflow, Question
+from understudy.ui.airflow_state import Airflow
 from understudy.ui.glance import Glance
 
 
@@ -35,16 +35,6 @@ class Offer(Fact):
     """Whether a dry run answers within seconds; a retraining takes as long as it takes."""
     may: bool
     """Whether the person may start the DAG."""
-
-
-class Request(Fact):
-    """Describe what a run asks a person, and whether this one may answer."""
-
-    question: Question
-    may: bool
-    reason_param: str | None
-    """The parameter that takes the person's reason."""
-    why_not: str = ""
 
 
 def offers(
@@ -97,24 +87,3 @@ def offers(
         says_at_once=False,
     )
     return tuple(found)
-
-
-def requests(model: str, airflow: Airflow, user_id: str, may_answer: Callable[[str], bool]) -> tuple[Request, ...]:
-    """List what the model's runs ask of people."""
-    dag_id = f"{RETRAIN_PREFIX}{model}"
-    asked = [question for question in airflow.questions if question.dag_id == dag_id]
-    may = may_answer(dag_id) if asked else False
-    return tuple(_request(question, user_id, may=may) for question in asked)
-
-
-def _request(question: Question, user_id: str, *, may: bool) -> Request:
-    is_asked = not question.assigned or user_id in question.assigned
-    why_not = "" if may else "You may not answer what this DAG asks."
-    if may and not is_asked:
-        why_not = f"Only {', '.join(question.assigned)} may answer this."
-    return Request(
-        question=question,
-        may=may and is_asked,
-        reason_param="reason" if "reason" in question.params else next(iter(question.params), None),
-        why_not=why_not,
-    )

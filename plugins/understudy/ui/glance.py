@@ -6,10 +6,18 @@ from datetime import datetime
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
 from understudy.contract.declared import Fact
 from understudy.contract.release import Deployment, LedgerEntry
-from understudy.contract.words import Change, EntryKind, Outcome, Verdict, Word
-from understudy.ui.airflow_state import Airflow, DagState
+from understudy.contract.words import Change, EntryKind, Verdict, Word
+from understudy.ui.airflow_state import Airflow
+from understudy.ui.events import RUNNING, Event, look_event, retraining_event, verdict_of_look
+from understudy.ui.troubles import (
+    Champion,
+    Trouble,
+    champion_in_trouble,
+    dags_in_trouble,
+    look_in_trouble,
+    retraining_in_trouble,
+)
 
-BAD_ENDS = {Outcome.BROKEN, Outcome.DATA_REFUSED, Outcome.PROMOTION_REFUSED, Outcome.ROLLED_BACK}
 NEWEST = (
     EntryKind.DEPLOYED,
     EntryKind.CONFIRMED,
@@ -46,28 +54,6 @@ _TITLES = {
 }
 
 
-class Champion(Fact):
-    """Say what serves, since when, by whose decision and why."""
-
-    version: int
-    epoch: int
-    since: datetime
-    by: str
-    why: str
-    is_confirmed: bool
-    previous: int | None
-    """Where a rollback would go."""
-
-
-class Event(Fact):
-    """Say what was seen or decided last."""
-
-    seq: int
-    at: datetime
-    word: str
-    sentence: str
-
-
 class Glance(Fact):
     """Hold what a line of the fleet shows."""
 
@@ -84,7 +70,7 @@ class Glance(Fact):
     is_retraining: bool = False
     notes: tuple[str, ...] = ()
     """Locks and holds."""
-    troubles: tuple[str, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
     questions: int = 0
     """What waits for a person."""
 
@@ -105,13 +91,17 @@ def glance(model: str, told: Recorded, airflow: Airflow) -> Glance:
     record = _record(told)
     champion = _champion(record, told) if record else None
     began, ended = told.newest.get(EntryKind.TRIGGERED), told.newest.get(EntryKind.CONCLUDED)
-    is_retraining = began is not None and (ended is None or ended.seq < began.seq)
+    retraining = retraining_event(began, ended, retrain)
+    is_retraining = retraining is not None and retraining.word == RUNNING
     look = told.newest.get(EntryKind.MONITORED)
+    seen = look_event(look) if look else None
     questions = sum(question.dag_id == f"{RETRAIN_PREFIX}{model}" for question in airflow.questions)
     tried = beside(record) if record else ""
     troubles = (
-        *_trouble_of(retrain, monitor),
-        *_trouble_told(champion, ended, look, is_retraining=is_retraining),
+        *dags_in_trouble(retrain, monitor),
+        *champion_in_trouble(champion),
+        *retraining_in_trouble(retraining),
+        *look_in_trouble(champion, look, seen, is_retraining=is_retraining),
     )
     return Glance(
         model=model,
@@ -127,8 +117,8 @@ def glance(model: str, told: Recorded, airflow: Airflow) -> Glance:
         champion=champion,
         beside=tried,
         beside_since=told.newest[EntryKind.DEPLOYED].at if tried else None,
-        look=_look(look) if look else None,
-        retraining=_retraining(began if is_retraining else ended),
+        look=seen,
+        retraining=retraining,
         is_retraining=is_retraining,
         notes=told.notes,
         troubles=troubles,
@@ -176,66 +166,14 @@ def _champion(record: Deployment, told: Recorded) -> Champion:
     )
 
 
-def _look(entry: LedgerEntry) -> Event:
-    word = "retraining due" if entry.facts.get("is_due") else _verdict_of(entry)
-    return Event(seq=entry.seq, at=entry.at, word=word, sentence=entry.reason)
-
-
-def _verdict_of(look: LedgerEntry) -> str:
-    decision = look.facts.get("decision")
-    judgement = decision.get("judgement") if isinstance(decision, dict) else None
-    verdict = judgement.get("verdict") if isinstance(judgement, dict) else None
-    return str(verdict or Verdict.INCONCLUSIVE)
-
-
-def _retraining(entry: LedgerEntry | None) -> Event | None:
-    if entry is None:
-        return None
-    word = str(entry.facts.get("outcome", "running"))
-    return Event(seq=entry.seq, at=entry.at, word=word, sentence=entry.reason)
-
-
-def _trouble_of(retrain: DagState | None, monitor: DagState | None) -> tuple[str, ...]:
-    said: list[str] = []
-    for name, dag in (("retraining", retrain), ("monitoring", monitor)):
-        if dag is None:
-            continue
-        if dag.is_broken:
-            said.append(f"the declaration of its {name} cannot be used")
-        elif dag.is_paused:
-            said.append(f"its {name} is paused")
-    if monitor is not None and monitor.last_state == "failed":
-        said.append("its last look failed")
-    return tuple(said)
-
-
-def _trouble_told(
-    champion: Champion | None, ended: LedgerEntry | None, look: LedgerEntry | None, *, is_retraining: bool
-) -> tuple[str, ...]:
-    said: list[str] = []
-    if champion is not None and not champion.is_confirmed:
-        said.append(f"nobody has confirmed that version {champion.version} serves")
-    outcome = str(ended.facts.get("outcome", "")) if ended and not is_retraining else ""
-    if outcome in {end.value for end in BAD_ENDS}:
-        said.append(f"its last retraining ended {outcome.replace('_', ' ')}")
-    # A look at a champion that was replaced since says nothing of the one that serves now.
-    is_current = champion is not None and look is not None and look.at >= champion.since
-    if look is not None and is_current and _verdict_of(look) == Verdict.FAILED.value:
-        # A retraining that the look asked for is the cure, as long as it runs; one that has ended has not replaced it.
-        is_seen_to = is_retraining and bool(look.facts.get("is_due"))
-        if not is_seen_to:
-            said.append("its last look found something wrong")
-    return tuple(said)
-
-
 def _is_conclusive(champion: Champion | None, look: LedgerEntry | None) -> bool:
     """Tell whether the last look was at the champion that serves, and could say something."""
     is_current = champion is not None and look is not None and look.at >= champion.since
-    return look is not None and is_current and _verdict_of(look) != Verdict.INCONCLUSIVE.value
+    return look is not None and is_current and verdict_of_look(look) != Verdict.INCONCLUSIVE.value
 
 
 def _health(
-    troubles: tuple[str, ...], champion: Champion | None, questions: int, *, is_busy: bool, is_known: bool
+    troubles: tuple[Trouble, ...], champion: Champion | None, questions: int, *, is_busy: bool, is_known: bool
 ) -> Health:
     if troubles:
         return Health.ATTENTION

@@ -19,12 +19,13 @@ from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.reigns import fit_instead, reigns
 from understudy.ui.access import Caller, CallerDep
-from understudy.ui.actions import offers, requests
+from understudy.ui.actions import offers
 from understudy.ui.airflow_state import Airflow, read_airflow
 from understudy.ui.fleet_reader import fleet_reader
 from understudy.ui.glance import Glance
 from understudy.ui.history import plots, side_by_side, timeline
 from understudy.ui.progress import progress
+from understudy.ui.questions import Known, requests
 from understudy.ui.refusals import NotThere
 from understudy.ui.render import page
 
@@ -88,13 +89,15 @@ def show(request: Request, model: str, caller: CallerDep, wanted: FilterDep) -> 
     decisions = hooks.ledger.entries(model, others, limit=REMEMBERED, newest_first=True)[::-1]
     looks = hooks.ledger.entries(model, [EntryKind.MONITORED], limit=SHOWN_LOOKS, newest_first=True)[::-1]
     spec = _declaration(hooks, model)
+    record = history[-1].deployment if history else None
+    persons = spec.promotion.persons if spec else 1
     fit = fit_instead(told[-1].champion, history, hooks.deployments.denied(model)) if told else []
     return page(
         request,
         "model",
         one=glance,
         spec=spec,
-        record=history[-1].deployment if history else None,
+        record=record,
         beside=progress(hooks, history, spec),
         timeline=timeline(told, denied, datetime.now(timezone.utc)),
         reigns=told[::-1],
@@ -112,7 +115,13 @@ def show(request: Request, model: str, caller: CallerDep, wanted: FilterDep) -> 
             caller.may_run,
             is_held=hooks.deployments.held(model) is not None,
         ),
-        requests=requests(model, airflow, caller.user_id, caller.may_answer),
+        requests=requests(
+            model,
+            airflow,
+            caller.user_id,
+            caller.may_answer,
+            Known(entries=decisions, record=record, persons=persons),
+        ),
         dags=[dag for dag in (f"{RETRAIN_PREFIX}{model}", f"{MONITOR_PREFIX}{model}") if airflow.has(dag)],
         caller=caller.name,
         reason_limit=REASON_LIMIT,

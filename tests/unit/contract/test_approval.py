@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from understudy.contract.approval import Answered, Person, Question, approval, missing_approval, read_answer
@@ -114,6 +114,8 @@ def test_nobody_approves_twice_whatever_they_are_called() -> None:
     assert read(event(), question(person=2), answered(version=6)).answer is Answer.APPROVED
 
 
+# A busy machine makes examples slowly, which says nothing of them.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.fixed_dictionaries(
         {},

@@ -118,3 +118,11 @@ def test_a_window_is_compared_with_the_last_accepted_one() -> None:
 def test_one_line_says_model_decision_and_reason() -> None:
     told = one_line(card_of(entry(EntryKind.LOCKED, reason="black\nfriday", version=3)))
     assert told == "price: Version 3 was locked. black friday"
+
+
+def test_a_card_begins_with_the_answer_that_decided() -> None:
+    card = card_of(entry(EntryKind.JUDGED, reason="a long story", judgement=judgement(Verdict.FAILED)))
+    assert card.headline == "roc_auc is 0.71"
+    assert one_line(card).endswith(". roc_auc is 0.71")
+    assert markdown(card).index("roc\\_auc is 0.71") < markdown(card).index("a long story")
+    assert card_of(entry(EntryKind.JUDGED, judgement=judgement(Verdict.PASSED))).headline == ""

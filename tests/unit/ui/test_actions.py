@@ -1,7 +1,7 @@
-from tests.unit.ui.test_glance import AT, MODEL, confirmed, deployed, seen
+from tests.unit.ui.test_glance import MODEL, confirmed, deployed, seen
 from understudy.contract.release import LedgerEntry
-from understudy.ui.actions import Offer, offers, requests
-from understudy.ui.airflow_state import Airflow, DagState, Question
+from understudy.ui.actions import Offer, offers
+from understudy.ui.airflow_state import Airflow, DagState
 from understudy.ui.glance import Glance
 
 EVERYTHING = ("rollback", "hold", "release", "lock", "unlock", "stop_shadow", f"retrain__{MODEL}")
@@ -50,20 +50,3 @@ def test_nothing_is_rolled_back_where_nothing_serves() -> None:
 
 def test_a_dry_run_of_a_retraining_does_not_hold_up_the_person() -> None:
     assert offered(served(), airflow(*EVERYTHING))[f"retrain__{MODEL}"].says_at_once is False
-
-
-def question(assigned: tuple[str, ...] = ()) -> Question:
-    return Question(
-        dag_id=f"retrain__{MODEL}", run_id="r", task_id="approve", map_index=-1, subject="May it?",
-        options=("Approve", "Reject"), params={"reason": ""}, assigned=assigned, since=AT,
-    )  # fmt: skip
-
-
-def test_only_those_who_are_asked_may_answer() -> None:
-    asked = Airflow(dags={}, questions=(question(("ben",)),))
-    (mine,) = requests(MODEL, asked, "ben", lambda _: True)
-    (theirs,) = requests(MODEL, asked, "ann", lambda _: True)
-    (viewers,) = requests(MODEL, asked, "ben", lambda _: False)
-    assert (mine.may, theirs.may, viewers.may) == (True, False, False)
-    assert "ben" in theirs.why_not
-    assert mine.reason_param == "reason"

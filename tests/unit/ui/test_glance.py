@@ -79,9 +79,25 @@ def test_a_canary_says_how_many_callers_it_answers() -> None:
 
 @pytest.mark.parametrize("outcome", ["broken", "data_refused", "promotion_refused", "rolled_back"])
 def test_a_retraining_that_ended_badly_needs_attention(outcome: str) -> None:
-    shown = seen(deployed(), confirmed(), entry(EntryKind.CONCLUDED, 8, outcome=outcome))
+    told = "snapshot was refused: no rows from Monday to Friday. Widen data.window"
+    shown = seen(deployed(), confirmed(), entry(EntryKind.CONCLUDED, 8, told, outcome=outcome))
     assert shown.health is Health.ATTENTION
-    assert outcome.replace("_", " ") in shown.troubles[0]
+    (trouble,) = shown.troubles
+    assert outcome.replace("_", " ") in trouble.said
+    assert (trouble.told, trouble.seq) == (told, 8)
+
+
+@pytest.mark.parametrize(
+    ("run", "state", "health"),
+    [("r1", "failed", Health.ATTENTION), ("r1", "running", Health.WORKING), ("r2", "failed", Health.WORKING)],
+)
+def test_a_run_that_airflow_failed_in_the_middle_runs_no_more(run: str, state: str, health: Health) -> None:
+    began = entry(EntryKind.TRIGGERED, 9, "the schedule", run_id="r1")
+    shown = seen(deployed(), confirmed(), began, airflow=dags(last_run=run, last_state=state))
+    assert shown.health is health
+    assert shown.is_retraining is (health is Health.WORKING)
+    if health is Health.ATTENTION:
+        assert "read the log" in shown.troubles[0].told
 
 
 def test_a_retraining_that_runs_is_told_and_the_end_before_it_is_not() -> None:
@@ -143,6 +159,23 @@ def test_a_monitored_champion_is_well_only_where_a_look_at_it_says_so(
     assert seen(deployed(seq=5), confirmed(seq=6), *looked, airflow=Airflow(dags=both)).health is health
 
 
+def test_a_bad_look_begins_with_what_decided() -> None:
+    facts = look(MODEL, 2, 0, Verdict.FAILED).model_dump(mode="json")
+    reason = "looked, no retraining is due: a long story"
+    shown = seen(deployed(), confirmed(), entry(EntryKind.MONITORED, 9, reason, **facts))
+    assert shown.look is not None
+    headline = "drift: columns with 5% of the importance moved; and 2 more"
+    assert (shown.look.headline, shown.look.sentence) == (headline, reason)
+    assert (shown.troubles[0].told, shown.troubles[0].seq) == (headline, 9)
+
+
+def test_a_look_that_found_nothing_needs_no_headline() -> None:
+    facts = look(MODEL, 2, 0).model_dump(mode="json")
+    shown = seen(deployed(), confirmed(), entry(EntryKind.MONITORED, 9, **facts))
+    assert shown.look is not None
+    assert shown.look.headline == ""
+
+
 def test_an_unreadable_look_is_not_taken_for_a_good_one() -> None:
     shown = seen(deployed(), confirmed(), entry(EntryKind.MONITORED, 9, decision="gone"))
     assert shown.look is not None
@@ -153,7 +186,7 @@ def test_an_unreadable_look_is_not_taken_for_a_good_one() -> None:
 def test_a_paused_or_broken_dag_is_trouble(told: dict[str, bool], word: str) -> None:
     shown = seen(deployed(), confirmed(), airflow=dags(**told))
     assert shown.health is Health.ATTENTION
-    assert word in shown.troubles[0]
+    assert word in shown.troubles[0].said
 
 
 def test_what_is_asked_of_a_person_is_counted() -> None:

@@ -5,6 +5,7 @@
 const POLL_MS = 1000;
 const PATIENCE_MS = 180000;
 const TRIES = 4;
+const ENDS = new Set(["success", "failed", "skipped", "upstream_failed", "removed"]);
 
 const airflow = document.documentElement.dataset.airflow;
 const dialog = document.getElementById("act");
@@ -18,6 +19,7 @@ let isStale = false;
 const pause = () => new Promise((done) => setTimeout(done, POLL_MS));
 const isPassing = (problem) => problem.status === 0 || problem.status >= 500;
 const runPath = (dag, run) => `/api/v2/dags/${encodeURIComponent(dag)}/dagRuns/${encodeURIComponent(run)}`;
+const taskPath = (dag, run, task) => `${runPath(dag, run)}/taskInstances/${encodeURIComponent(task)}`;
 
 function refusal(status, message) {
   return Object.assign(new Error(message), {status});
@@ -53,10 +55,10 @@ async function askAgain(method, path, body) {
   }
 }
 
-async function sentenceOf(offer, run) {
-  for (const key of ["return_value", "problem"]) {
+async function sentenceOf(dagId, run, taskId) {
+  for (const key of ["return_value", "problem", "held"]) {
     try {
-      const path = `${runPath(offer.dag_id, run)}/taskInstances/${encodeURIComponent(offer.task_id)}/xcomEntries/${key}`;
+      const path = `${taskPath(dagId, run, taskId)}/xcomEntries/${key}`;
       const {value} = await askAgain("GET", path);
       const read = typeof value === "string" && key === "return_value" ? JSON.parse(value) : value;
       if (read) return read.sentence || String(read);
@@ -67,11 +69,12 @@ async function sentenceOf(offer, run) {
   return "";
 }
 
-async function follow(offer, run) {
+// Waits for the end of what is at a path, a run or one of its tasks; what it did, the task says.
+async function follow(path, dagId, run, taskId) {
   const until = Date.now() + PATIENCE_MS;
   while (Date.now() < until) {
-    const {state} = await askAgain("GET", runPath(offer.dag_id, run));
-    if (state === "success" || state === "failed") return {state, sentence: await sentenceOf(offer, run)};
+    const {state} = await askAgain("GET", path);
+    if (ENDS.has(state)) return {state, sentence: await sentenceOf(dagId, run, taskId)};
     await pause();
   }
   return {state: "running", sentence: "It has not ended yet."};
@@ -152,7 +155,7 @@ function actOn(button, offer) {
   }
 
   async function end(run, isDry) {
-    const ended = await follow(offer, run);
+    const ended = await follow(runPath(offer.dag_id, run), offer.dag_id, run, offer.task_id);
     const isDone = ended.state === "success";
     const sentence = ended.sentence
       || {success: "It is done.", failed: "It was refused, or it broke; its log says why."}[ended.state];
@@ -192,6 +195,16 @@ function actOn(button, offer) {
   go.onclick = () => press(false);
 }
 
+// What was approved may be refused all the same: another champion serves by now, or the model is held.
+async function tellWhatCame(asked, received, isShown) {
+  const path = taskPath(asked.dag_id, asked.run_id, asked.acts);
+  const ended = await follow(path, asked.dag_id, asked.run_id, asked.acts)
+    .catch((problem) => ({state: "running", sentence: problem.message}));
+  if (!isShown()) return;
+  const tone = {success: "good", running: "wait"}[ended.state] || "bad";
+  say(tone, `${received} ${ended.sentence || "Nothing came of it; the run says why."}`, asked.dag_id, asked.run_id);
+}
+
 function answerTo(button, asked) {
   const promise = "Your answer is final, and the ledger keeps it with your name.";
   const isShown = open(button, `${asked.option}: ${asked.subject}`, promise, asked.option, "solid");
@@ -201,18 +214,21 @@ function answerTo(button, asked) {
     if (!hasReason()) return;
     go.disabled = true;
     const params = asked.reason_param ? {[asked.reason_param]: reason.value.trim()} : {};
-    const task = `${runPath(asked.dag_id, asked.run_id)}/taskInstances/${encodeURIComponent(asked.task_id)}/${asked.map_index}`;
+    const path = `${taskPath(asked.dag_id, asked.run_id, asked.task_id)}/${asked.map_index}/hitlDetails`;
     try {
-      await ask("PATCH", `${task}/hitlDetails`, {chosen_options: [asked.option], params_input: params});
-      outdate();
-      if (isShown()) say("good", `${asked.option}: it was received.`, asked.dag_id, asked.run_id);
+      await ask("PATCH", path, {chosen_options: [asked.option], params_input: params});
     } catch (problem) {
       const isAnswered = problem.status === 409 || problem.status === 404;
       if (isAnswered) outdate();
       if (!isShown()) return;
       say("bad", problem.message);
       go.disabled = isAnswered;
+      return;
     }
+    outdate();
+    const received = `${asked.option}: it was received.`;
+    if (isShown()) say(asked.acts ? "" : "good", received, asked.dag_id, asked.run_id);
+    if (asked.acts) await tellWhatCame(asked, received, isShown);
   };
 }
 

@@ -1,0 +1,88 @@
+"""The two models, what serves of them, and what others than the browser do to them."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import yaml
+
+from tests.e2e.airflow_site import Site
+from understudy.contract.release import Blessing, Bundle
+from understudy.contract.words import Change, EntryKind
+from understudy.hooks.beside import write_beside
+from understudy.hooks.connect import Hooks, connect
+from understudy.hooks.promotion import promote
+from understudy.hooks.reigns import reigns
+
+BEFORE_FAULT, FAULT_ENDS, SEEN = "2024-04-10T00:00:00Z", "2024-04-17T00:00:00Z", "2024-04-24T00:00:00Z"
+OLDER, OLD = "2024-03-06T00:00:00Z", "2024-03-13T00:00:00Z"
+"""What a later retraining holds out is newer than what these learn from."""
+
+
+def declare(home: Path, model: str, window: str | None = None, **sections: Any) -> None:
+    """Declare a quick model of quarter-hourly weather, whose meter tells the opposite in the week of the fault."""
+    rng, rows = np.random.default_rng(1), 12_000
+    at = pd.date_range("2024-01-01", periods=rows, freq="15min", tz="UTC")
+    wind, sun = rng.normal(size=rows), rng.normal(size=rows)
+    up = wind + sun + 0.4 * rng.normal(size=rows) > 0
+    is_wrong = (at >= pd.Timestamp(BEFORE_FAULT)) & (at < pd.Timestamp(FAULT_ENDS))
+    folder = home / "models" / model
+    folder.mkdir(parents=True)
+    source = home / f"{model}.csv"
+    pd.DataFrame({"at": at, "wind": wind, "sun": sun, "up": (up ^ is_wrong).astype(int)}).to_csv(source, index=False)
+    kept = {"window": window} if window else {}
+    spec = {
+        "model": model, "owner": "market-ml", "task": "binary_classification",
+        "data": {"source": str(source), "time": "at", "target": "up", **kept},
+        "train": {"estimator": "logistic_regression"},
+        "evaluate": {"must_beat": ["dummy"]}, "gates": [{"metric": "roc_auc", "floor": 0.6, "min_rows": 100}],
+        "retrain": {"quality": False, "drift": False}, "serving": {}, **sections,
+    }  # fmt: skip
+    (folder / "model.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+
+
+def champions(model: str) -> list[int]:
+    """List who was champion, oldest first."""
+    return [reign.champion.version for reign in reigns(connect().deployments.history(model))]
+
+
+def answering(site: Site, model: str) -> tuple[int, str | None]:
+    """Ask the gateway as a caller does: the status, and the version that answered."""
+    body = {"dataframe_split": {"columns": ["wind", "sun"], "data": [[0.5, -1.0]]}}
+    found = httpx.post(f"{site.gateway}/models/{model}/invocations", json=body, timeout=60, trust_env=False)
+    return found.status_code, found.headers.get("X-Understudy-Version")
+
+
+def rehearse_another_version(model: str) -> None:
+    """Write that a version which was blessed and does not serve answers along, as a rehearsal would."""
+    hooks = connect()
+    current = hooks.deployments.current(model)
+    assert current is not None
+    tried = _another_version(hooks, model)
+    write_beside(hooks.deployments, current, Change.MIRROR_STARTED, tried, 0.5, actor="ann", reason="a look", run=None)
+
+
+def promote_another_version(model: str) -> int:
+    """Promote a version that was blessed and does not serve, as a run of somebody else would; give its number."""
+    hooks = connect()
+    current = hooks.deployments.current(model)
+    assert current is not None
+    blessing = Blessing(
+        challenger=_another_version(hooks, model),
+        champion_version=current.champion.version,
+        champion_epoch=current.champion_since,
+        judgement_sha256="a" * 64,
+        rubber_stamped=False,
+    )
+    hooks.ledger.append(model, EntryKind.BLESSED, "ann", "it passed", facts=blessing.model_dump(mode="json"))
+    places, terms = hooks.served_now(model)
+    promote(hooks.deployments, hooks.registry, blessing, actor="ann", reason="the audit", gateways=places, terms=terms)
+    return blessing.challenger.version
+
+
+def _another_version(hooks: Hooks, model: str) -> Bundle:
+    """Choose the first blessed version that is not the champion."""
+    blessed = [Blessing.model_validate(entry.facts) for entry in hooks.ledger.entries(model, [EntryKind.BLESSED])]
+    return next(one.challenger for one in blessed if one.challenger.version != champions(model)[-1])
