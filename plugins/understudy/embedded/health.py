@@ -58,7 +58,7 @@ def wait_until_healthy(
     :raises ComponentDied: when a process ended instead of starting.
     :raises NotHealthyInTime: when ``timeout_s`` has passed.
     """
-    since = {process.name: process.since for process in started}
+    since = {process.name: process.asked_at for process in started}
     deadline = time.monotonic() + timeout_s
     while missing := list(dict.fromkeys([*unhealthy(ports, since), *_not_serving(ports, started)])):
         for process in started:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,11 +21,15 @@ class Started(Fact):
     name: str
     pid: int
     since: float
+    """As the system remembers it, to the second at best."""
+    asked_at: float
+    """By the clock, before it could do anything: what it does is never older."""
 
 
 def start(name: str, command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path) -> Started:
     """Start a program that outlives this one, as the leader of its own process group."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    asked_at = time.time()
     with log.open("ab") as stream:
         process = subprocess.Popen(
             list(command),
@@ -36,7 +41,7 @@ def start(name: str, command: Sequence[str], environment: Mapping[str, str], log
             start_new_session=True,
         )
     process.returncode = 0  # it is meant to outlive this object, which would otherwise warn about that
-    return Started(name=name, pid=process.pid, since=psutil.Process(process.pid).create_time())
+    return Started(name=name, pid=process.pid, since=psutil.Process(process.pid).create_time(), asked_at=asked_at)
 
 
 def is_alive(started: Started) -> bool:

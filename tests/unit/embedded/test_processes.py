@@ -48,7 +48,8 @@ def test_children_of_a_killed_program_are_found_by_their_group(tmp_path: Path) -
 
 def test_a_number_that_belongs_to_somebody_else_by_now_is_left_alone() -> None:
     with subprocess.Popen([sys.executable, "-c", CHILD]) as stranger:
-        stale = Started(name="it", pid=stranger.pid, since=psutil.Process(stranger.pid).create_time() - 3600)
+        an_hour_ago = psutil.Process(stranger.pid).create_time() - 3600
+        stale = Started(name="it", pid=stranger.pid, since=an_hour_ago, asked_at=an_hour_ago)
         assert not is_alive(stale)
         assert stop([stale]) == []
         assert stranger.poll() is None

@@ -55,7 +55,7 @@ def test_a_dead_ones_last_heartbeat_is_not_taken_for_its_successors(layout: Layo
     late = program(layout).read_text(encoding="utf-8").replace("time.sleep(0.3)", "time.sleep(3)")
     program(layout).write_text(late, encoding="utf-8")
     start(layout, [])
-    assert (layout.airflow_home / "scheduler").stat().st_mtime >= processes(layout)["scheduler"].since
+    assert (layout.airflow_home / "scheduler").stat().st_mtime >= processes(layout)["scheduler"].asked_at
 
 
 def test_what_cannot_be_started_again_takes_nothing_down_with_it(layout: Layout) -> None:
