@@ -27,9 +27,11 @@ class SweepAlertsOperator(BaseOperator):
 
         def state_of(dag_id: str, run_id: str) -> str | None:
             try:
-                return str(ti.get_dagrun_state(dag_id=dag_id, run_id=run_id))
+                # One of Airflow's enums: equal to its value, which its text is not from Python 3.11 on.
+                state: str = ti.get_dagrun_state(dag_id=dag_id, run_id=run_id)
             except AirflowRuntimeError:
                 return None  # the run was deleted
+            return state
 
         # The clock's time and not the run's: a run that was late must not tell yesterday's news as today's.
         hooks, now = connect(), datetime.now(timezone.utc)

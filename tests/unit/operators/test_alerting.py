@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
-from airflow.sdk.execution_time.comms import ErrorResponse
+from airflow.sdk.execution_time.comms import DagRunStateResult, ErrorResponse
 
 from tests.unit.hooks.receivers import WebReceiver, web_receiver
 from understudy.action_dags import build_rollback_dag
@@ -100,7 +100,8 @@ def test_the_sweep_tells_of_runs_that_airflow_killed(web: WebReceiver) -> None:
     def state(dag_id: str, run_id: str) -> str:
         if run_id == "deleted":
             raise AirflowRuntimeError(ErrorResponse(error=ErrorType.GENERIC_ERROR))
-        return "failed"
+        # What Airflow gives, whatever its own signature promises: no text but one of an enum.
+        return DagRunStateResult.model_validate({"state": "failed"}).state
 
     sweep = SweepAlertsOperator(task_id="sweep")
     context: Any = {"ti": SimpleNamespace(get_dagrun_state=state)}
