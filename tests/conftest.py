@@ -23,6 +23,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 STACKS = {"test_compose.py", "test_demo.py", "test_gateway_stack.py", "oncall", "test_scheduler.py"}
 """Files or folders whose tests start Airflow's services: those fight for a few ports and for all of the processor."""
+SAME_PORTS = {"embedded"}
+"""Folders whose tests each want the ports that the embedded stack takes first."""
 IMAGE = f"understudy-stage:{__version__}"
 
 
@@ -47,7 +49,9 @@ class FilesTogether(LoadScopeScheduling):  # type: ignore[misc] # xdist has no t
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "stacks" if STACKS & {Path(file).name, Path(file).parent.name} else file
+        if STACKS & {Path(file).name, Path(file).parent.name}:
+            return "stacks"
+        return Path(file).parent.name if Path(file).parent.name in SAME_PORTS else file
 
 
 @pytest.hookimpl(optionalhook=True)
