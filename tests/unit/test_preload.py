@@ -4,6 +4,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 from airflow.jobs.job import Job
@@ -11,6 +12,7 @@ from airflow.jobs.job import Job
 from understudy import preload
 
 DAGS_FOLDER = Path(__file__).resolve().parents[2] / "dags"
+PLUGINS_FOLDER = DAGS_FOLDER.with_name("plugins")
 LOADED_BY_A_PARSER = """
 import runpy, sys
 from importlib import import_module
@@ -55,12 +57,12 @@ def test_nothing_of_ours_is_left_to_import_for_a_parser() -> None:
     assert told.stdout.splitlines()[-1] == "[]"
 
 
-def test_airflow_is_told_of_it() -> None:
-    # This Airflow has no folder of plugins: it finds ours as it would find an installed one.
-    from understudy_plugin import INSTALLED, UnderstudyPlugin
-
-    assert INSTALLED is UnderstudyPlugin
-    assert UnderstudyPlugin.listeners == [preload]
+@pytest.mark.parametrize(("folder", "is_named"), [(PLUGINS_FOLDER, False), (Path("/elsewhere"), True)])
+def test_airflow_finds_the_listener_once(folder: Path, is_named: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__PLUGINS_FOLDER", str(folder))
+    found = run_path(str(PLUGINS_FOLDER / "understudy_plugin.py"))
+    assert found["UnderstudyPlugin"].listeners == [preload]
+    assert (found["INSTALLED"] is found["UnderstudyPlugin"]) is is_named
 
 
 @pytest.mark.parametrize("name", preload.TASKS)
