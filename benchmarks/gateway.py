@@ -29,6 +29,7 @@ from benchmarks.serving.ratios import ratio_of  # noqa: E402
 from benchmarks.serving.servers import Server, floor_server, gateway_server, mlflow_server  # noqa: E402
 
 ALONE, SHADOWED = "our gateway, log on", "our gateway, 100 % shadow and log on"
+UNLOGGED = "our gateway, without its log"
 MLFLOW = "mlflow models serve, 1 worker"
 GOALS = {"logistic_regression": (20, 15), "hist_gradient_boosting": (12, 12), "random_forest": (5, 4)}
 """By how much our throughput must be higher, and our p99 lower, than MLflow's at 8 connections with shadow and log."""
@@ -85,9 +86,10 @@ def contest(model: Served, challenger: Served, scratch: Path, seconds: float, ro
     draw = random.Random(0)
     with ExitStack() as stack:
         bundles = model.folder.parents[1]
-        gateways = [gateway_server(name, bundles, scratch, stack) for name in (ALONE, SHADOWED)]
-        gateways[0].serve(model.bundle, 1)
-        gateways[1].serve(model.bundle, 1, mirror=challenger.bundle)
+        names = (ALONE, SHADOWED, UNLOGGED)
+        gateways = [gateway_server(name, bundles, scratch, stack, logs=name != UNLOGGED) for name in names]
+        for name, gateway in zip(names, gateways, strict=True):
+            gateway.serve(model.bundle, 1, mirror=challenger.bundle if name == SHADOWED else None)
         servers = [gateway.server for gateway in gateways]
         servers += [mlflow_server(model.folder, workers, scratch, stack) for workers in (1, 2)]
         servers.append(floor_server(scratch, stack))
@@ -146,10 +148,12 @@ def goals(model: Served, seen: Seens, raw_ms: float) -> list[tuple[str, bool]]:
     shorter = ratio_of(rounds_of(theirs, "p99_ms"), rounds_of(ours, "p99_ms"))
     limits = [raw_ms + floor_ms for floor_ms in rounds_of(seen["bare uvicorn, fixed answer", at_1], "p50_ms")]
     near = ratio_of(rounds_of(seen[ALONE, at_1], "p50_ms"), limits)
+    log = ratio_of(rounds_of(seen[ALONE, at_8], "cpu_us"), rounds_of(seen[UNLOGGED, at_8], "cpu_us"))
     machine = ratio_of(rounds_of(ours, "cpu_us"), rounds_of(seen[ALONE, at_8], "cpu_us"))
     told = [
         (f"{model.name}: p50 at 1 connection at most 1.4 x (raw predict + bare uvicorn): {near}", near.median <= 1.4),
         (f"{model.name}: CPU of a 100 % shadow at most 1.6 x: {machine}", machine.median <= 1.6),
+        (f"{model.name}: CPU with the log at most 1.15 x that without: {log}", log.median <= 1.15),
     ]
     if model.name in GOALS:
         rate, p99 = GOALS[model.name]

@@ -172,8 +172,11 @@ class Gateway(NamedTuple):
         return told
 
 
-def gateway_server(name: str, bundles: Path, scratch: Path, stack: ExitStack) -> Gateway:
-    """Start our gateway on the bundles of a folder."""
+def gateway_server(name: str, bundles: Path, scratch: Path, stack: ExitStack, *, logs: bool = True) -> Gateway:
+    """Start our gateway on the bundles of a folder.
+
+    :param logs: whether it keeps predictions; it has no such option, so its log is taken away from it.
+    """
     from understudy.gateway.config import GatewayConfig
 
     port = free_port()
@@ -184,7 +187,10 @@ def gateway_server(name: str, bundles: Path, scratch: Path, stack: ExitStack) ->
     told = {**config.model_dump(mode="json"), "token": TOKEN}
     program = (
         "import sys; from pydantic import SecretStr; from understudy.gateway.config import GatewayConfig; "
-        "from understudy.gateway.serve import serve; serve(GatewayConfig.model_validate_json(sys.argv[1]))"
+        "from understudy.gateway.serve import serve; "
+        "from understudy.gateway.log.prediction_log import PredictionLog; "
+        f"{'' if logs else 'PredictionLog.append = lambda *_: None; '}"
+        "serve(GatewayConfig.model_validate_json(sys.argv[1]))"
     )
     command = [sys.executable, "-c", program, json.dumps(told)]
     path = "/models/bench/invocations"

@@ -47,6 +47,9 @@ START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 REASON_LIMIT = 2000
 UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
 DAG_ID_LIMIT = 200
+PATIENCE_WITH_PEOPLE: dict[str, Any] = {"retries": 10, "retry_delay": timedelta(seconds=5)}
+"""A person's answer outlives half an hour without a ledger. It also outlives Airflow's scheduler, which takes a task
+for lost that was answered, and so queued again, before the scheduler noticed that the process which asked is gone."""
 
 
 def retry_policy() -> ExceptionRetryPolicy:
@@ -184,7 +187,9 @@ def _waiting(spec: ModelSpec) -> timedelta:
 def _questions(spec: ModelSpec, evaluate: EvaluateVsChampionOperator) -> list[AskApprovalOperator]:
     """Ask as many persons as the declaration says, one after the other."""
     return [
-        AskApprovalOperator(task_id=task_id, model=spec.model, evaluated=evaluate.output, person=person)
+        AskApprovalOperator(
+            task_id=task_id, model=spec.model, evaluated=evaluate.output, person=person, **PATIENCE_WITH_PEOPLE
+        )
         for person, task_id in enumerate(TASKS[: spec.promotion.persons], start=1)
     ]
 

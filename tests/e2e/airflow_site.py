@@ -22,9 +22,6 @@ from understudy.runners.choose import choose_runner
 from understudy.settings import settings
 
 ENDS_WITHIN_S = 900
-READS_S = 5.0
-"""How long a person reads at least. Whoever answers before Airflow's scheduler has noticed that the process which asked
-is gone resumes a task that the scheduler then takes for lost and tries again: late, and asking anew."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,6 @@ class Site:
     def asked(self, model: str) -> Asked:
         """Wait until a retraining asks people, and return what."""
         wait(lambda: len(self.api.asked(f"retrain__{model}")) == 1, 400)
-        time.sleep(READS_S)
         return self.api.asked(f"retrain__{model}")[0]
 
     def ended(self, model: str, run: str) -> dict[str, Any]:

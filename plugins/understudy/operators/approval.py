@@ -44,8 +44,8 @@ FORM = Param(
     title="Reason",
     description="Why, for either answer; kept in the ledger, with your name.",
 )
-KEPT = "answer"
-"""Under which the task's state store keeps an answer until the ledger has it."""
+SHOWN = "question"
+"""Under which the task's state store keeps which question Airflow shows."""
 
 
 class AskApprovalOperator(HITLOperator):
@@ -53,7 +53,8 @@ class AskApprovalOperator(HITLOperator):
 
     The model's ``promotion`` section says who may answer and until when; no answer in time is a no. The answer is in
     the ledger before anything else happens. A rejection skips the promotion. An answer that does not count (without a
-    reason, or the same person's twice) is recorded and asked for again.
+    reason, or the same person's twice) is recorded and asked for again. Whatever Airflow makes of the task meanwhile, a
+    question that stands there is not put anew: that would make Airflow forget an answer that the ledger lacks.
 
     :param model: the declared model.
     :param evaluated: what :class:`EvaluateVsChampionOperator` returned. (templated)
@@ -95,7 +96,11 @@ class AskApprovalOperator(HITLOperator):
             # Nobody watches a canary while people think about it.
             run, actor = run_folder(context, self.model).run, actor_of(context)
             end_of_run(hooks, self.model, run, actor, "it waits for an approval")
-            raise self._waiting(context, hooks, self._asked(context, hooks, promotion, evaluated))
+            question = self._asked(context, hooks, promotion, evaluated)
+            # Airflow resumes a task at once whose question has an answer already.
+            if context["task_state_store"].get(SHOWN) != question.model_dump(mode="json"):
+                self._show(context, hooks, question)
+            raise self._waiting(question)
 
     def execute_complete(self, context: "Context", event: dict[str, Any]) -> Any:
         """Record the answer; let the challenger pass, stop it, or ask again."""
@@ -106,12 +111,11 @@ class AskApprovalOperator(HITLOperator):
             run = run_folder(context, self.model).run
             question = self._asked(context, hooks, promotion, evaluated)
             answered = read_answer(event, question, promotion, answers(hooks.ledger, self.model, run), _now())
-            # Airflow forgets it when this task is tried again, which it is where the ledger is down.
-            context["task_state_store"].set(KEPT, answered.model_dump(mode="json"))
             record_answer(hooks.ledger, self.model, run, answered)
             if answered.answer is Answer.VOID:
                 self.log.warning("an answer that does not count, so it is asked again: %s", answered.reason)
-                raise self._waiting(context, hooks, question)
+                self._show(context, hooks, question)
+                raise self._waiting(question)
             return self._act_on(context, answered)
 
     def _act_on(self, context: "Context", answered: Answered) -> dict[str, Any]:
@@ -123,11 +127,7 @@ class AskApprovalOperator(HITLOperator):
 
     def _standing_answer(self, context: "Context", hooks: "Hooks", evaluated: Evaluated) -> Answered | None:
         """Give a person's answer of an earlier try; that nobody answered in time stands for that try only."""
-        run = run_folder(context, self.model).run
-        recorded = answers(hooks.ledger, self.model, run)
-        kept = context["task_state_store"].get(KEPT)
-        unrecorded = [Answered.model_validate(kept)] if kept else []
-        for answered in (*reversed(recorded), *unrecorded):
+        for answered in reversed(answers(hooks.ledger, self.model, run_folder(context, self.model).run)):
             is_mine = answered.is_about(evaluated.bundle.version, evaluated.judgement.digest())
             if (
                 is_mine
@@ -135,7 +135,6 @@ class AskApprovalOperator(HITLOperator):
                 and answered.by is not None
                 and answered.answer is not Answer.VOID
             ):
-                record_answer(hooks.ledger, self.model, run, answered)
                 return answered
         return None
 
@@ -159,8 +158,8 @@ class AskApprovalOperator(HITLOperator):
         )
         return ask(hooks.ledger, self.model, run_folder(context, self.model).run, question, actor_of(context))
 
-    def _waiting(self, context: "Context", hooks: "Hooks", question: Question) -> TaskAwaitingInput:
-        """Put the question into Airflow, which forgets what was answered before; give what frees the worker."""
+    def _show(self, context: "Context", hooks: "Hooks", question: Question) -> None:
+        """Put the question into Airflow, which forgets what was answered before."""
         run = run_folder(context, self.model).run
         upsert_hitl_detail(
             ti_id=context["ti"].id,
@@ -172,10 +171,13 @@ class AskApprovalOperator(HITLOperator):
             params={REASON: FORM.serialize()},
             assigned_users=[{"id": approver, "name": approver} for approver in question.approvers],
         )
+        context["task_state_store"].set(SHOWN, question.model_dump(mode="json"))
         tell_now(hooks)
-        left = question.until - _now()
+
+    def _waiting(self, question: Question) -> TaskAwaitingInput:
+        """Give what frees the worker until somebody answers."""
         self.log.info("version %s waits for an approval until %s", question.version, question.until)
-        return TaskAwaitingInput(method_name="execute_complete", timeout=max(left, AT_LEAST))
+        return TaskAwaitingInput(method_name="execute_complete", timeout=max(question.until - _now(), AT_LEAST))
 
     def _nobody_to_ask(self, context: "Context", version: int) -> PromotionRefused:
         why = (

@@ -106,7 +106,6 @@ def evaluation_report(
 
     spec, holdout, champion = contest.spec, contest.holdout, contest.champion
     delta = model_delta(contest.challenger, champion) if champion is not None else None
-    times = holdout.times
     return EvaluationReport(
         task=spec.task.value,
         primary=spec.primary,
@@ -114,8 +113,8 @@ def evaluation_report(
         champion_version=champion_version,
         rows=len(holdout),
         blocks=contest.blocks.count,
-        holdout_start=None if times is None else times.iloc[0].to_pydatetime(),
-        holdout_end=None if times is None else times.iloc[-1].to_pydatetime(),
+        holdout_start=holdout.first_time,
+        holdout_end=holdout.last_time,
         leaked_rows=leaked,
         comparisons=contest.comparisons(),
         references=contest.reference_comparisons(),

@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -101,14 +100,9 @@ def fit(bench: Workbench, params: dict[str, JsonValue], window: Window, estimato
         classes=tuple(np.unique(window.labels).tolist()) if spec.task.is_classification else (),
         prepare=spec.data.prepare,
         is_linear=is_linear,
-        train_end=last_time(window),
+        train_end=window.last_time,
     )
     return Scorer(facts, model, bench.prepare)
-
-
-def last_time(window: Window) -> datetime | None:
-    """Give the time of the newest row."""
-    return None if window.times is None else window.times.iloc[-1].to_pydatetime()
 
 
 def fit_reference(bench: Workbench, name: str, window: Window) -> Scorer:

@@ -30,7 +30,7 @@ def run(context: StageContext) -> StageOutput:
     The metrics and the importance come from a fit that has not seen the validation rows; the model itself is then
     fitted on everything before the embargo. ``params`` are ``params``, the search's best.
     """
-    from understudy.stages.fit import fit, fit_reference, last_time, set_up
+    from understudy.stages.fit import fit, fit_reference, set_up
     from understudy.stages.importance import feature_importance, unused_features
     from understudy.stages.split import split_window
     from understudy.stages.window import read_window
@@ -62,7 +62,7 @@ def run(context: StageContext) -> StageOutput:
     log.info("4 of 4: writing the model, its references and the %d rows that none of them has seen", len(holdout))
     # Not the run's moment: the same model from the same rows must stay the same artefact, so that a denied one stays
     # denied however often it is trained again.
-    created = last_time(rest) or UNDATED
+    created = rest.last_time or UNDATED
     outputs = _write_models(context, spec, final, final_references, bench.typed(_sample(rest)), created=created)
     outputs["holdout"] = _write_holdout(context.outputs / "holdout.parquet", holdout, spec)
 
@@ -73,9 +73,9 @@ def run(context: StageContext) -> StageOutput:
         rows_trained=len(rest),
         rows_held_out=len(holdout),
         rows_embargoed=len(split.embargoed),
-        train_end=last_time(rest),
-        holdout_start=None if holdout.times is None else holdout.times.iloc[0].to_pydatetime(),
-        holdout_end=last_time(holdout),
+        train_end=rest.last_time,
+        holdout_start=holdout.first_time,
+        holdout_end=holdout.last_time,
         features=final.features,
         classes=tuple(map(str, final.classes)),
         decision_threshold=final.facts.decision_threshold,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,16 @@ class Window:
         """Select rows by position."""
         times = None if self.times is None else self.times.iloc[rows].reset_index(drop=True)
         return Window(self.frame.iloc[rows].reset_index(drop=True), self.labels[rows], times)
+
+    @property
+    def first_time(self) -> datetime | None:
+        """Give the time of the oldest row, in whole microseconds; None where rows are not dated."""
+        return None if self.times is None else self.times.iloc[0].to_pydatetime(warn=False)
+
+    @property
+    def last_time(self) -> datetime | None:
+        """Give the time of the newest row, in whole microseconds; None where rows are not dated."""
+        return None if self.times is None else self.times.iloc[-1].to_pydatetime(warn=False)
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -37,6 +37,7 @@ class Desk:
         self.pushed: dict[str, Any] = {}
         self.kept: dict[str, Any] = {}
         self.at = NOW
+        self.answered: dict[str, Any] = {}
 
     def context(self, task: str = "approve", user: str = "carl") -> Any:
         ti = SimpleNamespace(
@@ -63,13 +64,17 @@ class Desk:
 
     def answer(self, option: str = "Approve", by: str | None = "ann", reason: Any = "it gains", person: int = 1) -> Any:
         self.at += timedelta(seconds=1)
-        event = {
+        self.answered = {
             "chosen_options": [option],
             "params_input": {"reason": reason},
             "responded_at": self.at,
             "responded_by_user": {"id": by, "name": by.title()} if by else None,
         }
-        return operator(person).execute_complete(self.context(operator(person).task_id), event)
+        return self.answer_again(person)
+
+    def answer_again(self, person: int = 1) -> Any:
+        """Tell what was answered last, as Airflow does until the question is put anew."""
+        return operator(person).execute_complete(self.context(operator(person).task_id), self.answered)
 
     def promote(self) -> Any:
         return PromoteOperator(task_id="promote", model="price", evaluated=BLESSED).execute(self.context("promote"))
@@ -271,15 +276,33 @@ def test_an_answer_that_the_ledger_could_not_take_is_not_lost(desk: Desk, monkey
         with pytest.raises(LedgerUnavailable):
             desk.answer()
     assert told(EntryKind.APPROVAL_ANSWERED) == []
-    assert operator().execute(desk.context())["by"] == {"id": "ann", "name": "Ann"}
+    desk.ask()
+    assert len(desk.shown) == 1, "asked anew, Airflow would have forgotten the answer"
+    assert desk.answer_again()["by"] == {"id": "ann", "name": "Ann"}
     assert [entry.actor for entry in told(EntryKind.APPROVAL_ANSWERED)] == ["Ann"]
-    assert len(desk.shown) == 1
 
 
-def test_a_task_that_died_before_it_waited_asks_the_same_question(desk: Desk) -> None:
+def test_a_task_that_was_tried_again_leaves_the_question_as_it_stands(desk: Desk) -> None:
     first, again = desk.ask(), desk.ask()
-    assert len(told(EntryKind.APPROVAL_ASKED)) == 1
+    assert (len(told(EntryKind.APPROVAL_ASKED)), len(desk.shown)) == (1, 1)
     assert again.timeout <= first.timeout
+    with pytest.raises(TaskAwaitingInput):
+        desk.answer(reason="")
+    desk.ask()
+    assert len(desk.shown) == 2, "once, and once more after an answer that did not count"
+
+
+def test_a_task_that_died_before_it_showed_its_question_shows_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as died:
+        died.setattr("understudy.operators.approval.upsert_hitl_detail", killed)
+        with pytest.raises(KeyboardInterrupt):
+            desk.ask()
+    assert (len(told(EntryKind.APPROVAL_ASKED)), len(desk.shown)) == (1, 0)
+    desk.ask()
+    assert (len(told(EntryKind.APPROVAL_ASKED)), len(desk.shown)) == (1, 1)
 
 
 def test_a_held_model_asks_nobody(desk: Desk) -> None:
