@@ -19,7 +19,7 @@ from understudy.hooks.connect import connect
 from understudy.settings import settings
 from understudy.ui import fleet_reader as reader_module
 from understudy.ui import model_page
-from understudy.ui.airflow_state import Airflow, Question
+from understudy.ui.airflow_state import Airflow, DagState, Question
 from understudy.workspace import run_key
 
 MODEL = "model_0001"
@@ -337,8 +337,11 @@ def test_airflow_lists_the_pages(server: Any) -> None:
     }  # fmt: skip
 
 
-def test_offers_are_json_within_an_attribute(server: Any) -> None:
+def test_offers_are_json_within_an_attribute(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    dags = {dag_id: DagState(dag_id=dag_id) for dag_id in ("rollback", "lock", "hold", f"retrain__{MODEL}")}
+    monkeypatch.setattr(model_page, "read_airflow", lambda _: Airflow(dags=dags))
     text = caller(server, "admin").get(PAGES[1]).text
-    for raw in re.findall(r'data-offer="([^"]*)"', text):
-        offer = json.loads(html.unescape(raw))
-        assert offer["conf"].get("model", MODEL) == MODEL
+    offers = [json.loads(html.unescape(raw)) for raw in re.findall(r'data-offer="([^"]*)"', text)]
+    assert {offer["dag_id"] for offer in offers} == set(dags)
+    assert {offer["conf"].get("model", MODEL) for offer in offers} == {MODEL}
+    assert all(offer["may"] for offer in offers)

@@ -65,9 +65,7 @@ def save_model(
     """
     mlflow = _quiet_mlflow()
     storage = _storage(scorer, allow_pickle=allow_pickle)
-    facts = scorer.facts.model_copy(
-        update={"storage": storage, "libraries": {name: version(name) for name in _installed()}}
-    )
+    facts = _facts(scorer, storage)
     pins = [f"{name}=={number}" for name, number in facts.libraries.items()]
     example = sample.head(EXAMPLE_ROWS)
     with tempfile.TemporaryDirectory() as staging, _pickled_by_value(code):
@@ -78,13 +76,33 @@ def save_model(
             pip_requirements=pins,
             signature=mlflow.models.infer_signature(sample, scorer.answer(sample)),
             input_example=example,
-            code_paths=_code_paths(code, Path(staging)) or None,
+            code_paths=[str(child) for child in _copy_code(code, Path(staging))] or None,
             skops_trusted_types=list(TRUSTED_TYPES) if storage == "skops" else None,
         )
     if storage == "skops":
         canonicalise_skops(folder / "model.skops")
-    (folder / FACTS).write_text(facts.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    _write_facts(folder, facts)
     canonicalise_mlflow(folder, created.isoformat(), pins, minor_python(platform.python_version()))
+
+
+def save_reference(folder: Path, scorer: Scorer, code: Path | None) -> None:
+    """Write a simple model of our own for :func:`load_model` alone, without what others need to serve it."""
+    import skops.io
+
+    folder.mkdir(parents=True)
+    skops.io.dump(scorer.model, folder / "model.skops")
+    canonicalise_skops(folder / "model.skops")
+    _copy_code(code, folder / CODE)
+    _write_facts(folder, _facts(scorer, "skops"))
+
+
+def _facts(scorer: Scorer, storage: str) -> ModelFacts:
+    libraries = {name: version(name) for name in _installed()}
+    return scorer.facts.model_copy(update={"storage": storage, "libraries": libraries})
+
+
+def _write_facts(folder: Path, facts: ModelFacts) -> None:
+    (folder / FACTS).write_text(facts.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def _quiet_mlflow() -> Any:
@@ -154,19 +172,19 @@ def _storage(scorer: Scorer, *, allow_pickle: bool) -> Any:
     )
 
 
-def _code_paths(code: Path | None, staging: Path) -> list[str]:
-    """Copy the team's Python files, and nothing else of its folder, to where MLflow takes them from."""
+def _copy_code(code: Path | None, to: Path) -> list[Path]:
+    """Copy the team's Python files, and nothing else of its folder; return what now lies there."""
     if code is None:
         return []
     for source in sorted(code.rglob("*.py")):
-        target = staging / source.relative_to(code)
+        target = to / source.relative_to(code)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-    return [str(child) for child in sorted(staging.iterdir())]
+    return sorted(to.iterdir()) if to.exists() else []
 
 
 def load_model(path: Path, *, allow_pickle: bool = False) -> Scorer:
-    """Load a model that :func:`save_model` wrote; verify its digest first where it came from elsewhere.
+    """Load a model that was written here; verify its digest first where it came from elsewhere.
 
     :raises ModelUnreadable: where files are missing or hold types that are not on our list.
     :raises PickleRefused: where loading would run the model's own code without leave.

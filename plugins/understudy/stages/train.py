@@ -115,13 +115,13 @@ def _write_models(
     *,
     created: datetime,
 ) -> dict[str, Path]:
-    from understudy.stages.model_files import save_model
+    from understudy.stages.model_files import save_model, save_reference
 
     code = context.inputs.get("code")
     outputs = {"model": context.outputs / "model", "references": context.outputs / "references"}
     save_model(outputs["model"], final, sample, code, created, allow_pickle=spec.train.allow_pickle)
     for name, scorer in references.items():
-        save_model(outputs["references"] / name, scorer, sample, code, created)
+        save_reference(outputs["references"] / name, scorer, code)
     return outputs
 
 
