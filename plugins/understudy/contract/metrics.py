@@ -13,13 +13,14 @@ class Metric(Fact):
     """Describe one metric.
 
     ``is_quality`` metrics are computed on holdout rows for both models and have a paired interval; the others are
-    single measurements of the challenger (size, latency, delta).
+    single measurements of the challenger (size, latency, delta). ``of_scores`` ones look at probabilities alone.
     """
 
     name: str
     tasks: frozenset[MlTask]
     greater_is_better: bool
     is_quality: bool = True
+    of_scores: bool = False
     meaning: str
 
 
@@ -28,10 +29,15 @@ _METRICS = (
         name="roc_auc",
         tasks=ALL_CLASSES,
         greater_is_better=True,
+        of_scores=True,
         meaning="area under the ROC curve; one-vs-rest, macro-averaged, for several classes",
     ),
     Metric(
-        name="average_precision", tasks=BINARY, greater_is_better=True, meaning="area under the precision-recall curve"
+        name="average_precision",
+        tasks=BINARY,
+        greater_is_better=True,
+        of_scores=True,
+        meaning="area under the precision-recall curve",
     ),
     Metric(name="accuracy", tasks=ALL_CLASSES, greater_is_better=True, meaning="share of right answers"),
     Metric(name="balanced_accuracy", tasks=ALL_CLASSES, greater_is_better=True, meaning="mean recall over the classes"),
@@ -45,12 +51,25 @@ _METRICS = (
     Metric(
         name="recall", tasks=ALL_CLASSES, greater_is_better=True, meaning="recall; macro-averaged for several classes"
     ),
-    Metric(name="log_loss", tasks=ALL_CLASSES, greater_is_better=False, meaning="mean negative log likelihood"),
-    Metric(name="brier", tasks=BINARY, greater_is_better=False, meaning="mean squared error of the probability"),
+    Metric(
+        name="log_loss",
+        tasks=ALL_CLASSES,
+        greater_is_better=False,
+        of_scores=True,
+        meaning="mean negative log likelihood",
+    ),
+    Metric(
+        name="brier",
+        tasks=BINARY,
+        greater_is_better=False,
+        of_scores=True,
+        meaning="mean squared error of the probability",
+    ),
     Metric(
         name="calibration_error",
         tasks=BINARY,
         greater_is_better=False,
+        of_scores=True,
         meaning="expected calibration error over ten equal-count bins",
     ),
     Metric(name="mae", tasks=REGRESSION, greater_is_better=False, meaning="mean absolute error"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from understudy.contract.metrics import METRICS
 from understudy.contract.words import MlTask
 from understudy.stages.scorer import Scorer
 from understudy.stages.window import Array, Window, label_texts
@@ -60,20 +61,31 @@ def ask(scorer: Scorer, window: Window, classes: tuple[str, ...]) -> Answers:
     return answers_of(scorer, scorer.typed(window.frame), window.labels, classes)
 
 
-def answers_of(scorer: Scorer, typed: object, labels: Array, classes: tuple[str, ...]) -> Answers:
-    """Let a model answer rows that :meth:`Scorer.typed` has made."""
+def answers_of(
+    scorer: Scorer, typed: object, labels: Array, classes: tuple[str, ...], *, metric: str | None = None
+) -> Answers:
+    """Let a model answer rows that :meth:`Scorer.typed` has made.
+
+    :param metric: ask the model only for what this metric looks at, which halves the work: for its answers without
+        probabilities, or for probabilities, where the likeliest class stands for an answer that nobody reads.
+    """
     task = scorer.facts.task
-    predicted = scorer.answer(typed)  # type: ignore[arg-type]
     if not task.is_classification:
-        return Answers(task, (), labels, np.asarray(predicted, dtype=np.float64))
-    given = scorer.probabilities(typed)  # type: ignore[arg-type]
-    own = [str(c) for c in scorer.classes]
-    scores = (
-        None
-        if given is None
-        else np.column_stack([given[:, own.index(c)] if c in own else np.zeros(len(given)) for c in classes])
+        return Answers(task, (), labels, np.asarray(scorer.answer(typed), dtype=np.float64))  # type: ignore[arg-type]
+    of_scores = None if metric is None else METRICS[metric].of_scores
+    scores = None if of_scores is False else _scores(scorer, typed, classes)
+    predicted = (
+        scores.argmax(axis=1) if of_scores and scores is not None else class_numbers(scorer.answer(typed), classes)  # type: ignore[arg-type]
     )
-    return Answers(task, classes, class_numbers(labels, classes), class_numbers(predicted, classes), scores)
+    return Answers(task, classes, class_numbers(labels, classes), predicted, scores)
+
+
+def _scores(scorer: Scorer, typed: object, classes: tuple[str, ...]) -> Array | None:
+    given = scorer.probabilities(typed)  # type: ignore[arg-type]
+    if given is None:
+        return None
+    own = [str(c) for c in scorer.classes]
+    return np.column_stack([given[:, own.index(c)] if c in own else np.zeros(len(given)) for c in classes])
 
 
 def class_numbers(labels: Array, classes: tuple[str, ...]) -> Array:

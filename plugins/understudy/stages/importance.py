@@ -48,13 +48,13 @@ def feature_importance(
         value = measure(spec.primary, with_values(answers, spec, code))
         return float("nan") if value is None else sign * value
 
-    whole = quality_of(answers_of(scorer, typed, window.labels, classes))
+    whole = quality_of(answers_of(scorer, typed, window.labels, classes, metric=spec.primary))
     copies = [(name, draw.permutation(len(typed))) for name in typed.columns for _ in range(repeats)]
     shuffled: list[float] = []
     for batch in _batches(copies, len(typed)):
         # One frame for many copies: a pipeline's fixed cost for each call would be most of the time.
         together = pd.concat([typed.assign(**{name: typed[name].to_numpy()[order]}) for name, order in batch])
-        answers = answers_of(scorer, together, np.tile(window.labels, len(batch)), classes)
+        answers = answers_of(scorer, together, np.tile(window.labels, len(batch)), classes, metric=spec.primary)
         shuffled += [quality_of(answers.take(rows)) for rows in np.split(np.arange(len(together)), len(batch))]
     losses = whole - np.array(shuffled).reshape(-1, repeats)
     found = [_importance(name, lost) for name, lost in zip(typed.columns, losses, strict=True)]
