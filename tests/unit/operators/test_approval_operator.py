@@ -10,8 +10,8 @@ import pytest
 import yaml
 from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
+from tests.unit.operators.price import Registry
 from tests.unit.operators.test_conclude import evaluated
-from tests.unit.operators.test_loop_operators import Registry
 from understudy.contract.release import Blessing, Deployment
 from understudy.contract.words import Change, EntryKind, Verdict
 from understudy.hooks.approvals import waiting
