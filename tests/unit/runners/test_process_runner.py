@@ -1,4 +1,4 @@
-"""Stages as processes; what both runners must do alike is in tests/e2e/test_docker_runner.py."""
+"""Stages as processes; what both runners must do alike is in tests/e2e/runners."""
 
 import json
 import os
