@@ -390,12 +390,15 @@ def test_prepare_runs_on_the_same_columns_in_training_and_serving(tmp_path: Path
     report = training(tmp_path, spec(data={"prepare": "prepare.py:prepare"}))
     assert {"hour", "double"} <= set(report.features)
     assert not {"noise", "at"} & set(report.features)
+    (tmp_path / "code" / "prepare.py").unlink()
     scorer = load_model(tmp_path / "out" / "model")
     assert "at" in scorer.facts.inputs
     rows = table().tail(5)
     together, alone = scorer.predict_proba(rows), [scorer.predict_proba(rows.iloc[[i]]) for i in range(5)]
     assert together is not None
     np.testing.assert_allclose(together, np.concatenate([a for a in alone if a is not None]))
+    reference = load_model(tmp_path / "out" / "references" / "linear")
+    assert reference.predict_proba(rows) is not None, "it brings the team's code along, too"
 
 
 @pytest.mark.parametrize(
