@@ -3,10 +3,11 @@
 Run ``python benchmarks/gateway.py [SECONDS [ROUNDS [MODELS]]]``. For each model all servers are up at once and take
 turns, in an order that is drawn anew in every round, on loopback; a client in a process of its own keeps 1, 8 or 32
 connections busy. Shown are medians over the rounds; a goal is judged by the median of the ratios of each round, and the
-interval behind it says how noisy the machine was (from five rounds on, 90 %). CPU is user and system time of the whole
-process tree of a server, per request; memory is its proportional set size. LitServe joins where it is installed.
-``mlflow models serve`` knows no ``prepare``, so that it refuses every request of that contest: its row there shows what
-a refusal costs.
+interval behind it says how noisy the machine was (from five rounds on, 90 %). What the log costs is little beside that
+noise, so that a gateway with its log and one without take some more turns of their own. CPU is user and system time of
+the whole process tree of a server, per request; memory is its proportional set size. LitServe joins where it is
+installed. ``mlflow models serve`` knows no ``prepare``, so that it refuses every request of that contest: its row there
+shows what a refusal costs.
 """
 
 import importlib.util
@@ -25,11 +26,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
 from benchmarks.serving.litserve import litserve_server  # noqa: E402 - after the path
 from benchmarks.serving.load import Client, Load, Plan  # noqa: E402
 from benchmarks.serving.models import Served, train  # noqa: E402
-from benchmarks.serving.ratios import ratio_of  # noqa: E402
+from benchmarks.serving.ratios import Ratio, ratio_of  # noqa: E402
 from benchmarks.serving.servers import Server, floor_server, gateway_server, mlflow_server  # noqa: E402
 
 ALONE, SHADOWED = "our gateway, log on", "our gateway, 100 % shadow and log on"
-UNLOGGED = "our gateway, without its log"
+LOG_ROUNDS = 8
 MLFLOW = "mlflow models serve, 1 worker"
 GOALS = {"logistic_regression": (20, 15), "hist_gradient_boosting": (12, 12), "random_forest": (5, 4)}
 """By how much our throughput must be higher, and our p99 lower, than MLflow's at 8 connections with shadow and log."""
@@ -86,10 +87,9 @@ def contest(model: Served, challenger: Served, scratch: Path, seconds: float, ro
     draw = random.Random(0)
     with ExitStack() as stack:
         bundles = model.folder.parents[1]
-        names = (ALONE, SHADOWED, UNLOGGED)
-        gateways = [gateway_server(name, bundles, scratch, stack, logs=name != UNLOGGED) for name in names]
-        for name, gateway in zip(names, gateways, strict=True):
-            gateway.serve(model.bundle, 1, mirror=challenger.bundle if name == SHADOWED else None)
+        gateways = [gateway_server(name, bundles, scratch, stack) for name in (ALONE, SHADOWED)]
+        gateways[0].serve(model.bundle, 1)
+        gateways[1].serve(model.bundle, 1, mirror=challenger.bundle)
         servers = [gateway.server for gateway in gateways]
         servers += [mlflow_server(model.folder, workers, scratch, stack) for workers in (1, 2)]
         servers.append(floor_server(scratch, stack))
@@ -101,6 +101,22 @@ def contest(model: Served, challenger: Served, scratch: Path, seconds: float, ro
                 for server in draw.sample(servers, len(servers)):
                     seen.setdefault((server.name, case), []).append(measure(server, case, payload, seconds))
     return seen
+
+
+def log_cost(model: Served, scratch: Path, seconds: float) -> Ratio:
+    """Compare the CPU per request of a gateway with its log and of one without, at 8 connections."""
+    cpu_us: dict[bool, list[float]] = {True: [], False: []}
+    draw = random.Random(0)
+    with ExitStack() as stack:
+        bundles = model.folder.parents[1]
+        gateways = {logs: gateway_server(ALONE, bundles, scratch, stack, logs=logs) for logs in cpu_us}
+        for gateway in gateways.values():
+            gateway.serve(model.bundle, 1)
+        for _ in range(LOG_ROUNDS):
+            for logs in draw.sample(tuple(gateways), 2):
+                seen = measure(gateways[logs].server, Case(8, 1), model.payload(1), seconds)
+                cpu_us[logs].append(seen.cpu_us)
+    return ratio_of(cpu_us[True], cpu_us[False])
 
 
 def middle(found: list[Seen], read: str) -> float:
@@ -148,12 +164,10 @@ def goals(model: Served, seen: Seens, raw_ms: float) -> list[tuple[str, bool]]:
     shorter = ratio_of(rounds_of(theirs, "p99_ms"), rounds_of(ours, "p99_ms"))
     limits = [raw_ms + floor_ms for floor_ms in rounds_of(seen["bare uvicorn, fixed answer", at_1], "p50_ms")]
     near = ratio_of(rounds_of(seen[ALONE, at_1], "p50_ms"), limits)
-    log = ratio_of(rounds_of(seen[ALONE, at_8], "cpu_us"), rounds_of(seen[UNLOGGED, at_8], "cpu_us"))
     machine = ratio_of(rounds_of(ours, "cpu_us"), rounds_of(seen[ALONE, at_8], "cpu_us"))
     told = [
         (f"{model.name}: p50 at 1 connection at most 1.4 x (raw predict + bare uvicorn): {near}", near.median <= 1.4),
         (f"{model.name}: CPU of a 100 % shadow at most 1.6 x: {machine}", machine.median <= 1.6),
-        (f"{model.name}: CPU with the log at most 1.15 x that without: {log}", log.median <= 1.15),
     ]
     if model.name in GOALS:
         rate, p99 = GOALS[model.name]
@@ -177,6 +191,8 @@ def main() -> None:
             challenger = train(scratch / "bundles", estimator, 2, texts=texts, prepare=prepare)
             console.print(f"{champion.name}: starting the servers")
             told += show(champion, contest(champion, challenger, scratch, seconds, rounds), raw_predict_ms(champion))
+            log = log_cost(champion, scratch, seconds)
+            told.append((f"{champion.name}: CPU with the log at most 1.15 x that without: {log}", log.median <= 1.15))
     for goal, is_met in told:
         console.print(f"[{'green' if is_met else 'red'}]{'met   ' if is_met else 'missed'}[/] {goal}")
 

@@ -133,6 +133,8 @@ def test_people_are_asked_between_all_evidence_and_the_promotion(
     assert {task.task_id for task in dag.tasks} & {"approve", "approve_second"} == set(tasks)
     for before, after in pairwise(("canary", *tasks, "promote")):
         assert before in dag.get_task(after).upstream_task_ids
+    assert {dag.get_task(task).retries for task in tasks} <= {10}, "an answer outlives the ledger's bad half hour"
+    assert dag.get_task("promote").retries != 10
     assert dag.dagrun_timeout is not None
     waiting = timedelta(hours=24 + 72 + 12 + 12, days=days)
     assert waiting <= dag.dagrun_timeout < waiting + timedelta(hours=2)

@@ -10,7 +10,6 @@ import pytest
 import yaml
 from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
-from tests.unit.operators.price import Registry
 from tests.unit.operators.test_conclude import evaluated
 from understudy.contract.release import Blessing, Deployment
 from understudy.contract.words import Change, EntryKind, Verdict
@@ -81,11 +80,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
-    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
-    settings.cache_clear()
+def desk(price_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     desk = Desk()
     monkeypatch.setattr("understudy.operators.approval.upsert_hitl_detail", lambda **detail: desk.shown.append(detail))
     declare()
@@ -104,7 +99,6 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     ledger.append("price", EntryKind.BLESSED, "carl", "all gates passed", RUN, blessing.model_dump(mode="json"))
     yield desk
     assert connect().ledger.verify().ok
-    settings.cache_clear()
 
 
 def declare(**promotion: Any) -> None:
