@@ -15,7 +15,8 @@ from understudy.contract.cause import Cause
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind
 from understudy.embedded import stack
-from understudy.embedded.airflow_api import AirflowApi, AirflowRefused, Asked
+from understudy.embedded.airflow_api import AirflowApi, Asked
+from understudy.embedded.airflow_client import AirflowClient, AirflowInTrouble
 from understudy.embedded.layout import Layout
 from understudy.hooks.connect import Hooks
 from understudy.runners.choose import choose_runner
@@ -33,15 +34,19 @@ class Site:
     isolation: str
     gateway: str
 
+    @property
+    def _airflow(self) -> AirflowClient:
+        return self.api._airflow
+
     def train_task(self, model: str, run: str) -> Any:
-        return self.api._call("GET", f"{self._tasks(model, run)}/train", "look at the task")
+        return self._airflow.call("GET", f"{self._tasks(model, run)}/train", "look at the task")
 
     def fail_train(self, model: str, run: str) -> None:
-        self.api._call("PATCH", f"{self._tasks(model, run)}/train", "fail the task", {"new_state": "failed"})
+        self._airflow.call("PATCH", f"{self._tasks(model, run)}/train", "fail the task", {"new_state": "failed"})
 
     def end_run(self, model: str, run: str) -> None:
         """Fail a whole run at once, as one does in the UI: its tasks are killed, and none of the others runs."""
-        self.api._call("PATCH", f"/api/v2/dags/retrain__{model}/dagRuns/{run}", "end the run", {"state": "failed"})
+        self._airflow.call("PATCH", f"/api/v2/dags/retrain__{model}/dagRuns/{run}", "end the run", {"state": "failed"})
 
     def follow(self, model: str, run: str) -> set[str]:
         """Wait for the end; return the ids of the containers or processes that trained meanwhile."""
@@ -69,17 +74,17 @@ class Site:
     def runs(self, model: str, run_type: str) -> list[dict[str, Any]]:
         """List a model's retrainings of a kind, oldest first."""
         path = f"/api/v2/dags/retrain__{model}/dagRuns?run_type={run_type}&order_by=run_after&limit=1000"
-        return list(self.api._call("GET", path, "list the runs")["dag_runs"])
+        return list(self._airflow.call("GET", path, "list the runs")["dag_runs"])
 
     def runs_of(self, dag_id: str) -> list[dict[str, Any]]:
         """List the runs of a DAG."""
         path = f"/api/v2/dags/{dag_id}/dagRuns?limit=1000"
-        return list(self.api._call("GET", path, "list the runs")["dag_runs"])
+        return list(self._airflow.call("GET", path, "list the runs")["dag_runs"])
 
     def waiting_events(self, model: str) -> bool:
         """Tell whether Airflow keeps events from which no run has begun yet."""
         path = f"/api/v2/dags/retrain__{model}/assets/queuedEvents"
-        found = self.api._call("GET", path, "list what waits", missing_ok=True)
+        found = self._airflow.call("GET", path, "list what waits", may_be=404)
         return found is not None and found["total_entries"] > 0
 
     def entries(self, model: str, kind: EntryKind) -> list[LedgerEntry]:
@@ -99,7 +104,7 @@ class Site:
 
     def ask_from_outside(self, model: str, events: int) -> None:
         """Send events as docs/monitoring.md says: a token, the asset's id, a call for each, again where it failed."""
-        headers = {"Authorization": f"Bearer {self.token(self.api._user, self.api._password)}"}
+        headers = {"Authorization": f"Bearer {self.token(self._airflow._user, self._airflow._password)}"}
         with httpx.Client(base_url=self.api.url, headers=headers, timeout=300, trust_env=False) as client:
             found = client.get("/api/v2/assets", params={"name_pattern": f"understudy://{model}/retrain"}).json()
             body = {"asset_id": found["assets"][0]["id"], "extra": {"reason": "the meters were replaced"}}
@@ -118,10 +123,10 @@ class Site:
 
         def is_started() -> bool:
             try:
-                self.api._call("POST", "/api/v2/backfills", "start a backfill", {"dag_id": f"retrain__{model}", **span})
-            except AirflowRefused as refused:
-                if "Database is locked" not in str(refused):
-                    raise
+                self._airflow.call(
+                    "POST", "/api/v2/backfills", "start a backfill", {"dag_id": f"retrain__{model}", **span}
+                )
+            except AirflowInTrouble:
                 return False
             return True
 

@@ -3,7 +3,10 @@
 import json
 import os
 import signal
+import sqlite3
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,8 @@ from tests.e2e.airflow_site import ENDS_WITHIN_S, Site, running_site, wait
 from tests.unit.hooks.receivers import WebReceiver, web_receiver
 from understudy.contract.cause import Cause
 from understudy.contract.words import AlertKind, EntryKind, Trigger
-from understudy.embedded.airflow_api import AirflowRefused
+from understudy.embedded.airflow_client import AirflowRefused
+from understudy.embedded.layout import Layout
 from understudy.embedded.passwords import ADMIN
 from understudy.hooks.connect import Hooks
 from understudy.settings import settings
@@ -38,6 +42,7 @@ def train(frame, params, context):
         time.sleep(1)
     return DecisionTreeClassifier(max_depth=4, random_state=0).fit(frame[list(context.features)], frame[context.target])
 """
+LOCKED_S = 12  # longer than the API server waits for its database
 SECONDS = 15  # twice a run: once to measure, once to keep
 
 
@@ -239,6 +244,19 @@ def test_people_reject_and_approve_by_the_api_and_nothing_moves_without_them(sit
     answers = [(entry.facts["answer"], entry.actor) for entry in site.entries("vote", EntryKind.APPROVAL_ANSWERED)]
     assert answers == [("rejected", ADMIN), ("void", ADMIN), ("approved", ADMIN)]
     assert f"approved by {ADMIN}: the audit is over" in site.entries("vote", EntryKind.DEPLOYED)[-1].reason
+
+
+def test_a_run_that_is_asked_for_while_airflow_cannot_write_begins_once_it_can(site: Site) -> None:
+    before = site.api.runs("alerts", "manual")
+    database = Layout(home=site.home).database
+    with closing(sqlite3.connect(database, timeout=120, isolation_level=None, check_same_thread=False)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(LOCKED_S, writer.execute, ("ROLLBACK",))
+        release.start()
+        run = site.api.trigger("alerts", {})
+        release.join()
+    assert site.api.follow("alerts", run, lambda _: None) == "success"
+    assert site.api.runs("alerts", "manual") == [*before, run]
 
 
 def test_a_form_acts_as_whoever_sent_it(site: Site) -> None:

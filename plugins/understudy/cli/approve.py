@@ -71,7 +71,7 @@ def reject(model: Model, reason: Reason, run: Run = None, dry_run: DryRun = Fals
 
 
 def _answer(option: str, model: str, reason: str, run: str | None, *, dry_run: bool, as_json: bool) -> None:
-    from understudy.embedded.airflow_api import AirflowRefused
+    from understudy.embedded.airflow_client import AirflowRefused
 
     given = checked_reason(reason)
     waiting = [one for one in _asked(model) if run in {None, one.run}]

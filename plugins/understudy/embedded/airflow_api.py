@@ -1,46 +1,21 @@
 """Talk to a running Airflow as a person would, by its public REST API."""
 
+import secrets
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
-from understudy.trust import trust_for
-
-if TYPE_CHECKING:
-    import httpx
+from understudy.embedded.airflow_client import AirflowClient
 
 POLL_S = 1.0
-ANSWER_WITHIN_S = 60.0
-LOOKS = 3
-"""How often a question is asked: a machine that is busy for a minute must not end the watch of a run of hours."""
 ENDED = {"success", "failed"}
 AWAITS_PERSON = "awaiting_input"
 PAGE = 100
 ENDED_TASK = {"success", "failed", "skipped", "upstream_failed", "removed"}
-
-
-class AirflowUnreachable(UnderstudyError):
-    """Airflow does not answer."""
-
-    def __init__(self, url: str, problem: str, *, is_remote: bool = False) -> None:
-        way_out = (
-            "Check AIRFLOW__UNDERSTUDY__AIRFLOW_URL, and whether it runs."
-            if is_remote
-            else "Look at `understudy doctor`; `understudy up` starts it."
-        )
-        super().__init__(f"Airflow at {url} does not answer ({problem}). {way_out}")
-
-
-class AirflowRefused(UnderstudyError):
-    """Airflow answers no."""
-
-    def __init__(self, what: str, status: int, detail: str) -> None:
-        self.status = status
-        super().__init__(f"Airflow refused to {what} (HTTP {status}): {detail}")
 
 
 class DagNotFound(UnderstudyError):
@@ -83,8 +58,12 @@ class AirflowApi:
     """
 
     def __init__(self, url: str, user: str, password: str, *, token: str = "", is_remote: bool = False) -> None:
-        self.url, self._user, self._password = url.rstrip("/"), user, password
-        self._token, self._is_remote = token or None, is_remote
+        self._airflow = AirflowClient(url, user, password, token=token, is_remote=is_remote)
+
+    @property
+    def url(self) -> str:
+        """Say where Airflow is."""
+        return self._airflow.url
 
     def wait_for_dag(self, dag_id: str, timeout_s: float) -> None:
         """Wait until Airflow has read a Dag.
@@ -92,9 +71,9 @@ class AirflowApi:
         :raises DagNotFound: when ``timeout_s`` has passed.
         """
         deadline = time.monotonic() + timeout_s
-        while self._call("GET", f"/api/v2/dags/{dag_id}", "look for the Dag", missing_ok=True) is None:
+        while self._airflow.call("GET", f"/api/v2/dags/{dag_id}", "look for the Dag", may_be=404) is None:
             if time.monotonic() > deadline:
-                errors = self._call("GET", "/api/v2/importErrors", "list import errors")["import_errors"]
+                errors = self._airflow.call("GET", "/api/v2/importErrors", "list import errors")["import_errors"]
                 raise DagNotFound(dag_id, timeout_s, [str(e["stack_trace"]).strip().splitlines()[-1] for e in errors])
             time.sleep(POLL_S)
 
@@ -104,21 +83,24 @@ class AirflowApi:
         :raises DagNotFound: when ``timeout_s`` has passed.
         """
         asked = datetime.now(timezone.utc)
-        known = self._call("GET", f"/api/v2/dags/{dag_id}", "look for the Dag")
-        self._call("PUT", f"/api/v2/parseDagFile/{known['file_token']}", "read the Dag's file again")
+        known = self._airflow.call("GET", f"/api/v2/dags/{dag_id}", "look for the Dag")
+        self._airflow.call("PUT", f"/api/v2/parseDagFile/{known['file_token']}", "read the Dag's file again")
         deadline = time.monotonic() + timeout_s
         while datetime.fromisoformat(known["last_parsed_time"].replace("Z", "+00:00")) < asked:
             if time.monotonic() > deadline:
                 raise DagNotFound(dag_id, timeout_s, [])
             time.sleep(POLL_S)
-            known = self._call("GET", f"/api/v2/dags/{dag_id}", "look for the Dag")
+            known = self._airflow.call("GET", f"/api/v2/dags/{dag_id}", "look for the Dag")
 
     def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
         """Start a run and return its id."""
-        if self._call("GET", f"/api/v2/dags/{dag_id}", "look for the Dag")["is_paused"]:
-            self._call("PATCH", f"/api/v2/dags/{dag_id}", "unpause the Dag", {"is_paused": False})
-        body = {"logical_date": None, "conf": conf}
-        return str(self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", f"start {dag_id}", body)["dag_run_id"])
+        if self._airflow.call("GET", f"/api/v2/dags/{dag_id}", "look for the Dag")["is_paused"]:
+            self._airflow.call("PATCH", f"/api/v2/dags/{dag_id}", "unpause the Dag", {"is_paused": False})
+        run = f"manual__{datetime.now(timezone.utc).isoformat()}__{secrets.token_hex(4)}"
+        body = {"dag_run_id": run, "logical_date": None, "conf": conf}
+        # It is there already where a try before this one began it, and its answer was lost.
+        self._airflow.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", f"start {dag_id}", body, may_be=409)
+        return run
 
     def follow(
         self, dag_id: str, run_id: str, on_change: Callable[[list[TaskState]], None], *, until: str | None = None
@@ -128,7 +110,9 @@ class AirflowApi:
         A run that waits for a person is in no state of its own: the state of the task that waits is returned.
         """
         while True:
-            state = str(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", "look at the run")["state"])
+            state = str(
+                self._airflow.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", "look at the run")["state"]
+            )
             tasks = self.tasks(dag_id, run_id)
             on_change(tasks)
             if any(task.state == AWAITS_PERSON for task in tasks):
@@ -140,7 +124,7 @@ class AirflowApi:
     def runs(self, dag_id: str, run_type: str) -> list[str]:
         """List the ids of a Dag's runs of a kind, oldest first."""
         path = f"/api/v2/dags/{dag_id}/dagRuns?run_type={run_type}&order_by=run_after&limit=1000"
-        return [str(found["dag_run_id"]) for found in self._call("GET", path, "list the runs")["dag_runs"]]
+        return [str(found["dag_run_id"]) for found in self._airflow.call("GET", path, "list the runs")["dag_runs"]]
 
     def tasks(self, dag_id: str, run_id: str) -> list[TaskState]:
         """List the tasks of a run."""
@@ -154,14 +138,14 @@ class AirflowApi:
                 until=found["end_date"],
                 attempt=max(found["try_number"], 1),
             )
-            for found in self._call("GET", path, "list the tasks")["task_instances"]
+            for found in self._airflow.call("GET", path, "list the tasks")["task_instances"]
         ]
 
     def xcom(self, dag_id: str, run_id: str, task: str) -> Any:
         """Read what a task returned; None where it returned nothing."""
         entry = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task}/xcomEntries/return_value"
         path = f"{entry}?deserialize=false&stringify=false"
-        found = self._call("GET", path, "read a result", missing_ok=True)
+        found = self._airflow.call("GET", path, "read a result", may_be=404)
         return None if found is None else found["value"]
 
     def asked(self, dag_id: str | None = None, dag_prefix: str = "") -> list[Asked]:
@@ -172,7 +156,7 @@ class AirflowApi:
         query += f"&dag_id_prefix_pattern={quote(dag_prefix, safe='')}" if dag_prefix and not dag_id else ""
         while True:
             path = f"/api/v2/dags/{chosen}/dagRuns/~/hitlDetails?{query}&offset={len(found)}"
-            page = self._call("GET", path, "list what waits for an answer")
+            page = self._airflow.call("GET", path, "list what waits for an answer")
             found += [_asked(one) for one in page["hitl_details"]]
             if not page["hitl_details"] or len(found) >= page["total_entries"]:
                 return found
@@ -184,47 +168,7 @@ class AirflowApi:
         """
         run = f"/api/v2/dags/{quote(asked.dag_id, safe='')}/dagRuns/{quote(asked.run, safe='')}"
         path = f"{run}/taskInstances/{asked.task}/{asked.map_index}/hitlDetails"
-        self._call("PATCH", path, f"answer {asked.dag_id}", {"chosen_options": [option], "params_input": form})
-
-    def _call(
-        self, method: str, path: str, what: str, body: dict[str, Any] | None = None, *, missing_ok: bool = False
-    ) -> Any:
-        import httpx
-
-        # Never through a proxy where Airflow is on this machine.
-        with httpx.Client(
-            base_url=self.url, timeout=ANSWER_WITHIN_S, trust_env=self._is_remote, verify=trust_for(self.url)
-        ) as client:
-            answer = self._ask(client, method, path, body)
-        if answer.status_code == 404 and missing_ok:
-            return None
-        if answer.is_error:
-            raise AirflowRefused(what, answer.status_code, _detail(answer))
-        return answer.json() if answer.content else None
-
-    def _ask(self, client: "httpx.Client", method: str, path: str, body: dict[str, Any] | None) -> "httpx.Response":
-        import httpx
-
-        # Only what is looked at is asked for again: what acts may have acted.
-        tries_left = LOOKS if method == "GET" else 1
-        while True:
-            try:
-                headers = {"Authorization": f"Bearer {self._login(client)}"}
-                return client.request(method, path, json=body, headers=headers)
-            except httpx.HTTPError as problem:
-                tries_left -= 1
-                if tries_left and not isinstance(problem, httpx.ConnectError):
-                    continue
-                said = str(problem) or type(problem).__name__
-                raise AirflowUnreachable(self.url, said, is_remote=self._is_remote) from problem
-
-    def _login(self, client: "httpx.Client") -> str:
-        if self._token is None:
-            answer = client.post("/auth/token", json={"username": self._user, "password": self._password})
-            if answer.is_error:
-                raise AirflowRefused("log in", answer.status_code, _detail(answer))
-            self._token = str(answer.json()["access_token"])
-        return self._token
+        self._airflow.call("PATCH", path, f"answer {asked.dag_id}", {"chosen_options": [option], "params_input": form})
 
 
 def _asked(told: dict[str, Any]) -> Asked:
@@ -238,11 +182,3 @@ def _asked(told: dict[str, Any]) -> Asked:
         at=told["created_at"],
         assigned=tuple(str(user["name"] or user["id"]) for user in told["assigned_users"]),
     )
-
-
-def _detail(answer: "httpx.Response") -> str:
-    try:
-        detail = answer.json().get("detail", answer.text)
-    except ValueError:
-        detail = answer.text
-    return str(detail)[:500]

@@ -33,7 +33,7 @@ def test_people_answer_what_a_retraining_asks_in_the_browser(site: Site, first_o
         oncall.picture(tmp_path / "approval.png")
         oncall.enter_frame()
         answer(oncall, "Approve", HOSTILE, "version 2 of vote is champion", ".good")
-        answer(admin, "Reject", "I would rather not", "Somebody was faster")
+        answer(admin, "Reject", "I would rather not", "answered already")
         ended = site.ended("vote", second)
         # What this one asks is answered in another file: it is trained while others are run.
         ask_for_retraining(admin, "vote", "the third one", tmp_path)

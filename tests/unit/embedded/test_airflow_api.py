@@ -1,16 +1,20 @@
 import json
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from understudy.embedded.airflow_api import AirflowApi, AirflowRefused, AirflowUnreachable, DagNotFound, TaskState
+from understudy.embedded.airflow_api import AirflowApi, Asked, DagNotFound, TaskState
+from understudy.embedded.airflow_client import AirflowInTrouble, AirflowRefused, AirflowUnreachable
 
 Answers = dict[tuple[str, str], list[tuple[int, Any]]]
 DAG = "/api/v2/dags/retrain__tides"
 RUN = f"{DAG}/dagRuns/run-1"
+NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
+LOCKED = {"detail": {"reason": "Database error", "statement": "hidden", "message": "Look for ID x."}}
 SILENT = 0
 """Instead of a status: the connection ends without an answer."""
 
@@ -54,6 +58,7 @@ class FakeAirflow:
 @pytest.fixture
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
     monkeypatch.setattr("understudy.embedded.airflow_api.POLL_S", 0.01)
+    monkeypatch.setattr("understudy.embedded.airflow_client.PAUSES_S", (0.01, 0.01))
     fake = FakeAirflow()
     yield fake
     fake.server.shutdown()
@@ -68,11 +73,12 @@ def test_a_run_is_triggered_without_a_logical_date_and_a_paused_dag_is_unpaused(
     airflow.answers |= {
         ("GET", DAG): [(200, {"is_paused": True})],
         ("PATCH", DAG): [(200, {})],
-        ("POST", f"{DAG}/dagRuns"): [(200, {"dag_run_id": "run-1"})],
+        ("POST", f"{DAG}/dagRuns"): [(200, {})],
     }
-    assert airflow.api.trigger("retrain__tides", {"dry_run": True}) == "run-1"
+    run = airflow.api.trigger("retrain__tides", {"dry_run": True})
     assert ("PATCH", DAG, {"is_paused": False}) in airflow.asked
-    assert airflow.asked[-1][2] == {"logical_date": None, "conf": {"dry_run": True}}
+    assert airflow.asked[-1][2] == {"dag_run_id": run, "logical_date": None, "conf": {"dry_run": True}}
+    assert airflow.api.trigger("retrain__tides", {"dry_run": True}) != run
 
 
 def test_a_server_that_is_silent_for_a_moment_does_not_end_the_watch(airflow: FakeAirflow) -> None:
@@ -92,11 +98,39 @@ def test_a_server_that_is_silent_for_a_moment_does_not_end_the_watch(airflow: Fa
         airflow.api.follow("retrain__tides", "run-1", lambda _: None)
 
 
-def test_what_acts_is_sent_once_even_where_no_answer_comes(airflow: FakeAirflow) -> None:
-    airflow.answers |= {("GET", DAG): [(200, {"is_paused": False})], ("POST", f"{DAG}/dagRuns"): [(SILENT, None)]}
-    with pytest.raises(AirflowUnreachable):
+@pytest.mark.parametrize(
+    "tries",
+    [
+        [(500, LOCKED), (500, LOCKED), (200, {})],
+        [(503, "the proxy's page"), (200, {})],
+        [(SILENT, None), (409, {"detail": {"reason": "Unique constraint violation"}})],
+    ],
+    ids=["database-locked", "behind-a-proxy", "the-answer-was-lost"],
+)
+def test_a_run_that_is_asked_for_again_is_one_run(airflow: FakeAirflow, tries: list[tuple[int, Any]]) -> None:
+    asked = len(tries)
+    airflow.answers |= {("GET", DAG): [(200, {"is_paused": False})], ("POST", f"{DAG}/dagRuns"): tries}
+    run = airflow.api.trigger("retrain__tides", {})
+    begun = [body["dag_run_id"] for method, path, body in airflow.asked if path == f"{DAG}/dagRuns"]
+    assert begun == [run] * asked
+
+
+def test_trouble_of_airflow_s_own_that_does_not_pass_is_said_as_such(airflow: FakeAirflow) -> None:
+    airflow.answers |= {("GET", DAG): [(200, {"is_paused": False})], ("POST", f"{DAG}/dagRuns"): [(500, LOCKED)]}
+    with pytest.raises(
+        AirflowInTrouble, match=r"3 times to start .* \(HTTP 500\): Database error. Look for ID x. Look at"
+    ):
         airflow.api.trigger("retrain__tides", {})
-    assert [method for method, path, _ in airflow.asked if path == f"{DAG}/dagRuns"] == ["POST"]
+
+
+def test_an_answer_to_a_question_that_comes_second_is_refused_and_not_sent_again(airflow: FakeAirflow) -> None:
+    asked = Asked(dag_id="retrain__tides", run="run-1", task="approve", subject="?", at=NOW, assigned=())
+    path = f"{RUN}/taskInstances/approve/-1/hitlDetails"
+    airflow.answers[("PATCH", path)] = [(409, {"detail": "answered already"})]
+    with pytest.raises(AirflowRefused) as refused:
+        airflow.api.answer(asked, "Approve", {})
+    assert refused.value.status == 409
+    assert [method for method, at, _ in airflow.asked if at == path] == ["PATCH"]
 
 
 def test_a_run_is_followed_to_its_end(airflow: FakeAirflow) -> None:

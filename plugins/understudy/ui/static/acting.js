@@ -39,11 +39,11 @@ async function ask(method, path, body) {
   const detail = told?.detail?.reason || told?.detail?.message || told?.detail;
   const said = Array.isArray(detail) ? detail.map((one) => one.msg).join("; ") : typeof detail === "string" ? detail : "";
   const meaning = {401: "You are not logged in any more. Log in again in Airflow.", 403: "Your role may not do this.",
-    404: "That is gone: look again at what Airflow shows.", 409: "Somebody was faster; look at what was decided."};
+    404: "That is gone: look again at what Airflow shows.", 409: "It was answered already; look at what was decided."};
   throw refusal(answered.status, meaning[answered.status] || said || `Airflow answered ${answered.status}.`);
 }
 
-// Only for what may be sent twice: a question, or a run whose id is made already.
+// Only for what may be sent twice: a look, a run whose id is made already, an answer that is taken once.
 async function askAgain(method, path, body) {
   for (let tried = 1; ; tried += 1) {
     try {
@@ -216,7 +216,7 @@ function answerTo(button, asked) {
     const params = asked.reason_param ? {[asked.reason_param]: reason.value.trim()} : {};
     const path = `${taskPath(asked.dag_id, asked.run_id, asked.task_id)}/${asked.map_index}/hitlDetails`;
     try {
-      await ask("PATCH", path, {chosen_options: [asked.option], params_input: params});
+      await askAgain("PATCH", path, {chosen_options: [asked.option], params_input: params});
     } catch (problem) {
       const isAnswered = problem.status === 409 || problem.status === 404;
       if (isAnswered) outdate();

@@ -1,0 +1,129 @@
+"""Ask a running Airflow by its public REST API, as somebody, and again where it is too busy to answer."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from understudy.contract.errors import UnderstudyError
+from understudy.trust import trust_for
+
+if TYPE_CHECKING:
+    import httpx
+
+ANSWER_WITHIN_S = 60.0
+LOOKS = 3
+"""How often one is asked that says nothing: a machine that is busy for a minute must not end the watch of hours."""
+PAUSES_S = (1.0, 2.0, 4.0, 8.0)
+"""Between the tries of what Airflow was in trouble with: its database was locked, a proxy did not reach it."""
+PASSING = {500, 502, 503, 504}
+
+
+class AirflowUnreachable(UnderstudyError):
+    """Airflow does not answer."""
+
+    def __init__(self, url: str, problem: str, *, is_remote: bool = False) -> None:
+        way_out = (
+            "Check AIRFLOW__UNDERSTUDY__AIRFLOW_URL, and whether it runs."
+            if is_remote
+            else "Look at `understudy doctor`; `understudy up` starts it."
+        )
+        super().__init__(f"Airflow at {url} does not answer ({problem}). {way_out}")
+
+
+class AirflowRefused(UnderstudyError):
+    """Airflow answers no."""
+
+    def __init__(self, what: str, status: int, detail: str) -> None:
+        self.status = status
+        super().__init__(f"Airflow refused to {what} (HTTP {status}): {detail}")
+
+
+class AirflowInTrouble(UnderstudyError):
+    """Airflow answers that something of its own is broken, however often it is asked."""
+
+    def __init__(self, what: str, status: int, detail: str, tries: int) -> None:
+        super().__init__(
+            f"Airflow was asked {tries} times to {what}, and had trouble of its own each time (HTTP {status}): "
+            f"{detail.rstrip('.')}. Look at the log of its API server, and at its database."
+        )
+
+
+class AirflowClient:
+    """Send requests with one person's login.
+
+    Whatever is sent may be sent again: a look changes nothing, a change says what shall be, a question to people takes
+    one answer, and a new run brings the id that it is to have.
+
+    :param token: an access token; asked for with user and password when empty.
+    :param is_remote: whether Airflow is on another machine, and perhaps behind the environment's proxy.
+    """
+
+    def __init__(self, url: str, user: str, password: str, *, token: str = "", is_remote: bool = False) -> None:
+        self.url, self._user, self._password = url.rstrip("/"), user, password
+        self._token, self._is_remote = token or None, is_remote
+
+    def call(
+        self, method: str, path: str, what: str, body: dict[str, Any] | None = None, *, may_be: int | None = None
+    ) -> Any:
+        """Ask for something and give the JSON that is answered, None where nothing is.
+
+        :param what: what is asked for, in words that follow "Airflow refused to".
+        :param may_be: a status of refusal that is an answer too: None is returned.
+        :raises AirflowUnreachable, AirflowRefused, AirflowInTrouble: instead of an answer.
+        """
+        import httpx
+
+        # Never through a proxy where Airflow is on this machine.
+        with httpx.Client(
+            base_url=self.url, timeout=ANSWER_WITHIN_S, trust_env=self._is_remote, verify=trust_for(self.url)
+        ) as client:
+            answer = self._ask_patiently(client, method, path, body)
+        if answer.status_code == may_be:
+            return None
+        if answer.status_code in PASSING:
+            raise AirflowInTrouble(what, answer.status_code, _detail(answer), len(PAUSES_S) + 1)
+        if answer.is_error:
+            raise AirflowRefused(what, answer.status_code, _detail(answer))
+        return answer.json() if answer.content else None
+
+    def _ask_patiently(
+        self, client: "httpx.Client", method: str, path: str, body: dict[str, Any] | None
+    ) -> "httpx.Response":
+        for pause_s in PAUSES_S:
+            answer = self._ask(client, method, path, body)
+            if answer.status_code not in PASSING:
+                return answer
+            time.sleep(pause_s)
+        return self._ask(client, method, path, body)
+
+    def _ask(self, client: "httpx.Client", method: str, path: str, body: dict[str, Any] | None) -> "httpx.Response":
+        import httpx
+
+        tries_left = LOOKS
+        while True:
+            try:
+                headers = {"Authorization": f"Bearer {self._login(client)}"}
+                return client.request(method, path, json=body, headers=headers)
+            except httpx.HTTPError as problem:
+                tries_left -= 1
+                if tries_left and not isinstance(problem, httpx.ConnectError):
+                    continue
+                said = str(problem) or type(problem).__name__
+                raise AirflowUnreachable(self.url, said, is_remote=self._is_remote) from problem
+
+    def _login(self, client: "httpx.Client") -> str:
+        if self._token is None:
+            answer = client.post("/auth/token", json={"username": self._user, "password": self._password})
+            if answer.is_error:
+                raise AirflowRefused("log in", answer.status_code, _detail(answer))
+            self._token = str(answer.json()["access_token"])
+        return self._token
+
+
+def _detail(answer: "httpx.Response") -> str:
+    try:
+        detail = answer.json().get("detail", answer.text)
+    except ValueError:
+        detail = answer.text
+    if isinstance(detail, dict) and "reason" in detail:
+        detail = f"{detail['reason']}. {detail.get('message', '')}"
+    return str(detail)[:500]
