@@ -15,9 +15,14 @@ ICON_IN_THE_DARK = f"{PREFIX}/static/models-dark.svg"
 
 
 async def cockpit(scope: Any, receive: Any, send: Any) -> None:
-    """Import the pages with their first request: every Airflow process loads plugins, and one serves pages."""
-    from understudy.ui.app import app
+    """Import the pages with their first request: every Airflow process loads plugins, and one serves pages.
 
+    That request is for the icon which all pages of Airflow show: whoever opens ours next finds the fleet read.
+    """
+    from understudy.ui.app import app
+    from understudy.ui.fleet_reader import read_ahead
+
+    read_ahead()
     await app(scope, receive, send)
 
 

@@ -134,13 +134,18 @@ def compose_stack(folder: Path) -> Iterator[ComposeStack]:
         stack.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
 
 
-def account(airflow: str, user: str, password: str) -> httpx.Client:
+def token_of(airflow: str, user: str, password: str) -> str:
     """Log in as somebody."""
     token = httpx.post(
         f"{airflow}/auth/token", json={"username": user, "password": password}, timeout=60, trust_env=False
     )
     assert token.is_success, token.text
-    headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
+    return str(token.json()["access_token"])
+
+
+def account(airflow: str, user: str, password: str) -> httpx.Client:
+    """Ask as somebody."""
+    headers = {"Authorization": f"Bearer {token_of(airflow, user, password)}"}
     return httpx.Client(base_url=airflow, headers=headers, timeout=60, trust_env=False)
 
 

@@ -7,14 +7,17 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.e2e.browser import browser
 from tests.e2e.compose_stack import (
     SETTLED_WITHIN_S,
     ComposeStack,
     account,
     compose_stack,
+    token_of,
     wait,
     what_compose_lacks,
 )
+from tests.e2e.oncall.people import begin, open_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
@@ -214,6 +217,20 @@ def test_a_role_may_do_what_it_is_for_and_no_more(airflow: str, name: str, may: 
         assert {what: answer.status_code for what, answer in answers.items()} == {
             what: 200 if is_allowed else 403 for what, is_allowed in may.items()
         }
+
+
+def test_who_only_looks_sees_the_models_in_the_browser_and_may_not_act(airflow: str) -> None:
+    with browser(airflow, token_of(airflow, "viewer", PASSWORD)) as page:
+        open_model(page, MODEL)
+        page.find("p", "You see everything and may change nothing")
+
+
+def test_who_is_on_call_acts_in_the_browser(airflow: str) -> None:
+    with browser(airflow, token_of(airflow, "oncall", PASSWORD)) as page:
+        open_model(page, MODEL)
+        begin(page, "Hold", "asked by a test")
+        page.find("#act-dry").click()
+        page.find("#act-answer .notice", "This would happen")
 
 
 def test_nobody_gets_in_without_an_account(airflow: str) -> None:

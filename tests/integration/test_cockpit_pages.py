@@ -35,13 +35,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patch.setenv("UNDERSTUDY_HOME", str(home))
         patch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(home / "models"))
         settings.cache_clear()
-        reader_module.fleet_reader.cache_clear()
+        forget_what_was_read()
         write_fleet(home / "ledger.db", 4, 20, until=datetime.now(timezone.utc))
         _forget_plugins()
         yield _app(home)
         _forget_plugins()
         settings.cache_clear()
-        reader_module.fleet_reader.cache_clear()
+        forget_what_was_read()
+
+
+def forget_what_was_read() -> None:
+    reader_module.fleet_reader.cache_clear()
+    reader_module.read_ahead.cache_clear()
 
 
 def _forget_plugins() -> None:
@@ -314,7 +319,7 @@ def test_a_dag_leads_to_its_model_and_a_run_to_its_decisions(server: Any) -> Non
 
 
 def test_a_ledger_that_cannot_be_read_is_said_and_shows_no_old_state(
-    server: Any, monkeypatch: pytest.MonkeyPatch
+    server: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from understudy.hooks.errors import LedgerUnavailable
     from understudy.hooks.ledger import Ledger
@@ -323,10 +328,20 @@ def test_a_ledger_that_cannot_be_read_is_said_and_shows_no_old_state(
         raise LedgerUnavailable("ledger", "does not answer", "Start it.")
 
     monkeypatch.setattr(Ledger, "reading", fail)
+    forget_what_was_read()
     for path in PAGES:
         answer = caller(server, "viewer").get(path)
         assert answer.status_code == 503
         assert "does not answer" in answer.text
+    reader_module.read_ahead().join(30)
+    assert "was not read ahead of the first page" in caplog.text
+
+
+def test_the_icon_that_all_pages_of_airflow_show_lets_the_ledger_be_read_ahead(server: Any) -> None:
+    forget_what_was_read()
+    assert caller(server, None).get("/understudy/static/models.svg").status_code == 200
+    reader_module.read_ahead().join(30)
+    assert MODEL in reader_module.fleet_reader()._entries.newest
 
 
 def test_airflow_lists_the_pages(server: Any) -> None:

@@ -8,12 +8,15 @@ READ, EDIT, CREATE, MENU = "can_read", "can_edit", "can_create", "menu_access"
 
 
 class Role(Fact):
-    """Extend one of Airflow's own roles by permissions; whatever else an account was given by hand goes."""
+    """Extend one of Airflow's own roles, perhaps that role itself; whatever else a new one was given by hand goes."""
 
     name: str
     extends: str
     permissions: tuple[Permission, ...]
 
+
+VIEWER = Role(name="Viewer", extends="Viewer", permissions=((READ, "Plugins"),))
+"""Airflow's own, which alone would not be told that there are our pages: Airflow's UI asks for its plugins first."""
 
 ON_CALL = Role(
     name="On-call",
@@ -34,5 +37,5 @@ and sees no connection, variable or configuration."""
 PLATFORM = Role(name="Platform", extends="Op", permissions=((READ, "Audit Logs"), (MENU, "Audit Logs")))
 """Runs the installation: connections, variables, pools, configuration, and the log of who did what. No accounts."""
 
-ROLES = (ON_CALL, PLATFORM)
-"""Beside Airflow's own Viewer and Admin, which stay as they are."""
+ROLES = (VIEWER, ON_CALL, PLATFORM)
+"""In the order in which one builds on the other. Airflow's Admin stays as it is."""
