@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     """The SQLAlchemy URL of the ledger; SQLite below home when empty."""
     mlflow_tracking_uri: str = ""
     """The MLflow registry; SQLite below home when empty."""
+    mlflow_pages: str = ""
+    """The address that people's browsers reach MLflow at, for links in the pages; versions are named only when empty."""
     mlflow_artifacts: str = ""
     """Where a new MLflow experiment keeps artefacts; a folder below home when empty."""
     mlflow_database: str = ""

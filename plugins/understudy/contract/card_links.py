@@ -1,11 +1,12 @@
 """Where to read on about a decision, by names that whoever shows the card turns into addresses. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from understudy.contract.card_title import Versions
 from understudy.contract.declared import Fact
 from understudy.contract.release import LedgerEntry
-from understudy.contract.words import EntryKind, LinkKind
+from understudy.contract.words import EntryKind, LinkKind, Verdict
 
 
 class Link(Fact):
@@ -13,7 +14,8 @@ class Link(Fact):
 
     kind: LinkKind
     name: str
-    """``<dag>/<run id>`` of a DAG run, ``<model>/<version>`` of a version or its report, a digest of data, a run."""
+    """``<dag>/<run id>`` of a DAG run, ``<model>/<version>`` of a version or its report, ``<model>/<entry>/<part>`` of a
+    look's report, a digest of data, a run."""
 
 
 def links_of(entry: LedgerEntry, in_run: Sequence[LedgerEntry], versions: Versions) -> tuple[Link, ...]:
@@ -25,6 +27,9 @@ def links_of(entry: LedgerEntry, in_run: Sequence[LedgerEntry], versions: Versio
             found.append(Link(kind=LinkKind.DAG_RUN, name=f"{facts['dag_id']}/{facts['run_id']}"))
         if told.kind is EntryKind.JUDGED and isinstance(facts.get("version"), int):
             found.append(Link(kind=LinkKind.REPORT, name=f"{entry.model}/{facts['version']}"))
+        if told.kind is EntryKind.MONITORED:
+            parts = _kept_of_look(facts)
+            found += [Link(kind=LinkKind.LOOK_REPORT, name=f"{entry.model}/{told.seq}/{part}") for part in parts]
         data_version = facts.get("data_version")
         if isinstance(data_version, str) and data_version:
             found.append(Link(kind=LinkKind.DATA_VERSION, name=data_version))
@@ -36,3 +41,11 @@ def links_of(entry: LedgerEntry, in_run: Sequence[LedgerEntry], versions: Versio
         if version is not None
     ]
     return tuple(dict.fromkeys(found))
+
+
+def _kept_of_look(facts: Mapping[str, Any]) -> list[str]:
+    """Name the reports that a look left, one for each thing that it measured; none where it found nothing."""
+    verdict = facts.get("decision", {}).get("judgement", {}).get("verdict")
+    if not facts.get("is_due") and verdict != Verdict.FAILED.value:
+        return []
+    return [part for part in ("drift", "quality") if facts.get("report", {}).get(part)]

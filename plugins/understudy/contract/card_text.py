@@ -20,6 +20,7 @@ _LIST_SIGN = re.compile(r"^([-+]|\d+(?=[.)]))")
 _LINKED = {
     LinkKind.DAG_RUN: "DAG run",
     LinkKind.REPORT: "report of version",
+    LinkKind.LOOK_REPORT: "report of the look",
     LinkKind.MODEL_VERSION: "MLflow version",
     LinkKind.DATA_VERSION: "data version",
     LinkKind.RUN: "files of the run",

@@ -162,6 +162,7 @@ class LinkKind(Word):
 
     DAG_RUN = "dag_run"
     REPORT = "report"  # the evaluation's report, kept with the version in MLflow
+    LOOK_REPORT = "look_report"  # what a look that found something wrote about drift or quality, kept there too
     MODEL_VERSION = "model_version"
     DATA_VERSION = "data_version"
     RUN = "run"  # the run's folder in the workspace

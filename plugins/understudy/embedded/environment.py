@@ -19,6 +19,7 @@ API_DATABASE_WAIT_S = 5
 DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 LOCAL_HOSTS = "127.0.0.1,localhost"
 GATEWAYS = "AIRFLOW__UNDERSTUDY__GATEWAYS"
+MLFLOW_PAGES = "AIRFLOW__UNDERSTUDY__MLFLOW_PAGES"
 
 
 def write_config(layout: Layout, ports: Ports) -> None:
@@ -124,8 +125,9 @@ def process_environment(layout: Layout, base: Mapping[str, str]) -> dict[str, st
 
 
 def served_at(environment: Mapping[str, str], ports: Ports) -> dict[str, str]:
-    """Tell Airflow's tasks where the gateway is, unless the user names gateways of their own."""
-    return {**environment, GATEWAYS: environment.get(GATEWAYS) or gateway_url(ports)}
+    """Tell Airflow where the gateway and MLflow's pages are, unless the user names others."""
+    told = {GATEWAYS: gateway_url(ports), MLFLOW_PAGES: mlflow_pages(ports)}
+    return {**environment, **{name: environment.get(name) or address for name, address in told.items()}}
 
 
 def gateway_url(ports: Ports) -> str:
@@ -135,3 +137,8 @@ def gateway_url(ports: Ports) -> str:
 
 def _joined(first: str, rest: str | None, separator: str) -> str:
     return first + separator + rest if rest else first
+
+
+def mlflow_pages(ports: Ports) -> str:
+    """Give the address of the stack's MLflow as a browser on this machine has it."""
+    return f"http://localhost:{ports.mlflow}"

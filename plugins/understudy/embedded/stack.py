@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
 from understudy.embedded.components import AIRFLOW, COMPONENTS, start_missing
-from understudy.embedded.environment import gateway_url, process_environment, served_at, write_config
+from understudy.embedded.environment import gateway_url, mlflow_pages, process_environment, served_at, write_config
 from understudy.embedded.health import AIRFLOW_PARTS, PortTaken, serves, unhealthy, wait_until_healthy
 from understudy.embedded.layout import Layout
 from understudy.embedded.passwords import ADMIN, admin_password, gateway_token, write_private
@@ -114,8 +114,8 @@ def _start(
                 ports, remark = move(ports, taken.purpose)
                 remarks.append(remark)
                 on_step(remark)
-                # Airflow was told where its API server and the gateway are meant to be: it would ask the stranger.
-                ends = (taken.name,) if taken.name == "mlflow" else tuple({taken.name, *AIRFLOW})
+                # Airflow was told where all of them are meant to be: it would ask the stranger, or send people there.
+                ends = {taken.name, *AIRFLOW}
                 stop([process for process in processes if process.name in ends])
                 processes = [process for process in processes if process.name not in ends]
             else:
@@ -174,7 +174,7 @@ def _describe(
     return Running(
         home=str(layout.home),
         airflow=f"http://localhost:{ports.airflow}",
-        mlflow=f"http://localhost:{ports.mlflow}",
+        mlflow=mlflow_pages(ports),
         gateway=gateway_url(ports),
         user=ADMIN,
         password=password,

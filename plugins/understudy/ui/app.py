@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from understudy.contract.errors import UnderstudyError
-from understudy.ui import card_page, fleet_page, model_page
+from understudy.ui import card_page, fleet_page, model_page, report_page
 from understudy.ui.place import airflow_base
 from understudy.ui.refusals import Forbidden, NotThere
 from understudy.ui.render import HEADERS, page
@@ -31,7 +31,7 @@ def create_app() -> FastAPI:
         openapi_url=None,
     )
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for shown in (fleet_page, model_page, card_page):
+    for shown in (fleet_page, model_page, card_page, report_page):
         app.include_router(shown.router)
     app.middleware("http")(_guard)
     app.exception_handler(HTTPException)(_say_http)
@@ -42,7 +42,8 @@ def create_app() -> FastAPI:
 
 async def _guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
     response = await answer(request)
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
     if request.scope["path"].startswith(f"{request.scope['root_path']}/static/"):
         response.headers["Cache-Control"] = "public, max-age=3600"
     return response

@@ -36,7 +36,7 @@ class Place(Fact):
 def show(request: Request, model: str, seq: int, caller: CallerDep) -> HTMLResponse:
     """Show a decision."""
     card = _card(model, seq, caller)
-    places = [_place(link, airflow_base(request)) for link in card.links]
+    places = [_place(link, own_base(request), airflow_base(request)) for link in card.links]
     return page(request, "card", card=card, places=places)
 
 
@@ -88,10 +88,11 @@ def _model_of(dag_id: str) -> str | None:
     return None
 
 
-def _place(link: Link, airflow: str) -> Place:
+def _place(link: Link, own: str, airflow: str) -> Place:
     titles = {
         LinkKind.DAG_RUN: "Run in Airflow",
         LinkKind.REPORT: "Report",
+        LinkKind.LOOK_REPORT: "Report of the look",
         LinkKind.MODEL_VERSION: "Version in MLflow",
         LinkKind.DATA_VERSION: "Data version",
         LinkKind.RUN: "Files of the run",
@@ -101,15 +102,20 @@ def _place(link: Link, airflow: str) -> Place:
         dag_id, _, run_id = link.name.partition("/")
         address = f"{airflow}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
         return Place(title=title, name=run_id, address=address, is_in_airflow=True)
+    if link.kind is LinkKind.LOOK_REPORT:
+        model, seq, part = link.name.split("/")
+        return Place(title=title, name=part, address=f"{own}/models/{quote(model, safe='')}/looks/{seq}/{part}")
     if link.kind in {LinkKind.REPORT, LinkKind.MODEL_VERSION}:
         model, _, version = link.name.rpartition("/")
-        return Place(title=title, name=f"version {version}", address=_in_mlflow(model, version))
+        shown = f"{own}/models/{quote(model, safe='')}/versions/{version}/report"
+        address = shown if link.kind is LinkKind.REPORT else _in_mlflow(model, version)
+        return Place(title=title, name=f"version {version}", address=address)
     return Place(title=title, name=link.name)
 
 
 def _in_mlflow(model: str, version: str) -> str | None:
-    """Give a version's page where MLflow is a server; a file has no pages."""
-    uri = connect().settings.mlflow_tracking_uri.rstrip("/")
-    if not uri.startswith(("http://", "https://")):
+    """Give a version's page where people can reach MLflow."""
+    pages = connect().settings.mlflow_pages.rstrip("/")
+    if not pages:
         return None
-    return f"{uri}/#/models/{quote(model, safe='')}/versions/{quote(version, safe='')}"
+    return f"{pages}/#/models/{quote(model, safe='')}/versions/{quote(version, safe='')}"

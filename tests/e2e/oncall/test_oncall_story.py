@@ -59,6 +59,8 @@ def find_and_read(page: Page, pictures: Path) -> None:
     assert page.unreachable() == []
     page.picture(pictures / "oncall-3-card.png")
     page.enter_frame()
+    read_report(page, page.find("dd a[href*='/looks/']", "quality"), "demand", pictures / "oncall-look-report.png")
+    page.enter_frame()
     page.find(".bar a", "demand").click()
 
 

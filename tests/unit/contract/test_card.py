@@ -103,6 +103,18 @@ def test_links_name_the_run_the_data_and_the_versions() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("is_due", "verdict", "kept"),
+    [(True, "passed", True), (False, "failed", True), (False, "passed", False), (False, "inconclusive", False)],
+)
+def test_a_look_that_found_something_links_to_what_it_wrote(is_due: bool, verdict: str, kept: bool) -> None:
+    decision = {"judgement": {"verdict": verdict, "results": []}}
+    report = {"champion_version": 7, "drift": {"columns": []}, "quality": None}
+    look = entry(EntryKind.MONITORED, 4, decision=decision, report=report, is_due=is_due)
+    names = [link.name for link in links_of(look, [], Versions()) if link.kind is LinkKind.LOOK_REPORT]
+    assert names == (["price/4/drift"] if kept else [])
+
+
 def test_a_window_is_compared_with_the_last_accepted_one() -> None:
     accepted = entry(EntryKind.DATA_JUDGED, 1, "run0", verdict="passed", rows=1000, label_shares={"0": 0.5, "1": 0.5})
     refused = entry(

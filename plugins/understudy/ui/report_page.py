@@ -1,0 +1,77 @@
+"""The reports behind a decision: read from the registry, and shown without letting any of their code run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from understudy.contract.errors import UnderstudyError
+from understudy.contract.words import EntryKind
+from understudy.hooks.connect import connect
+from understudy.hooks.registry_errors import ArtefactMissing
+from understudy.ui.access import CallerDep
+from understudy.ui.model_page import airflow_of, known
+from understudy.ui.refusals import NotThere
+from understudy.workspace import artefact_of
+
+router = APIRouter()
+PAGE = "report.html"
+# A report is a page of its own whose style and pictures are within it. It has no scripts, and would have no rights.
+HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"}
+
+
+class ReportChanged(UnderstudyError):
+    """The registry holds another report than the one that was judged."""
+
+    def __init__(self, model: str, version: int) -> None:
+        super().__init__(
+            f"The report of version {version} of {model} in the registry is not the one that was judged. The numbers of "
+            "the decision are in the ledger; retrain to get a new report."
+        )
+
+
+@router.get("/models/{model}/versions/{version}/report")
+def evaluation(model: str, version: int, caller: CallerDep) -> HTMLResponse:
+    """Show the report that a version was judged by.
+
+    :raises NotThere, ReportChanged, RegistryUnavailable: where it cannot be shown.
+    """
+    known(model, caller, airflow_of(model))
+    judged = connect().ledger.entries(model, [EntryKind.JUDGED], newest_first=True)
+    facts = next((entry.facts for entry in judged if entry.facts.get("version") == version), None)
+    if facts is None:
+        raise NotThere(f"No version {version} of {model} was judged.")
+    return _shown(model, version, "report", str(facts["report_sha256"]))
+
+
+@router.get("/models/{model}/looks/{seq}/{part}")
+def look(model: str, seq: int, part: Literal["drift", "quality"], caller: CallerDep) -> HTMLResponse:
+    """Show a report of a look that found something.
+
+    :raises NotThere, RegistryUnavailable: where it cannot be shown.
+    """
+    known(model, caller, airflow_of(model))
+    looks = connect().ledger.entries(model, [EntryKind.MONITORED], after=seq - 1, before=seq + 1)
+    if not looks:
+        raise NotThere(f"{model} has no look {seq}.")
+    return _shown(model, _champion_of(looks[0].facts), f"looks/{seq}/{part}")
+
+
+def _champion_of(facts: Mapping[str, Any]) -> int:
+    return int(facts["report"]["champion_version"])
+
+
+def _shown(model: str, version: int, name: str, sha256: str | None = None) -> HTMLResponse:
+    registry = connect().registry
+    with TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        try:
+            report = registry.fetch_file(registry.bundle_of(model, version), name, place / "report")
+        except ArtefactMissing as missing:
+            raise NotThere(f"The registry keeps no such report of version {version} of {model}.") from missing
+        if sha256 is not None and artefact_of(report, place).sha256 != sha256:
+            raise ReportChanged(model, version)
+        return HTMLResponse((report / PAGE).read_text(encoding="utf-8"), headers=HEADERS)

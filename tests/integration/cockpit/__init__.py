@@ -1,0 +1,1 @@
+"""The cockpit within Airflow's API server: one server for all files."""
