@@ -11,7 +11,8 @@ from understudy.contract.serving import Acknowledgement, ServingTerms
 from understudy.contract.words import EntryKind
 from understudy.hooks.errors import ChampionLocked, DigestDenied, EpochConflict, ModelHeld
 from understudy.hooks.holds import HOLDING, Hold, hold_in
-from understudy.hooks.ledger import Ledger, LedgerPen
+from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger_pen import LedgerPen
 from understudy.hooks.ledger_schema import LEDGER
 
 _ACKS: TypeAdapter[tuple[Acknowledgement, ...]] = TypeAdapter(tuple[Acknowledgement, ...])
