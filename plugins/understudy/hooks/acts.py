@@ -20,11 +20,11 @@ from understudy.hooks.errors import (
     NothingTried,
     NotLocked,
     ReasonMissing,
-    UnknownVersion,
 )
 from understudy.hooks.holds import HOLDING, hold_in
 from understudy.hooks.ledger_schema import LEDGER
 from understudy.hooks.places import WAIT_S
+from understudy.hooks.registry_errors import UnknownVersion
 
 TOLD = (*HOLDING, EntryKind.LOCKED, EntryKind.UNLOCKED, EntryKind.DEPLOYED)
 """What decides whether an act makes sense."""

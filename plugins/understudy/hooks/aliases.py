@@ -2,8 +2,8 @@
 
 from understudy.contract.release import Deployment
 from understudy.contract.words import Alias, Change
-from understudy.hooks.errors import RegistryRefused
 from understudy.hooks.registry_client import RegistryClient, is_missing
+from understudy.hooks.registry_errors import RegistryRefused
 
 
 def aliases_of(registry: RegistryClient, model: str) -> dict[Alias, int]:

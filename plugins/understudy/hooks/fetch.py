@@ -7,8 +7,8 @@ from typing import Any
 
 from understudy.contract.release import Bundle
 from understudy.hooks.bundle_files import MLFLOW_MARK, digest_of, put, remove_byte_code
-from understudy.hooks.errors import ArtefactMissing, ArtefactTampered, UnknownVersion
 from understudy.hooks.registry_client import RegistryClient
+from understudy.hooks.registry_errors import ArtefactMissing, ArtefactTampered, UnknownVersion
 
 
 def fetch_model(registry: RegistryClient, bundle: Bundle, version: Any, destination: Path) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from understudy.contract.declared import Fact, sha256_of
 from understudy.contract.reports import TrialReport
 from understudy.contract.stage import artefact_of
-from understudy.hooks.errors import NotAModel, RegistryRefused
 from understudy.hooks.registry_client import RegistryClient, is_there_already
+from understudy.hooks.registry_errors import NotAModel, RegistryRefused
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -12,7 +12,6 @@ from understudy.contract.reports import TrialReport
 from understudy.contract.words import Alias
 from understudy.hooks.aliases import aliases_of, align
 from understudy.hooks.bundle_files import digest_of, forget_versions, remove_byte_code
-from understudy.hooks.errors import RegistryRefused, SignatureRefused, UnknownVersion
 from understudy.hooks.fetch import fetch_logged, fetch_model
 from understudy.hooks.registration import (
     Registration,
@@ -25,6 +24,7 @@ from understudy.hooks.registration import (
     write_run,
 )
 from understudy.hooks.registry_client import RegistryClient, is_missing
+from understudy.hooks.registry_errors import RegistryRefused, SignatureRefused, UnknownVersion
 from understudy.signatures import SignatureInvalid, Signatures, sign
 
 BUNDLE_TAGS = ("model_sha256", "image_digest", "code_commit", "spec_sha256", "data_version", "run", "reference_data")
