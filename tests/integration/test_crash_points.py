@@ -69,7 +69,8 @@ from understudy.contract.release import Blessing, Deployment
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import EntryKind
 from understudy.hooks.deployments import Deployments
-from understudy.hooks.ledger import Ledger, LedgerPen
+from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger_pen import LedgerPen
 from understudy.hooks.promotion import promote
 from understudy.hooks.registry import Registry
 from understudy.hooks.rollback import rollback

@@ -15,7 +15,9 @@ from understudy.contract.release import Bundle, Deployment
 from understudy.contract.reports import TrialReport
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Alias, Change
-from understudy.hooks.errors import (
+from understudy.hooks.registry import Registry
+from understudy.hooks.registry_client import RegistryClient
+from understudy.hooks.registry_errors import (
     ArtefactMissing,
     ArtefactTampered,
     NotAModel,
@@ -23,8 +25,6 @@ from understudy.hooks.errors import (
     SignatureRefused,
     UnknownVersion,
 )
-from understudy.hooks.registry import Registry
-from understudy.hooks.registry_client import RegistryClient
 from understudy.signatures import Signatures
 
 PLUGINS = Path(__file__).parents[2] / "plugins"

@@ -18,12 +18,12 @@ from understudy.hooks.errors import (
     NothingServes,
     NothingToRollBackTo,
     ReasonMissing,
-    RegistryUnavailable,
     UnfitTarget,
 )
 from understudy.hooks.ledger import Ledger
 from understudy.hooks.promotion import promote
 from understudy.hooks.registry import Registry
+from understudy.hooks.registry_errors import RegistryUnavailable
 from understudy.hooks.repair import repair
 from understudy.hooks.rollback import plan_rollback, rollback
 

@@ -12,7 +12,7 @@ from understudy.cli.errors import BROKEN, BadArgument
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from understudy.hooks.alert_outbox import Delivery
+    from understudy.hooks.alert_deliveries import Delivery
     from understudy.hooks.alerts import Tried
 
 app = typer.Typer(help="See what people were told, and try the receivers.", no_args_is_help=True)

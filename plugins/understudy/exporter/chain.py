@@ -5,7 +5,8 @@ import threading
 from datetime import datetime, timezone
 
 from understudy.contract.errors import UnderstudyError
-from understudy.hooks.ledger import ChainCheck, Ledger
+from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger_chain import ChainCheck
 
 LOG = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from understudy.exporter.census import Census
 from understudy.exporter.chain import ChainWatch
 from understudy.exporter.declarations import Declarations
 from understudy.exposition import Exposition
-from understudy.hooks.deployments import locks_in
 from understudy.hooks.ledger_tally import Told
+from understudy.hooks.locks import locks_in
 
 FAILURES = {Outcome.BROKEN.value, Outcome.DATA_REFUSED.value}
 

@@ -23,30 +23,19 @@ from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import (
     ModelStatus,
     PrepareOrder,
-    Problem,
     RehearsalQuery,
     RowsQuery,
     ServingOrder,
     TruthReport,
     Unreported,
 )
-from understudy.gateway.errors import (
-    AnotherAnswers,
-    CanaryOver,
-    FilesMissing,
-    NotServing,
-    NoWayBack,
-    OrderStale,
-    RequestRefused,
-    TakenBack,
-    UploadRefused,
-)
+from understudy.gateway.admin_answers import problem_of, said
+from understudy.gateway.errors import RequestRefused
 from understudy.gateway.health import model_status
 from understudy.gateway.request_body import BodyReader, Disconnected
 from understudy.gateway.roster import Roster
 from understudy.gateway.served_model import ServedModel
 from understudy.gateway.upload import Upload
-from understudy.gateway.worker import WorkerRefused
 
 ARTEFACT = "x-artefact-sha256"
 COUNTED = "x-understudy-rows"
@@ -91,7 +80,7 @@ class AdminRoutes:
                 self._check_token(request)
                 return await handler(request)
             except (UnderstudyError, OSError, Disconnected, ClientDisconnect) as failed:
-                return _told(failed)
+                return problem_of(failed)
 
         return answer
 
@@ -249,32 +238,3 @@ class AdminRoutes:
         if model is None:
             raise RequestRefused(404, "No model of this name is served here.")
         return model
-
-
-def _told(failed: Exception) -> Response:
-    if isinstance(failed, FilesMissing):
-        return problem(424, str(failed), failed.version)
-    if isinstance(failed, (RequestRefused, UploadRefused)):
-        return problem(failed.status, str(failed))
-    if isinstance(failed, OSError):
-        return problem(507, f"The gateway cannot write its files ({failed.strerror}). Free its disk and try again.")
-    if isinstance(failed, UnderstudyError):
-        return problem(_status_of(failed), str(failed))
-    return problem(400, "The request ended before its end.")
-
-
-def _status_of(failed: UnderstudyError) -> int:
-    if isinstance(failed, (OrderStale, TakenBack, AnotherAnswers)):
-        return 409
-    return 422 if isinstance(failed, (WorkerRefused, NotServing, NoWayBack, CanaryOver)) else 503
-
-
-def said(fact: BaseModel) -> Response:
-    """Answer with a fact."""
-    return Response(fact.model_dump_json(), media_type="application/json")
-
-
-def problem(status: int, sentence: str, missing: int | None = None) -> Response:
-    """Answer with a problem."""
-    told = Problem(problem=sentence, missing=missing)
-    return Response(told.model_dump_json(), status_code=status, media_type="application/json")

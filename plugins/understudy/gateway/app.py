@@ -9,7 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from understudy.gateway.admin_routes import AdminRoutes, problem
+from understudy.gateway.admin_answers import problem
+from understudy.gateway.admin_routes import AdminRoutes
 from understudy.gateway.config import GatewayConfig
 from understudy.gateway.exchange import Wire
 from understudy.gateway.places import Place

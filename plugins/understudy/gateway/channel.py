@@ -6,16 +6,16 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.words import MirrorLoss
+from understudy.gateway.deaths import Deaths
+from understudy.gateway.errands import Errands
 from understudy.gateway.errors import NotServing
 from understudy.gateway.exchange import Answer, Item, LogRow
 from understudy.gateway.mirror import Mirrored, MirrorQueue
+from understudy.gateway.next_start import NextStart
 from understudy.gateway.refusals import refusal
 from understudy.gateway.waiting import Answered, LiveQueue, Stamp, Waiting
 from understudy.gateway.worker import Worker, WorkerDied, WorkerStart
 
-LONGEST_PAUSE_S = 5.0
-# A process that lived this long has shown that it can.
-SETTLED_S = 60.0
 MOST_DEATHS_PER_REQUEST = 2
 MOST_DEATHS_OF_A_MIRROR = 5
 CLOSE_S = 2.0
@@ -61,13 +61,11 @@ class Channel:
         self._spawn, self._note, self._on_change = spawn, note, on_change
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
-        self._ending: set[asyncio.Task[None]] = set()
-        self._outcomes: list[asyncio.Future[None]] = []
+        self._ending, self._next_start, self._deaths = Errands(), NextStart(), Deaths()
         self._wake: asyncio.Future[None] | None = None
         self._is_lingering = self._is_hung = self._is_closing = False
         self._answering: list[Waiting] = []
         self._rehearsing: list[Mirrored] = []
-        self._deaths = 0
 
     @property
     def is_coming_back(self) -> bool:
@@ -94,8 +92,7 @@ class Channel:
         """Wait for the process; an attempt that failed is repeated at once. Raise what refused it."""
         if self.worker is not None:
             return
-        outcome: asyncio.Future[None] = self._loop.create_future()
-        self._outcomes.append(outcome)
+        outcome = self._next_start.outcome()
         self.try_now()
         await outcome
 
@@ -141,11 +138,10 @@ class Channel:
         worker, self.worker = self.worker, None
         self._lose(self._rehearsing, MirrorLoss.DOWN)
         self._lose(self.mirrored.take_all(), MirrorLoss.DOWN)
-        self._settle(NotServing(self.bundle.model, "the gateway no longer keeps this version"))
+        self._next_start.settle(NotServing(self.bundle.model, "the gateway no longer keeps this version"))
         if worker is not None:
             await worker.close()
-        if self._ending:
-            await asyncio.wait(self._ending, timeout=CLOSE_S)
+        await self._ending.finish(CLOSE_S)
 
     async def _live_on(self) -> None:
         while not self._is_closing:
@@ -154,47 +150,30 @@ class Channel:
             except (UnderstudyError, OSError) as refused:
                 self.was_refused = True
                 self._change(None, str(refused))
-                self._settle(refused)
-                pause_s = self._count_death()
+                self._next_start.settle(refused)
+                pause_s = self._deaths.add(lived_s=0.0)
             else:
                 born = self._loop.time()
                 self._is_hung = self.was_refused = False
                 self._change(worker, None)
-                self._settle(None)
+                self._next_start.settle(None)
                 reason = await self._feed(worker)
                 if reason is None:
                     return
                 self.restarts += 1
                 self._bury(reason)
                 self._end(worker)
-                if self._loop.time() - born > SETTLED_S:
-                    self._deaths = 0
-                pause_s = self._count_death()
-            if self.is_expendable and self._deaths >= MOST_DEATHS_OF_A_MIRROR:
-                self._change(None, f"failed {self._deaths} times, the last time because {self.problem}")
-                self._deaths = 0
+                pause_s = self._deaths.add(self._loop.time() - born)
+            if self.is_expendable and self._deaths.in_a_row >= MOST_DEATHS_OF_A_MIRROR:
+                self._change(None, f"failed {self._deaths.in_a_row} times, the last time because {self.problem}")
+                self._deaths.forget()
                 return
             if pause_s:
                 await self._rest(pause_s)
 
-    def _count_death(self) -> float:
-        self._deaths += 1
-        # The first restart is immediate: most deaths are one-offs, and requests wait.
-        return 0.0 if self._deaths == 1 else min(0.25 * 2.0 ** (self._deaths - 2), LONGEST_PAUSE_S)
-
     def _change(self, worker: Worker | None, problem: str | None) -> None:
         self.worker, self.problem = worker, problem
         self._on_change()
-
-    def _settle(self, refused: Exception | None) -> None:
-        outcomes, self._outcomes = self._outcomes, []
-        for outcome in outcomes:
-            if outcome.done():
-                continue
-            if refused is None:
-                outcome.set_result(None)
-            else:
-                outcome.set_exception(refused)
 
     def _bury(self, reason: str) -> None:
         loss = MirrorLoss.TIMEOUT if self._is_hung else MirrorLoss.DOWN
@@ -299,6 +278,4 @@ class Channel:
 
     def _end(self, worker: Worker) -> None:
         # Nobody waits for it: a process that hangs in the kernel may take long to go.
-        task = self._loop.create_task(worker.kill())
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        self._ending.begin(worker.kill())

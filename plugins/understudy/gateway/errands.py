@@ -17,7 +17,7 @@ class Errands:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def finish(self) -> None:
-        """Wait for those that run."""
+    async def finish(self, most_s: float | None = None) -> None:
+        """Wait for those that run, or for so many seconds at most."""
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            await asyncio.wait(self._tasks, timeout=most_s)

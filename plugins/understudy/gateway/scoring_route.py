@@ -3,9 +3,9 @@
 import asyncio
 import hmac
 import logging
-import time
 
-from understudy.contract.words import MirrorLoss, Role
+from understudy.contract.words import Role
+from understudy.gateway.call import Call, lost_row, row_of
 from understudy.gateway.content import NO_BINARY, wire_of
 from understudy.gateway.errors import NoSuchVersion, NotServing, Overloaded, RequestRefused
 from understudy.gateway.exchange import Answer, Item, LogRow, Wire
@@ -14,52 +14,14 @@ from understudy.gateway.request_body import BodyReader, Disconnected, Receive, S
 from understudy.gateway.request_ids import RequestIds
 from understudy.gateway.roster import Roster
 from understudy.gateway.served_model import ServedModel
-from understudy.gateway.waiting import Answered, Lost, Stamp
+from understudy.gateway.waiting import Answered
 
 LOG = logging.getLogger(__name__)
 JSON = (b"content-type", b"application/json")
 AGAIN = (b"retry-after", b"1")
-LONGEST_CLIENT_ID = 200
 TRIED = (Role.CANARY, Role.BASELINE)
 LONGEST_VERSION = 9
 Headers = tuple[tuple[bytes, bytes], ...]
-
-
-class Call:
-    """Hold what a request says beside its body."""
-
-    __slots__ = (
-        "arrived_ns", "client_id", "content_type", "encoding", "id", "is_binary", "key", "length", "probe", "ts_ns",
-        "version",
-    )  # fmt: skip
-
-    def __init__(self, headers: list[tuple[bytes, bytes]], identity: tuple[str, int]) -> None:
-        self.arrived_ns = time.perf_counter_ns()
-        self.id, self.ts_ns = identity
-        self.client_id: str | None = None
-        self.content_type: bytes | None = None
-        self.key: str | None = None
-        self.probe: bytes | None = None
-        self.encoding: bytes | None = None
-        self.length: bytes | None = None
-        self.is_binary = False
-        self.version: int | None = None
-        """The one version that may answer."""
-        for name, value in headers:
-            if name == b"content-type":
-                self.content_type = value
-            elif name == b"content-length":
-                self.length = value
-            elif name == b"x-request-id":
-                self.client_id = value.decode("latin-1")[:LONGEST_CLIENT_ID]
-            elif name == b"x-understudy-key":
-                self.key = value.decode("latin-1")
-            elif name == b"x-understudy-probe":
-                self.probe = value
-            elif name == b"content-encoding":
-                self.encoding = value
-            elif name == b"inference-header-content-length":
-                self.is_binary = True
 
 
 class ScoringRoute:
@@ -127,7 +89,7 @@ class ScoringRoute:
         else:
             await self._answer(send, call, model, item, answered, waiting.unit)
         if waiting.lost is not None:
-            model.note(_lost_row(call, item, waiting.lost, answered))
+            model.note(lost_row(call, item, waiting.lost, answered))
 
     def _find(self, scope: Scope, name: str) -> ServedModel:
         if scope["method"] != "POST":
@@ -156,7 +118,7 @@ class ScoringRoute:
             sentence = f"Version {call.version} has stopped answering meanwhile."
             await self._turn_away(send, call, model, item, 503, sentence)
             return
-        row = _row(call, stamp, item, answer, queue_us, unit if stamp.role in TRIED else None)
+        row = row_of(call, stamp, item, answer, queue_us, unit if stamp.role in TRIED else None)
         try:
             if model.is_strict and not await _is_logged(model, row):
                 sentence = "The answer cannot be logged, as this model demands."
@@ -182,7 +144,7 @@ class ScoringRoute:
             stamp = None  # it left while it was waited for
         if stamp is not None:
             answer = Answer(504, body, rows=0, output=b"", score_us=0, batch=0, error="Timeout")
-            model.note(_row(call, stamp, item, answer, int(model.lineup.timeout_s * 1e6)))
+            model.note(row_of(call, stamp, item, answer, int(model.lineup.timeout_s * 1e6)))
         await self._turn_away(send, call, model, item, 504, sentence)
 
     async def _turn_away(  # noqa: PLR0917 - who asked whom, and what is said
@@ -215,32 +177,6 @@ def version_of(model: ServedModel, named: str) -> int:
         return model.lineup.channel_of(int(named)).bundle.version
     except NoSuchVersion as unknown:
         raise RequestRefused(404, str(unknown)) from unknown
-
-
-def _row(  # noqa: PLR0917 - as it stands in the log
-    call: Call, stamp: Stamp, item: Item, answer: Answer | None, queue_us: int, unit: str | None = None
-) -> LogRow:
-    return LogRow(
-        request_id=call.id,
-        client_id=call.client_id,
-        ts_ns=call.ts_ns,
-        epoch=stamp.epoch,
-        role=stamp.role if call.probe is None else Role.PROBE,
-        bundle=stamp.bundle,
-        item=item,
-        answer=answer,
-        loss=None,
-        queue_us=queue_us,
-        total_us=(time.perf_counter_ns() - call.arrived_ns) // 1000,
-        unit=unit,
-    )
-
-
-def _lost_row(call: Call, item: Item, lost: Lost, answered: Answered | None) -> LogRow:
-    """Write what a canary or its baseline did not answer. What the champion cannot answer either is no loss of it."""
-    is_shared = lost.loss is MirrorLoss.FAILED and answered is not None and answered.answer.error is not None
-    row = _row(call, lost.stamp, item, lost.answer, 0, lost.unit)
-    return row if is_shared else row._replace(loss=lost.loss)
 
 
 async def _is_logged(model: ServedModel, row: LogRow) -> bool:

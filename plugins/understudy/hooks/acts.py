@@ -10,7 +10,7 @@ from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.words import Action, Change, EntryKind
 from understudy.hooks.beside import end_beside, write_beside
 from understudy.hooks.connect import Hooks
-from understudy.hooks.deployments import Deployments, locks_in
+from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import (
     EpochConflict,
     HeldAlready,
@@ -20,11 +20,12 @@ from understudy.hooks.errors import (
     NothingTried,
     NotLocked,
     ReasonMissing,
-    UnknownVersion,
 )
 from understudy.hooks.holds import HOLDING, hold_in
 from understudy.hooks.ledger_schema import LEDGER
+from understudy.hooks.locks import locks_in
 from understudy.hooks.places import WAIT_S
+from understudy.hooks.registry_errors import UnknownVersion
 
 TOLD = (*HOLDING, EntryKind.LOCKED, EntryKind.UNLOCKED, EntryKind.DEPLOYED)
 """What decides whether an act makes sense."""

@@ -1,8 +1,7 @@
 """The outbox of alerts: tables beside the ledger that say what is to be told to whom, and what was."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -10,32 +9,15 @@ from sqlalchemy import Connection, func, insert, select, update
 from understudy.contract.alert import Alert
 from understudy.contract.alert_rate import HOUR, next_turn
 from understudy.contract.declared import Fact
-from understudy.contract.words import AlertKind
-from understudy.hooks.alert_schema import ALERTS, CURSORS, DELIVERIES, METADATA, STANDING
+from understudy.hooks.alert_deliveries import CLAIM, Delivery, delivery_of, due, mark, postpone, sent_since, waiting
+from understudy.hooks.alert_schema import ALERTS, CURSORS, DELIVERIES, METADATA, STANDING, moment_of, text_of
 from understudy.hooks.ledger import Ledger
 
-CLAIM = timedelta(minutes=5)
-"""After that a delivery whose sender says nothing any more is taken over; longer than any receiver may take."""
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
 LOOK_BACK = timedelta(hours=1)
 """How much of an existing ledger is told when alerts are looked at for the first time."""
 LEDGER_CURSOR = "ledger"
-
-
-class Delivery(Fact):
-    """Show one alert on its way to one receiver."""
-
-    key: str
-    kind: AlertKind
-    model: str
-    receiver: str
-    at: datetime
-    sent_at: datetime | None
-    attempts: int
-    next_at: datetime
-    problem: str | None
-    sentence: str
 
 
 class Claimed(Fact):
@@ -89,9 +71,9 @@ class Outbox:
             if over:
                 pen.connection.execute(STANDING.delete().where(STANDING.c.name.in_(over)))
             for name in sorted(names - set(known)):
-                pen.connection.execute(insert(STANDING).values(name=name, since=_text(now)))
-                known[name] = _text(now)
-        return {name: _moment(known[name]) for name in names}
+                pen.connection.execute(insert(STANDING).values(name=name, since=text_of(now)))
+                known[name] = text_of(now)
+        return {name: moment_of(known[name]) for name in names}
 
     def claim(self, now: datetime, per_hour: Callable[[str], int], skip: Iterable[str] = ()) -> Claimed | None:
         """Take what may be sent now to one receiver about one model; None where nothing is due.
@@ -102,28 +84,28 @@ class Outbox:
         failed = set(skip)
         with self._ledger.writing() as pen:
             METADATA.create_all(pen.connection)
-            for receiver, model in _due(pen.connection, now):
+            for receiver, model in due(pen.connection, now):
                 if receiver in failed:
                     continue
                 turn = next_turn(
-                    _waiting(pen.connection, receiver, model, now),
-                    _sent(pen.connection, receiver, model, now - HOUR),
+                    waiting(pen.connection, receiver, model, now),
+                    sent_since(pen.connection, receiver, model, now - HOUR),
                     now,
                     per_hour(model),
                 )
                 if turn.alerts:
                     claim = uuid4().hex
-                    _mark(
+                    mark(
                         pen.connection,
                         receiver,
                         turn.alerts,
                         claim=claim,
-                        claimed_until=_text(now + CLAIM),
+                        claimed_until=text_of(now + CLAIM),
                         attempts=DELIVERIES.c.attempts + 1,
                     )
                     return Claimed(claim=claim, receiver=receiver, model=model, alerts=turn.alerts)
                 if turn.wait_until is not None:
-                    _postpone(pen.connection, receiver, model, now, turn.wait_until)
+                    postpone(pen.connection, receiver, model, now, turn.wait_until)
         return None
 
     def sent(self, claimed: Claimed, now: datetime) -> None:
@@ -133,7 +115,7 @@ class Outbox:
             pen.connection.execute(
                 update(DELIVERIES)
                 .where(mine)
-                .values(sent_at=_text(now), message=claimed.claim, claim=None, claimed_until=None, problem=None)
+                .values(sent_at=text_of(now), message=claimed.claim, claim=None, claimed_until=None, problem=None)
             )
 
     def failed(self, claimed: Claimed, problem: str, now: datetime) -> None:
@@ -145,7 +127,7 @@ class Outbox:
             pen.connection.execute(
                 update(DELIVERIES)
                 .where(mine)
-                .values(next_at=_text(now + pause), claim=None, claimed_until=None, problem=problem)
+                .values(next_at=text_of(now + pause), claim=None, claimed_until=None, problem=problem)
             )
 
     def deliveries(self, limit: int, *, only_open: bool = False) -> list[Delivery]:
@@ -161,7 +143,7 @@ class Outbox:
             )
             if only_open:
                 query = query.where(DELIVERIES.c.sent_at.is_(None))
-            return [_delivery(row) for row in connection.execute(query)]
+            return [delivery_of(row) for row in connection.execute(query)]
 
 
 def _exists(connection: Connection) -> bool:
@@ -172,12 +154,12 @@ def _put(connection: Connection, alert: Alert, receivers: tuple[str, ...]) -> in
     key = alert.key[:400]
     if connection.execute(select(ALERTS.c.key).where(ALERTS.c.key == key)).first() is not None:
         return 0
-    row = {"key": key, "at": _text(alert.at), "model": alert.model, "kind": alert.kind.value}
+    row = {"key": key, "at": text_of(alert.at), "model": alert.model, "kind": alert.kind.value}
     connection.execute(insert(ALERTS).values(**row, alert=alert.model_dump_json()))
     for receiver in dict.fromkeys(receivers):
         connection.execute(
             insert(DELIVERIES).values(
-                key=key, receiver=receiver, model=alert.model, attempts=0, next_at=_text(alert.at)
+                key=key, receiver=receiver, model=alert.model, attempts=0, next_at=text_of(alert.at)
             )
         )
     return 1
@@ -190,76 +172,3 @@ def _move_cursor(connection: Connection, seq: int) -> None:
         connection.execute(insert(CURSORS).values(name=LEDGER_CURSOR, seq=seq))
     elif known < seq:
         connection.execute(update(CURSORS).where(here).values(seq=seq))
-
-
-def _open(now: datetime) -> Any:
-    at = _text(now)
-    free = DELIVERIES.c.claimed_until.is_(None) | (DELIVERIES.c.claimed_until <= at)
-    return DELIVERIES.c.sent_at.is_(None) & free & (DELIVERIES.c.next_at <= at)
-
-
-def _due(connection: Connection, now: datetime) -> list[tuple[str, str]]:
-    query = select(DELIVERIES.c.receiver, DELIVERIES.c.model).where(_open(now)).distinct()
-    return sorted((str(row.receiver), str(row.model)) for row in connection.execute(query))
-
-
-def _waiting(connection: Connection, receiver: str, model: str, now: datetime) -> list[Alert]:
-    query = (
-        select(ALERTS.c.alert)
-        .join(DELIVERIES, ALERTS.c.key == DELIVERIES.c.key)
-        .where(_open(now), DELIVERIES.c.receiver == receiver, DELIVERIES.c.model == model)
-    )
-    return [Alert.model_validate_json(row.alert) for row in connection.execute(query)]
-
-
-def _sent(connection: Connection, receiver: str, model: str, since: datetime) -> list[datetime]:
-    """List the messages that went out, and those that are on their way: another sender's claim counts as sent."""
-    mine = (DELIVERIES.c.receiver == receiver) & (DELIVERIES.c.model == model)
-    query = (
-        select(DELIVERIES.c.message, func.min(DELIVERIES.c.sent_at).label("sent_at"))
-        .where(mine, DELIVERIES.c.sent_at > _text(since))
-        .group_by(DELIVERIES.c.message)
-    )
-    under_way = (
-        select(DELIVERIES.c.claim, func.min(DELIVERIES.c.claimed_until).label("until"))
-        .where(mine, DELIVERIES.c.claim.is_not(None), DELIVERIES.c.claimed_until > _text(since + HOUR))
-        .group_by(DELIVERIES.c.claim)
-    )
-    sent = [_moment(row.sent_at) for row in connection.execute(query)]
-    return sent + [_moment(row.until) - CLAIM for row in connection.execute(under_way)]
-
-
-def _mark(connection: Connection, receiver: str, alerts: Iterable[Alert], **values: Any) -> None:
-    keys = [alert.key[:400] for alert in alerts]
-    mine = (DELIVERIES.c.receiver == receiver) & DELIVERIES.c.key.in_(keys)
-    connection.execute(update(DELIVERIES).where(mine).values(**values))
-
-
-def _postpone(connection: Connection, receiver: str, model: str, now: datetime, until: datetime) -> None:
-    mine = (DELIVERIES.c.receiver == receiver) & (DELIVERIES.c.model == model)
-    connection.execute(update(DELIVERIES).where(mine, _open(now)).values(next_at=_text(until)))
-
-
-def _delivery(row: Any) -> Delivery:
-    alert = Alert.model_validate_json(row.alert)
-    return Delivery(
-        key=row.key,
-        kind=alert.kind,
-        model=alert.model,
-        receiver=row.receiver,
-        at=alert.at,
-        sent_at=_moment(row.sent_at) if row.sent_at else None,
-        attempts=row.attempts,
-        next_at=_moment(row.next_at),
-        problem=row.problem,
-        sentence=alert.sentence,
-    )
-
-
-def _text(moment: datetime) -> str:
-    """Write moments so that their texts are ordered as they are."""
-    return moment.astimezone(timezone.utc).isoformat(timespec="microseconds")
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)

@@ -1,5 +1,7 @@
 """The outbox's tables, in the ledger's database and no part of the ledger: their rows change."""
 
+from datetime import datetime, timezone
+
 from sqlalchemy import Column, Integer, MetaData, String, Table, Text
 
 METADATA = MetaData()
@@ -32,3 +34,13 @@ CURSORS = Table(
 STANDING = Table(
     "alert_conditions", METADATA, Column("name", String(390), primary_key=True), Column("since", String(40))
 )
+
+
+def text_of(moment: datetime) -> str:
+    """Write moments so that their texts are ordered as they are."""
+    return moment.astimezone(timezone.utc).isoformat(timespec="microseconds")
+
+
+def moment_of(text: str) -> datetime:
+    """Read a moment that was written so."""
+    return datetime.fromisoformat(text)

@@ -9,10 +9,13 @@ from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, Deployment, LedgerEntry
 from understudy.contract.serving import Acknowledgement, ServingTerms
 from understudy.contract.words import EntryKind
+from understudy.hooks.denials import Denial, denials_in, write_denial
 from understudy.hooks.errors import ChampionLocked, DigestDenied, EpochConflict, ModelHeld
 from understudy.hooks.holds import HOLDING, Hold, hold_in
-from understudy.hooks.ledger import Ledger, LedgerPen
+from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger_pen import LedgerPen
 from understudy.hooks.ledger_schema import LEDGER
+from understudy.hooks.locks import locks_in
 
 _ACKS: TypeAdapter[tuple[Acknowledgement, ...]] = TypeAdapter(tuple[Acknowledgement, ...])
 
@@ -26,16 +29,6 @@ class Served(Fact):
     reason: str
     run: str | None
     is_confirmed: bool
-
-
-class Denial(Fact):
-    """Say that an artefact must not serve again."""
-
-    digest: str
-    version: int | None
-    data_version: str | None
-    """The data that trained it; suspect as well."""
-    reason: str
 
 
 class Deployments:
@@ -126,7 +119,7 @@ class Deployments:
                 raise EpochConflict(model, over_epoch, found.epoch if found else 0)
             if deployment.change.is_held:
                 _refuse_if_held(model, hold_in(_read(pen, model, *HOLDING, newest_first=True, limit=1)))
-            denials = _denials(_read(pen, model, EntryKind.DENIED))
+            denials = denials_in(_read(pen, model, EntryKind.DENIED))
             if deployment.change.moves_champion:
                 locks = {} if past_lock else locks_in(_read(pen, model, EntryKind.LOCKED, EntryKind.UNLOCKED))
                 _refuse(deployment.champion, found, locks, denials)
@@ -137,7 +130,7 @@ class Deployments:
                 locks = locks_in(_read(pen, model, EntryKind.LOCKED, EntryKind.UNLOCKED))
                 _refuse(deployment.canary, found, locks, denials)
             if deny is not None:
-                _deny(pen, model, deny.model_sha256, deny, actor=actor, reason=reason, run=run)
+                write_denial(pen, model, deny.model_sha256, deny, actor=actor, reason=reason, run=run)
             return pen.append(
                 model,
                 EntryKind.DEPLOYED,
@@ -181,11 +174,11 @@ class Deployments:
     ) -> LedgerEntry:
         """Record, once, that an artefact must not serve again; ``bundle`` also names its version and data."""
         with self.ledger.writing() as pen:
-            return _deny(pen, model, digest, bundle, actor=actor, reason=reason, run=run)
+            return write_denial(pen, model, digest, bundle, actor=actor, reason=reason, run=run)
 
     def denials(self, model: str) -> list[Denial]:
         """Return what must not serve again, oldest first."""
-        return list(_denials(self.ledger.entries(model, [EntryKind.DENIED])).values())
+        return list(denials_in(self.ledger.entries(model, [EntryKind.DENIED])).values())
 
     def denied(self, model: str) -> dict[str, str]:
         """Map denied digests to the reasons."""
@@ -231,41 +224,3 @@ def _refuse(champion: Bundle, serving: Deployment | None, locks: dict[int, str],
 def _refuse_if_held(model: str, hold: Hold | None) -> None:
     if hold is not None:
         raise ModelHeld(model, hold.actor, hold.at, hold.reason)
-
-
-def _deny(
-    pen: LedgerPen,
-    model: str,
-    digest: str,
-    bundle: Bundle | None,
-    *,
-    actor: str,
-    reason: str,
-    run: str | None,
-) -> LedgerEntry:
-    facts = {
-        "digest": digest,
-        "version": bundle.version if bundle else None,
-        "data_version": bundle.data_version if bundle else None,
-    }
-    return pen.append(model, EntryKind.DENIED, actor, reason, run=run, facts=facts, once_key=f"denied:{model}:{digest}")
-
-
-def _denials(entries: list[LedgerEntry]) -> dict[str, Denial]:
-    return {
-        denial.digest: denial
-        for entry in entries
-        for denial in (Denial.model_validate({**entry.facts, "reason": entry.reason}),)
-    }
-
-
-def locks_in(entries: list[LedgerEntry]) -> dict[int, str]:
-    """Map the versions that locks and unlocks, oldest first, leave locked to the reasons."""
-    locks: dict[int, str] = {}
-    for entry in entries:
-        version = int(str(entry.facts["version"]))
-        if entry.kind is EntryKind.LOCKED:
-            locks[version] = entry.reason
-        else:
-            locks.pop(version, None)
-    return locks

@@ -2,104 +2,22 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, func, insert, make_url, select
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
-from understudy.contract.declared import Fact, sha256_of
-from understudy.contract.release import GENESIS, Deployment, LedgerEntry
+from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.words import EntryKind
 from understudy.hooks import ledger_schema as schema
-from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
-from understudy.hooks.ledger_facts import mask, storable
+from understudy.hooks.errors import LedgerUnavailable
+from understudy.hooks.ledger_chain import ChainCheck, check
+from understudy.hooks.ledger_engine import engine_of, explain, parse_url
+from understudy.hooks.ledger_pen import LedgerPen
 
-BUSY_S = 30.0
 KEYS_AT_ONCE = 500  # an older SQLite takes 999 values in one statement
-_WAYS_OUT = (
-    ("disk is full", "cannot be written: the disk is full", "Free some space, then try again."),
-    ("no space left", "cannot be written: the disk is full", "Free some space, then try again."),
-    ("readonly", "cannot be written: it is read-only", "Give the process write access to the file and its folder."),
-    ("read-only", "cannot be written: it is read-only", "Give the database user write access."),
-    ("locked", f"was busy for {BUSY_S:.0f} s", "Look for a process that holds it open, then try again."),
-    ("unable to open", "cannot be opened", "Check that its folder exists and may be written to."),
-    ("not a database", "is not a database", "Restore it from its last backup."),
-    ("malformed", "is damaged", "Restore it from its last backup."),
-    ("append-only", "is append-only", "Write a new entry instead."),
-)
-
-
-class ChainCheck(Fact):
-    """Say whether the ledger still is what was written."""
-
-    ok: bool
-    checked: int
-    first_broken_seq: int | None = None
-    sentence: str
-
-
-class LedgerPen:
-    """Write and read within one transaction that no other writer can interleave with."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-
-    def append(
-        self,
-        model: str,
-        kind: EntryKind,
-        actor: str,
-        reason: str,
-        *,
-        run: str | None = None,
-        facts: Mapping[str, Any] | None = None,
-        once_key: str | None = None,
-    ) -> LedgerEntry:
-        """Add an entry; with ``once_key``, return the entry that has it where there is one."""
-        if once_key is not None:
-            for entry in self.entries(schema.LEDGER.c.once_key == once_key):
-                return entry
-        table = schema.LEDGER.c
-        newest = select(table.seq, table.at, table.hash).order_by(table.seq.desc()).limit(1)
-        head = self.connection.execute(newest).first()
-        now = datetime.now(timezone.utc)
-        draft = LedgerEntry.model_validate(
-            {
-                "seq": head.seq + 1 if head else 1,
-                # A clock that was set back must not put the past behind the present.
-                "at": max(now, datetime.fromisoformat(head.at.replace("Z", "+00:00"))) if head else now,
-                "model": model,
-                "kind": kind,
-                "actor": mask(actor),
-                "reason": mask(reason),
-                "run": run,
-                "facts": storable(dict(facts or {})),
-                "once_key": once_key,
-                "prev_hash": head.hash if head else GENESIS,
-                "hash": "",
-            }
-        )
-        entry = draft.model_copy(update={"hash": draft.expected_hash()})
-        self.connection.execute(insert(schema.LEDGER), schema.to_row(entry))
-        return entry
-
-    def adopt(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write the rows of another ledger as they are, into one without entries."""
-        if self.entries(limit=1):
-            way_out = "Restore into a new one: what was decided is never replaced."
-            raise LedgerUnavailable("to restore into", "holds entries", way_out)
-        for row in rows:
-            self.connection.execute(insert(schema.LEDGER), dict(row))
-
-    def entries(self, *conditions: Any, newest_first: bool = False, limit: int | None = None) -> list[LedgerEntry]:
-        """Read the entries that meet all conditions; raise LedgerDamaged for one that was changed."""
-        seq = schema.LEDGER.c.seq
-        query: Select[Any] = select(schema.LEDGER).where(*conditions).order_by(seq.desc() if newest_first else seq)
-        return [_intact(row) for row in self.connection.execute(query.limit(limit))]
 
 
 class Ledger:
@@ -111,10 +29,10 @@ class Ledger:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = _parsed(url)
+        self.url = parse_url(url)
         self.name = self.url.render_as_string(hide_password=True)
         try:
-            self._engine = _engine(self.url)
+            self._engine = engine_of(self.url)
         except (ImportError, SQLAlchemyError) as unusable:
             way_out = f"Install the Python driver of {self.url.drivername}, or correct AIRFLOW__UNDERSTUDY__LEDGER_URL."
             raise LedgerUnavailable(self.name, f"cannot be opened ({unusable})", way_out) from unusable
@@ -191,16 +109,8 @@ class Ledger:
 
     def verify(self) -> ChainCheck:
         """Check every entry and every link of the chain."""
-        checked, prev_hash = 0, GENESIS
         with self.reading() as connection:
-            rows = connection.execute(select(schema.LEDGER).order_by(schema.LEDGER.c.seq)) if connection else ()
-            for row in rows:
-                problem = _problem(row, checked + 1, prev_hash)
-                if problem:
-                    sentence = f"Entry {row.seq} {problem}; the {checked} entries before it are intact."
-                    return ChainCheck(ok=False, checked=checked, first_broken_seq=row.seq, sentence=sentence)
-                checked, prev_hash = checked + 1, row.hash
-        return ChainCheck(ok=True, checked=checked, sentence=f"All {checked} entries are intact.")
+            return check(connection.execute(select(schema.LEDGER).order_by(schema.LEDGER.c.seq)) if connection else ())
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Read the table as it is at one moment, changed entries included: whoever copies it has to verify the copy."""
@@ -259,71 +169,7 @@ class Ledger:
         try:
             yield
         except (SQLAlchemyError, OSError) as broken:
-            raise _explain(self.name, broken) from broken
-
-
-def _parsed(url: str) -> URL:
-    try:
-        return make_url(url)
-    except SQLAlchemyError as wrong:
-        # The text is not repeated: a password may stand in it where nobody can tell.
-        way_out = "Correct AIRFLOW__UNDERSTUDY__LEDGER_URL, for example postgresql+psycopg://user@host/understudy."
-        raise LedgerUnavailable("URL", "is not a database URL", way_out) from wrong
-
-
-def _engine(url: URL) -> Engine:
-    is_sqlite = url.get_backend_name() == "sqlite"
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_S} if is_sqlite else {})
-    if is_sqlite:
-        # SQLite's driver begins a transaction only at the first write, which is too late: two readers that both want to
-        # write then block each other. EXTRA also syncs the folder, so that no power cut brings an entry's journal back.
-        @event.listens_for(engine, "connect")
-        def _begin_ourselves(dbapi_connection: Any, _record: Any) -> None:
-            dbapi_connection.isolation_level = None
-            dbapi_connection.execute("PRAGMA synchronous = EXTRA")
-            dbapi_connection.execute("PRAGMA fullfsync = ON")  # for macOS, where a sync stops at the drive's memory
-
-        @event.listens_for(engine, "begin")
-        def _begin(connection: Connection) -> None:
-            writes = connection.get_execution_options().get("understudy_writes", False)
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
-
-
-def _explain(name: str, broken: Exception) -> LedgerUnavailable:
-    told = str(broken.orig if isinstance(broken, DBAPIError) else broken).strip()
-    for sign, cause, way_out in _WAYS_OUT:
-        if sign in told.lower():
-            return LedgerUnavailable(name, cause, way_out)
-    first_line = mask(told.splitlines()[0]) if told else type(broken).__name__
-    return LedgerUnavailable(name, f"does not answer ({first_line})", "Check its URL and that its server runs.")
-
-
-def _problem(row: Any, seq: int, prev_hash: str) -> str | None:
-    if row.seq != seq:
-        return f"follows entry {seq - 1}, so what lay between is gone"
-    if row.prev_hash != prev_hash:
-        return "does not continue the chain"
-    try:
-        _intact(row)
-    except LedgerDamaged as damaged:
-        return damaged.problem
-    return None
-
-
-def _intact(row: Any) -> LedgerEntry:
-    try:
-        entry = schema.to_entry(row)
-        content = {**entry.model_dump(mode="json", exclude={"facts"}), "facts": entry.facts}
-        digest = sha256_of({name: value for name, value in content.items() if name != "hash"})
-        written = schema.as_row(content)
-    except (ValidationError, ValueError, TypeError) as unreadable:
-        raise LedgerDamaged(row.seq, "cannot be read") from unreadable
-    # The row as it would be written now shows edits that leave the entry equal, such as a space within the JSON.
-    if digest != entry.hash or written != dict(row._mapping):
-        raise LedgerDamaged(row.seq, "was changed after it was written")
-    return entry
+            raise explain(self.name, broken) from broken
 
 
 def _mentions(value: Any, version: int) -> bool:

@@ -8,7 +8,8 @@ from understudy.contract.load import load_model
 from understudy.contract.release import LedgerEntry
 from understudy.contract.retrainings import KINDS, Look, Recorded, Retrainings
 from understudy.contract.words import EntryKind
-from understudy.hooks.ledger import Ledger, LedgerPen
+from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger_pen import LedgerPen
 from understudy.hooks.ledger_schema import LEDGER
 from understudy.settings import Settings
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from understudy.contract.declared import Fact, sha256_of
 from understudy.contract.reports import TrialReport
 from understudy.contract.stage import artefact_of
-from understudy.hooks.errors import NotAModel, RegistryRefused
 from understudy.hooks.registry_client import RegistryClient, is_there_already
+from understudy.hooks.registry_errors import NotAModel, RegistryRefused
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,6 +71,37 @@ def write_run(registry: RegistryClient, registration: Registration) -> tuple[str
         client.log_artifacts(run_id, str(registration.model_dir), registration.folder)
         log_files(client, run_id, registration.files)
         return run_id, f"{run.info.artifact_uri}/{registration.folder}"
+
+
+def registered_version(registry: RegistryClient, registration: Registration) -> int | None:
+    """Say which version the registration has made already."""
+    with registry.asking() as client:
+        same = client.search_model_versions(f"name = '{registration.model}' and tag.{KEY} = '{registration.key}'")
+    return min((int(version.version) for version in same), default=None)
+
+
+def create_version(
+    registry: RegistryClient, registration: Registration, run_id: str, source: str, signature: str
+) -> int:
+    """Create the registration's version, with all its tags; of several processes that do so at once, one succeeds."""
+    try:
+        with registry.asking() as client:
+            client.create_registered_model(registration.model)
+    except RegistryRefused as refused:
+        if not is_there_already(refused):
+            raise
+    with registry.asking() as client:
+        mine = client.create_model_version(
+            registration.model,
+            source,
+            run_id=run_id,
+            tags={**registration.tags, KEY: registration.key, "signature": signature},
+        )
+    first = registered_version(registry, registration) or int(mine.version)
+    if first != int(mine.version):
+        with registry.asking() as client:
+            client.delete_model_version(registration.model, str(mine.version))  # another process was faster
+    return first
 
 
 def write_evidence(

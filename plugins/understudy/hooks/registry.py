@@ -2,7 +2,6 @@
 
 import math
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,25 +9,22 @@ from typing import Any
 
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.reports import TrialReport
-from understudy.contract.words import Alias, Change
-from understudy.hooks.bundle_files import MLFLOW_MARK, digest_of, forget_versions, put, remove_byte_code
-from understudy.hooks.errors import (
-    ArtefactMissing,
-    ArtefactTampered,
-    RegistryRefused,
-    SignatureRefused,
-    UnknownVersion,
-)
+from understudy.contract.words import Alias
+from understudy.hooks.aliases import aliases_of, align
+from understudy.hooks.bundle_files import digest_of, forget_versions, remove_byte_code
+from understudy.hooks.fetch import fetch_logged, fetch_model
 from understudy.hooks.registration import (
-    KEY,
     Registration,
     check_folder,
+    create_version,
     log_files,
     log_numbers,
+    registered_version,
     write_evidence,
     write_run,
 )
-from understudy.hooks.registry_client import RegistryClient, is_missing, is_there_already
+from understudy.hooks.registry_client import RegistryClient, is_missing
+from understudy.hooks.registry_errors import RegistryRefused, SignatureRefused, UnknownVersion
 from understudy.signatures import SignatureInvalid, Signatures, sign
 
 BUNDLE_TAGS = ("model_sha256", "image_digest", "code_commit", "spec_sha256", "data_version", "run", "reference_data")
@@ -104,11 +100,11 @@ class Registry:
             files=dict(files or {}),
         )
         check_folder(registration)
-        version = self._registered(registration)
+        version = registered_version(self._mlflow, registration)
         if version is None:
             signature = sign(model_dir, self._signing_key) if self._signing_key is not None else ""
             run_id, source = write_run(self._mlflow, registration)
-            version = self._create_version(registration, run_id, source, signature)
+            version = create_version(self._mlflow, registration, run_id, source, signature)
         with self._mlflow.asking() as client:
             client.set_registered_model_alias(model, Alias.CHALLENGER.value, str(version))
             client.set_terminated(str(client.get_model_version(model, str(version)).run_id))
@@ -142,38 +138,11 @@ class Registry:
 
     def aliases(self, model: str) -> dict[Alias, int]:
         """Return which version each of our aliases names."""
-        try:
-            with self._mlflow.asking() as client:
-                named = dict(client.get_registered_model(model).aliases)
-        except RegistryRefused as refused:
-            if is_missing(refused):
-                return {}
-            raise
-        return {alias: int(named[alias.value]) for alias in Alias if alias.value in named}
+        return aliases_of(self._mlflow, model)
 
     def follow(self, deployment: Deployment) -> dict[Alias, int | None]:
-        """Set the aliases to what the record says; return those that had to be changed.
-
-        ``shadow`` names a challenger in rehearsal, never the previous champion in a new one's probation.
-        """
-        found = self.aliases(deployment.model)
-        is_rehearsal = deployment.change is Change.MIRROR_STARTED and deployment.mirror != deployment.previous
-        wanted: dict[Alias, int | None] = {
-            Alias.CHAMPION: deployment.champion.version,
-            Alias.PREVIOUS_CHAMPION: deployment.previous.version if deployment.previous else None,
-            Alias.SHADOW: deployment.mirror.version if deployment.mirror and is_rehearsal else None,
-            Alias.CANARY: deployment.canary.version if deployment.canary else None,
-        }
-        if found.get(Alias.CHALLENGER) == deployment.champion.version:
-            wanted[Alias.CHALLENGER] = None
-        changed = {alias: version for alias, version in wanted.items() if found.get(alias) != version}
-        with self._mlflow.asking() as client:
-            for alias, version in changed.items():
-                if version is None:
-                    client.delete_registered_model_alias(deployment.model, alias.value)
-                else:
-                    client.set_registered_model_alias(deployment.model, alias.value, str(version))
-        return changed
+        """Set the aliases to what the record says; return those that had to be changed."""
+        return align(self._mlflow, deployment)
 
     def mark_denied(self, model: str, version: int, data_version: str | None, reason: str) -> None:
         """Tag a version that must not serve again, and the data that trained it."""
@@ -223,21 +192,7 @@ class Registry:
         if digest_of(destination) == bundle.model_sha256:
             remove_byte_code(destination)
             return destination
-        version = self._version(bundle.model, bundle.version)
-        with self._mlflow.asking() as client:
-            root = client.get_run(str(version.run_id)).info.artifact_uri
-        path = str(version.source).removeprefix(f"{root}/")
-        if path == version.source:
-            raise UnknownVersion(bundle.model, bundle.version, "points to files outside of its own run")
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".fetch-") as scratch:
-            folder = self._download(bundle, str(version.run_id), path, Path(scratch))
-            (folder / MLFLOW_MARK).unlink(missing_ok=True)
-            remove_byte_code(folder)
-            found = digest_of(folder)
-            if found != bundle.model_sha256:
-                raise ArtefactTampered(bundle.model, bundle.version, bundle.model_sha256, found or "nothing")
-            put(folder, destination)
+        fetch_model(self._mlflow, bundle, self._version(bundle.model, bundle.version), destination)
         return destination
 
     def require_signature(self, bundle: Bundle) -> None:
@@ -253,12 +208,7 @@ class Registry:
     def fetch_file(self, bundle: Bundle, name: str, destination: Path) -> Path:
         """Bring a file or folder that was logged with a version to ``destination``."""
         run_id = self._version(bundle.model, bundle.version).run_id
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".fetch-") as scratch:
-            found = self._download(bundle, str(run_id), name, Path(scratch))
-            if destination.is_dir():
-                shutil.rmtree(destination)
-            found.replace(destination)
+        fetch_logged(self._mlflow, bundle, str(run_id), name, destination)
         return destination
 
     def keep(self, bundle: Bundle) -> Path:
@@ -289,36 +239,3 @@ class Registry:
             if is_missing(refused):
                 raise UnknownVersion(model, version) from refused
             raise
-
-    def _registered(self, registration: Registration) -> int | None:
-        with self._mlflow.asking() as client:
-            same = client.search_model_versions(f"name = '{registration.model}' and tag.{KEY} = '{registration.key}'")
-        return min((int(version.version) for version in same), default=None)
-
-    def _create_version(self, registration: Registration, run_id: str, source: str, signature: str) -> int:
-        try:
-            with self._mlflow.asking() as client:
-                client.create_registered_model(registration.model)
-        except RegistryRefused as refused:
-            if not is_there_already(refused):
-                raise
-        with self._mlflow.asking() as client:
-            mine = client.create_model_version(
-                registration.model,
-                source,
-                run_id=run_id,
-                tags={**registration.tags, KEY: registration.key, "signature": signature},
-            )
-        first = self._registered(registration) or int(mine.version)
-        if first != int(mine.version):
-            with self._mlflow.asking() as client:
-                client.delete_model_version(registration.model, str(mine.version))  # another process was faster
-        return first
-
-    def _download(self, bundle: Bundle, run_id: str, path: str, scratch: Path) -> Path:
-        parent = Path(path).parent.as_posix()
-        with self._mlflow.asking() as client:
-            listed = client.list_artifacts(run_id, None if parent == "." else parent)
-            if path not in {file.path for file in listed}:
-                raise ArtefactMissing(bundle.model, bundle.version, path)
-            return Path(client.download_artifacts(run_id, path, str(scratch)))

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from understudy.hooks.errors import RegistryRefused, RegistryUnavailable
 from understudy.hooks.ledger_facts import mask
+from understudy.hooks.registry_errors import RegistryRefused, RegistryUnavailable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -9,19 +9,19 @@ from understudy.contract.release import Deployment
 from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Alias
 from understudy.hooks.deployments import Deployments
-from understudy.hooks.errors import (
+from understudy.hooks.errors import EpochConflict
+from understudy.hooks.fleet import Fleet, confirm_verified, fleet_of
+from understudy.hooks.gateway_errors import GatewayLagging
+from understudy.hooks.places import Places
+from understudy.hooks.registry import Registry
+from understudy.hooks.registry_errors import (
     ArtefactMissing,
     ArtefactTampered,
-    EpochConflict,
     RegistryRefused,
     RegistryUnavailable,
     SignatureRefused,
     UnknownVersion,
 )
-from understudy.hooks.fleet import Fleet, confirm_verified, fleet_of
-from understudy.hooks.gateway_errors import GatewayLagging
-from understudy.hooks.places import Places
-from understudy.hooks.registry import Registry
 
 log = logging.getLogger(__name__)
 

@@ -9,21 +9,18 @@ from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Change
 from understudy.hooks.deployments import Deployments, Served
 from understudy.hooks.errors import (
-    ArtefactMissing,
-    ArtefactTampered,
     ChampionLocked,
     EpochConflict,
     NothingServes,
     NothingToRollBackTo,
     ReasonMissing,
-    SignatureRefused,
     UnfitTarget,
-    UnknownVersion,
 )
 from understudy.hooks.fleet import Fleet, confirm_verified, fleet_of
 from understudy.hooks.gateway_errors import GatewayLagging
 from understudy.hooks.places import WAIT_S, Places
 from understudy.hooks.registry import Registry
+from understudy.hooks.registry_errors import ArtefactMissing, ArtefactTampered, SignatureRefused, UnknownVersion
 from understudy.hooks.reigns import fit_instead, reigns
 from understudy.hooks.repair import UNVERIFIABLE, confirm_pending, keep_at_hand, reconcile
 from understudy.hooks.target_errors import TargetRefused

@@ -8,10 +8,10 @@ from understudy.contract.cause import RETRAIN_PREFIX
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
-from understudy.hooks.deployments import locks_in
 from understudy.hooks.holds import HOLDING, hold_in
 from understudy.hooks.ledger import Ledger
 from understudy.hooks.ledger_tally import newest_seq
+from understudy.hooks.locks import locks_in
 from understudy.hooks.newest_entries import NewestEntries
 from understudy.ui.airflow_state import Airflow
 from understudy.ui.glance import NEWEST, Glance, Recorded, glance

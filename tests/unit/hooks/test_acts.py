@@ -23,8 +23,8 @@ from understudy.hooks.errors import (
     NotLocked,
     ReasonMissing,
     Refused,
-    UnknownVersion,
 )
+from understudy.hooks.registry_errors import UnknownVersion
 from understudy.settings import Settings
 
 MODEL = "demand"

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from understudy.contract.release import GENESIS
 from understudy.contract.words import EntryKind
-from understudy.hooks import ledger as ledger_module
+from understudy.hooks import ledger_pen
 from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
 from understudy.hooks.ledger import Ledger
 
@@ -140,7 +140,7 @@ def test_a_clock_that_is_set_back_does_not_reorder_the_past(ledger: Ledger, monk
             return datetime(2020, 1, 1, tzinfo=timezone.utc)
 
     first = ledger.append("demand", EntryKind.JUDGED, "ann", "now")
-    monkeypatch.setattr(ledger_module, "datetime", SetBack)
+    monkeypatch.setattr(ledger_pen, "datetime", SetBack)
     assert ledger.append("demand", EntryKind.JUDGED, "ann", "later").at == first.at
 
 

@@ -18,8 +18,8 @@ from understudy.contract.retrainings import Look
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, DistanceMethod, EntryKind, Trigger, Verdict, Watched
 from understudy.hooks.connect import connect
-from understudy.hooks.errors import RegistryUnavailable
 from understudy.hooks.looks import retrainings
+from understudy.hooks.registry_errors import RegistryUnavailable
 from understudy.operators import DecideRetrainingOperator
 from understudy.operators.decisions import REFUSAL_KEY
 from understudy.operators.errors import LooksInconclusive
