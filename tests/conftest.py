@@ -25,7 +25,7 @@ STACKS = {"test_compose.py", "test_demo.py", "test_gateway_stack.py", "oncall", 
 """Files or folders whose tests start Airflow's services: those fight for a few ports and for all of the processor."""
 SAME_PORTS = {"embedded"}
 """Folders whose tests each want the ports that the embedded stack takes first."""
-SHARED = {"scoring"}
+SHARED = {"registry", "scoring"}
 """Folders whose files share what takes seconds to start, and so stay in one process, where it is started once."""
 IMAGE = f"understudy-stage:{__version__}"
 
