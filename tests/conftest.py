@@ -25,6 +25,8 @@ STACKS = {"test_compose.py", "test_demo.py", "test_gateway_stack.py", "oncall", 
 """Files or folders whose tests start Airflow's services: those fight for a few ports and for all of the processor."""
 SAME_PORTS = {"embedded"}
 """Folders whose tests each want the ports that the embedded stack takes first."""
+SHARED = {"cockpit", "registry", "scoring"}
+"""Folders whose files share what takes seconds to start, and so stay in one process, where it is started once."""
 IMAGE = f"understudy-stage:{__version__}"
 
 
@@ -51,7 +53,7 @@ class FilesTogether(LoadScopeScheduling):  # type: ignore[misc] # xdist has no t
         file = nodeid.partition("::")[0]
         if STACKS & {Path(file).name, Path(file).parent.name}:
             return "stacks"
-        return Path(file).parent.name if Path(file).parent.name in SAME_PORTS else file
+        return Path(file).parent.name if Path(file).parent.name in SAME_PORTS | SHARED else file
 
 
 @pytest.hookimpl(optionalhook=True)

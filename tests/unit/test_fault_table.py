@@ -20,6 +20,7 @@ def source_of(place: str) -> str:
         TESTS / "integration" / place: place.endswith(".py"),
         TESTS / "integration" / f"test_gateway_{place}.py": True,
         TESTS / "integration" / f"test_{place}.py": True,
+        TESTS / "integration" / "scoring" / f"test_{place}.py": True,
     }
     found = [path for path, is_meant in named.items() if is_meant and path.is_file()]
     assert found, f"no tests are called {place}"

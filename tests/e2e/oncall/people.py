@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from tests.e2e.airflow_site import Site
 from tests.e2e.browser import Page, browser
@@ -66,3 +68,15 @@ def answer(page: Page, option: str, reason: str, told: str, tone: str = "") -> N
     page.find("#act-do").click()
     page.find(f"#act-answer .notice{tone}", told)
     page.find("#act-close").click()
+
+
+def read_report(page: Page, link: Any, model: str, picture: Path) -> None:
+    """Follow a link to a report into the window that it opens, and come back."""
+    driver, own = page.driver, page.driver.current_window_handle
+    link.click()
+    page.until(lambda driver: len(driver.window_handles) == 2, "the report's window")
+    driver.switch_to.window(next(window for window in driver.window_handles if window != own))
+    page.find("h1", model)
+    driver.save_screenshot(str(picture))
+    driver.close()
+    driver.switch_to.window(own)

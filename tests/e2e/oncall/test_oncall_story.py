@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.airflow_site import Site, wait
 from tests.e2e.browser import NARROW, Page, browser
 from tests.e2e.oncall.models import answering, champions
-from tests.e2e.oncall.people import ONCALL, log_in
+from tests.e2e.oncall.people import ONCALL, log_in, open_page, read_report
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 
@@ -60,6 +60,9 @@ def find_and_read(page: Page, pictures: Path) -> None:
     page.picture(pictures / "oncall-3-card.png")
     page.enter_frame()
     read_report(page, page.find("dd a[href*='/looks/']", "quality"), "demand", pictures / "oncall-look-report.png")
+    judged = connect().ledger.entries("demand", [EntryKind.JUDGED])[-1]
+    open_page(page, f"understudy/models/demand/cards/{judged.seq}")
+    read_report(page, page.find("dd a[href$='/report']"), "demand", pictures / "oncall-report.png")
     page.enter_frame()
     page.find(".bar a", "demand").click()
 

@@ -43,9 +43,7 @@ def keeping(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     """Let the registry be another one."""
 
     def keep(registry: Any) -> None:
-        monkeypatch.setattr(
-            report_page, "connect", lambda: SimpleNamespace(ledger=connect().ledger, registry=registry)
-        )
+        monkeypatch.setattr(report_page, "connect", lambda: SimpleNamespace(ledger=connect().ledger, registry=registry))
 
     return keep
 
@@ -143,5 +141,7 @@ def test_a_card_links_to_the_report_and_to_mlflow_where_people_reach_it(
     assert f'href="{judged}"' in shown
     assert "#/models/" not in shown
     told = connect().settings.model_copy(update={"mlflow_pages": "https://mlflow.example.com/"})
-    monkeypatch.setattr("understudy.ui.card_page.connect", lambda: SimpleNamespace(settings=told, ledger=connect().ledger))
+    monkeypatch.setattr(
+        "understudy.ui.card_page.connect", lambda: SimpleNamespace(settings=told, ledger=connect().ledger)
+    )
     assert f'href="https://mlflow.example.com/#/models/{MODEL}/versions/{VERSION}"' in viewer.get(card).text

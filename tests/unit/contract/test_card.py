@@ -4,7 +4,9 @@ import pytest
 
 from tests.unit.contract.ledger_entries import entry
 from understudy.contract.card import card_of
+from understudy.contract.card_links import links_of
 from understudy.contract.card_text import markdown, one_line
+from understudy.contract.card_title import Versions
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change, EntryKind, LinkKind, Outcome, Verdict

@@ -77,9 +77,10 @@ def test_a_port_lost_to_another_stack_is_replaced_and_said(
     assert remark in running.remarks
     assert remark in steps
     assert start(layout, []).airflow == running.airflow
-    told = [running.airflow.rpartition(":")[2], running.gateway]  # nobody of ours asks the stranger
+    # Nobody of ours asks the stranger, or sends people there.
+    told = [running.airflow.rpartition(":")[2], running.gateway, running.mlflow]
     deadline = time.monotonic() + 60
-    while layout.log_of("scheduler").read_text(encoding="utf-8").split()[-2:] != told:
+    while layout.log_of("scheduler").read_text(encoding="utf-8").split()[-3:] != told:
         assert time.monotonic() < deadline, "Airflow was told another address than the one that is used"
         time.sleep(0.1)
     assert layout.gateway_address.read_text(encoding="utf-8").strip() == running.gateway

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.gateway.test_log_reading import NOON, a_row, label, write
+from tests.unit.gateway.segment import NOON, a_row, label, write
 from understudy.contract.serving import LabelAccounts
 from understudy.gateway.log.compact import compact
 from understudy.gateway.log.label_accounts import count_labels, size_of

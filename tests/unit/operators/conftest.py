@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.operators import live_traffic, look
 from tests.unit.operators.price import Registry, declare
+from tests.unit.operators.probe import CODE
+from understudy.contract.words import Isolation
+from understudy.runners.choose import choose_runner
 from understudy.settings import settings
 
 
@@ -16,5 +20,35 @@ def price_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
     settings.cache_clear()
     declare()
+    yield tmp_path
+    settings.cache_clear()
+
+
+@pytest.fixture
+def probe_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__ISOLATION", "process")
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
+    settings.cache_clear()
+    code = tmp_path / "workspace" / "code"
+    code.mkdir(parents=True)
+    (code / "probe.py").write_text(CODE)
+    yield tmp_path
+    runner = choose_runner(Isolation.PROCESS, settings())
+    for left in runner.leftovers():
+        runner.kill(left["id"])
+    settings.cache_clear()
+
+
+@pytest.fixture
+def look_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
+    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: look.Registry())
+    settings.cache_clear()
+    settings().workspace_dir.mkdir()
+    look.TRACED.clear()
+    look.KEPT.clear()
+    live_traffic.declare(serving=None, monitor=look.MONITOR)
     yield tmp_path
     settings.cache_clear()
