@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str = ""
     """The MLflow registry; SQLite below home when empty."""
     mlflow_pages: str = ""
-    """The address that people's browsers reach MLflow at, for links in the pages; versions are named only when empty."""
+    """The address that people's browsers reach MLflow at, for links to versions; there are none when empty."""
     mlflow_artifacts: str = ""
     """Where a new MLflow experiment keeps artefacts; a folder below home when empty."""
     mlflow_database: str = ""

@@ -14,8 +14,8 @@ class Link(Fact):
 
     kind: LinkKind
     name: str
-    """``<dag>/<run id>`` of a DAG run, ``<model>/<version>`` of a version or its report, ``<model>/<entry>/<part>`` of a
-    look's report, a digest of data, a run."""
+    """``<dag>/<run id>`` of a DAG run, ``<model>/<version>`` of a version or its report, ``<model>/<entry>/<part>`` of
+    what a look wrote, a digest of data, a run."""
 
 
 def links_of(entry: LedgerEntry, in_run: Sequence[LedgerEntry], versions: Versions) -> tuple[Link, ...]:
@@ -45,7 +45,14 @@ def links_of(entry: LedgerEntry, in_run: Sequence[LedgerEntry], versions: Versio
 
 def _kept_of_look(facts: Mapping[str, Any]) -> list[str]:
     """Name the reports that a look left, one for each thing that it measured; none where it found nothing."""
-    verdict = facts.get("decision", {}).get("judgement", {}).get("verdict")
-    if not facts.get("is_due") and verdict != Verdict.FAILED.value:
+    verdict, report = _within(facts, "decision", "judgement").get("verdict"), _within(facts, "report")
+    if facts.get("is_due") is not True and verdict != Verdict.FAILED.value:
         return []
-    return [part for part in ("drift", "quality") if facts.get("report", {}).get(part)]
+    return [part for part in ("drift", "quality") if report.get(part)]
+
+
+def _within(facts: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    for name in path:
+        inner = facts.get(name)
+        facts = inner if isinstance(inner, dict) else {}
+    return facts

@@ -107,9 +107,9 @@ def _place(link: Link, own: str, airflow: str) -> Place:
         return Place(title=title, name=part, address=f"{own}/models/{quote(model, safe='')}/looks/{seq}/{part}")
     if link.kind in {LinkKind.REPORT, LinkKind.MODEL_VERSION}:
         model, _, version = link.name.rpartition("/")
-        shown = f"{own}/models/{quote(model, safe='')}/versions/{version}/report"
-        address = shown if link.kind is LinkKind.REPORT else _in_mlflow(model, version)
-        return Place(title=title, name=f"version {version}", address=address)
+        report = f"{own}/models/{quote(model, safe='')}/versions/{version}/report"
+        shown = report if link.kind is LinkKind.REPORT else _in_mlflow(model, version)
+        return Place(title=title, name=f"version {version}", address=shown)
     return Place(title=title, name=link.name)
 
 

@@ -9,13 +9,13 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.stage import artefact_of
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 from understudy.hooks.registry_errors import ArtefactMissing
 from understudy.ui.access import CallerDep
 from understudy.ui.model_page import airflow_of, known
 from understudy.ui.refusals import NotThere
-from understudy.workspace import artefact_of
 
 router = APIRouter()
 PAGE = "report.html"
@@ -28,8 +28,8 @@ class ReportChanged(UnderstudyError):
 
     def __init__(self, model: str, version: int) -> None:
         super().__init__(
-            f"The report of version {version} of {model} in the registry is not the one that was judged. The numbers of "
-            "the decision are in the ledger; retrain to get a new report."
+            f"The report of version {version} of {model} in the registry is not the one that was judged. The numbers "
+            "of the decision are in the ledger; retrain to get a new report."
         )
 
 

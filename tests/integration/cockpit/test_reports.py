@@ -11,11 +11,11 @@ from fastapi.testclient import TestClient
 from tests.fleet_ledger import bundle
 from tests.integration.cockpit.api_server import MODEL, caller
 from understudy.contract.release import Bundle
+from understudy.contract.stage import artefact_of
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 from understudy.hooks.registry_errors import ArtefactMissing, RegistryUnavailable
 from understudy.ui import report_page
-from understudy.workspace import artefact_of
 
 VERSION = 41
 PAGE = "<h1>report</h1><script>parent.steal()</script>"
@@ -141,7 +141,6 @@ def test_a_card_links_to_the_report_and_to_mlflow_where_people_reach_it(
     assert f'href="{judged}"' in shown
     assert "#/models/" not in shown
     told = connect().settings.model_copy(update={"mlflow_pages": "https://mlflow.example.com/"})
-    monkeypatch.setattr(
-        "understudy.ui.card_page.connect", lambda: SimpleNamespace(settings=told, ledger=connect().ledger)
-    )
+    hooks = SimpleNamespace(settings=told, ledger=connect().ledger)
+    monkeypatch.setattr("understudy.ui.card_page.connect", lambda: hooks)
     assert f'href="https://mlflow.example.com/#/models/{MODEL}/versions/{VERSION}"' in viewer.get(card).text

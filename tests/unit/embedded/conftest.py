@@ -50,7 +50,8 @@ PROGRAMS = {
 if sys.argv[1] == "api-server":
     serve(told_port())
 elif sys.argv[1] != "db":
-    print("asks", told_port(), environ["AIRFLOW__UNDERSTUDY__GATEWAYS"], environ["AIRFLOW__UNDERSTUDY__MLFLOW_PAGES"], flush=True)
+    others = [environ["AIRFLOW__UNDERSTUDY__GATEWAYS"], environ["AIRFLOW__UNDERSTUDY__MLFLOW_PAGES"]]
+    print("asks", told_port(), *others, flush=True)
     time.sleep(0.3)
     (Path(environ["AIRFLOW_HOME"]) / sys.argv[1]).touch()
     time.sleep(60)
