@@ -225,6 +225,13 @@ def test_who_only_looks_sees_the_models_in_the_browser_and_may_not_act(airflow: 
         page.find("p", "You see everything and may change nothing")
 
 
+def test_who_only_looks_reads_the_report_that_a_version_was_judged_by(airflow: str, second_champion: int) -> None:
+    with account(airflow, "viewer", PASSWORD) as client:
+        shown = client.get(f"/understudy/models/{MODEL}/versions/{second_champion}/report")
+        assert shown.status_code == 200, shown.text
+        assert f"Challenger {second_champion} against champion version 1" in shown.text
+
+
 def test_who_is_on_call_acts_in_the_browser(airflow: str) -> None:
     with browser(airflow, token_of(airflow, "oncall", PASSWORD)) as page:
         open_model(page, MODEL)
