@@ -51,7 +51,9 @@ def typed(*words: str, expect: int = 0) -> str:
 
 
 def facts(*words: str) -> Any:
-    return json.loads(typed(*words, "--json"))
+    result = CliRunner().invoke(app, [*words, "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
 
 
 def test_a_rollback_says_who_acknowledged(desk: Desk) -> None:
