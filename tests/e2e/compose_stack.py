@@ -18,6 +18,7 @@ from dotenv import dotenv_values
 from understudy import __version__
 from understudy.settings import PROJECT
 
+SHIPPED = "docker-compose.yaml"
 IMAGES = ("postgres", "haproxy")
 HEALTHY_WITHIN_S = 420.0
 COMMAND_WITHIN_S = 600.0
@@ -28,8 +29,7 @@ def what_compose_lacks() -> str | None:
     """Tell why the stack cannot be started here, or None if it can."""
     if _compose_command() is None:
         return "neither docker compose nor docker-compose is installed"
-    services = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))["services"]
-    needed = {service["image"] for service in services.values() if not service.get("profiles")}
+    needed = {service["image"] for service in _services().values() if not service.get("profiles")}
     for image in sorted(needed):
         if subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode:
             way = "scripts/build_image.sh airflow" if image.endswith(f":{__version__}") else "docker pull"
@@ -44,6 +44,7 @@ class ComposeStack:
     project: str
     env_file: Path
     command: tuple[str, ...]
+    """With the files that describe the stack: the one that is shipped, and what an operator writes beside it."""
 
     def compose(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run a command of compose in this project."""
@@ -114,10 +115,13 @@ def wait(until: Callable[[], bool], within_s: float, or_say: Callable[[], str] =
 
 
 @contextmanager
-def compose_stack(folder: Path) -> Iterator[ComposeStack]:
-    """Start a stack, and remove it with all that it made."""
+def compose_stack(folder: Path, models: Path) -> Iterator[ComposeStack]:
+    """Start a stack that has these models, and remove it with all that it made."""
     command = _compose_command()
     assert command is not None
+    override = folder / "docker-compose.override.yaml"
+    override.write_text(yaml.safe_dump({"services": _with_models(models)}), encoding="utf-8")
+    command = (*command, "--file", str(PROJECT / SHIPPED), "--file", str(override))
     project = f"understudy-test-{os.getpid()}"
     env_file = folder / "stack.env"
     env_file.write_text(
@@ -147,6 +151,21 @@ def account(airflow: str, user: str, password: str) -> httpx.Client:
     """Ask as somebody."""
     headers = {"Authorization": f"Bearer {token_of(airflow, user, password)}"}
     return httpx.Client(base_url=airflow, headers=headers, timeout=60, trust_env=False)
+
+
+def _services() -> dict[str, Any]:
+    services: dict[str, Any] = yaml.safe_load((PROJECT / SHIPPED).read_text(encoding="utf-8"))["services"]
+    return services
+
+
+def _with_models(models: Path) -> dict[str, Any]:
+    """Mount other models where a service of the stack has those of the project."""
+    place = "./include/models:"
+    found = {
+        name: [f"{models}:{volume.removeprefix(place)}" for volume in service.get("volumes", ()) if place in volume]
+        for name, service in _services().items()
+    }
+    return {name: {"volumes": volumes} for name, volumes in found.items() if volumes}
 
 
 def _compose_command() -> tuple[str, ...] | None:

@@ -3,9 +3,11 @@
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from tests.e2e.browser import browser
 from tests.e2e.compose_stack import (
@@ -18,6 +20,12 @@ from tests.e2e.compose_stack import (
     what_compose_lacks,
 )
 from tests.e2e.oncall.people import begin, open_model
+from understudy.contract.load import SPEC_FILE
+from understudy.contract.words import EntryKind, Verdict
+from understudy.settings import settings
+from understudy.story.acts import Market
+from understudy.story.live import markets, traffic_of
+from understudy.story.scenery import LIVE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
@@ -43,17 +51,37 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
         if os.environ.get("CI"):
             pytest.fail(f"CI has to have the stack, but {lack}", pytrace=False)
         pytest.skip(lack)
-    with compose_stack(tmp_path_factory.mktemp("compose")) as running:
+    with compose_stack(tmp_path_factory.mktemp("compose"), rehearsed(tmp_path_factory.mktemp("models"))) as running:
         yield running
+
+
+def rehearsed(folder: Path) -> Path:
+    """Declare the sample as one whose challengers show on live requests what they can, as the demo does."""
+    path = folder / MODEL / SPEC_FILE
+    spec = yaml.safe_load((settings().models_dir / MODEL / SPEC_FILE).read_text(encoding="utf-8"))
+    spec |= {section: LIVE[section] for section in ("serving", "shadow")}
+    spec["train"] |= {"budget": 2}
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(spec), encoding="utf-8")
+    folder.chmod(0o755)  # others than who tests read it in the containers
+    return folder
 
 
 @pytest.fixture(scope="module")
 def second_champion(stack: ComposeStack) -> int:
-    """Retrain twice, a year of market apart; return the version that serves now."""
+    """Retrain twice, a year of market apart, the second time under requests; return the version that serves now."""
     first = stack.cli("retrain", MODEL, "--as-of", "2024-01-01", "--reason", "the first")
     assert (first["outcome"], first["champion"]) == ("promoted", 1), first
-    second = stack.cli("retrain", MODEL, "--as-of", "2025-02-01", "--reason", "the market changed")
+    wait(lambda: served(stack) == 1, SETTLED_WITHIN_S, lambda: stack.logs("gateway"))
+    traffic = traffic_of(stack.url("edge", 8090), markets()[Market.NEW])
+    traffic.start()
+    try:
+        second = stack.cli("retrain", MODEL, "--as-of", "2025-02-01", "--reason", "the market changed")
+    finally:
+        traffic.stop()
     assert (second["outcome"], second["champion"]) == ("promoted", 2), second
+    answered = traffic.since(0)
+    assert (answered.failed, set(answered.versions)) == (0, {1, 2}), answered
     return 2
 
 
@@ -89,6 +117,19 @@ def _lose_everything(stack: ComposeStack) -> None:
     )
     stack.compose("restart", "mlflow")
     stack.wait_until_healthy()
+
+
+def test_the_second_champion_was_promoted_after_its_rehearsal_on_live_requests(
+    stack: ComposeStack, second_champion: int
+) -> None:
+    told = stack.cli("ledger", MODEL)
+    deployed = [entry for entry in told if entry["kind"] == EntryKind.DEPLOYED]
+    champions = {entry["seq"]: entry["facts"]["deployment"]["champion"]["version"] for entry in deployed}
+    promoted = min(seq for seq, version in champions.items() if version == second_champion)
+    (run,) = (entry["run"] for entry in told if entry["seq"] == promoted)
+    (rehearsed,) = (entry for entry in told if (entry["kind"], entry["run"]) == (EntryKind.REHEARSED, run))
+    assert rehearsed["facts"]["verdict"] == Verdict.PASSED
+    assert rehearsed["seq"] < promoted
 
 
 def test_every_stage_ran_in_a_sealed_container_started_through_the_proxy(
@@ -229,7 +270,7 @@ def test_who_only_looks_reads_the_report_that_a_version_was_judged_by(airflow: s
     with account(airflow, "viewer", PASSWORD) as client:
         shown = client.get(f"/understudy/models/{MODEL}/versions/{second_champion}/report")
         assert shown.status_code == 200, shown.text
-        assert f"Challenger {second_champion} against champion version 1" in shown.text
+        assert f"<title>{MODEL}: evaluation of {second_champion}</title>" in shown.text
 
 
 def test_who_is_on_call_acts_in_the_browser(airflow: str) -> None:
