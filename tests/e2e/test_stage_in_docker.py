@@ -7,15 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.examples.custom_operator.balance import BalanceCheckOperator
+from tests.unit.operators.probe import Store, context
 from understudy.contract.stage import artefact_of
 from understudy.operators.stage import StageOperator
 from understudy.operators.stage_errors import StageTimedOut
@@ -25,6 +24,7 @@ from understudy.settings import settings
 
 pytestmark = pytest.mark.docker
 
+RUN = "r"  # as the killed worker calls it
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 CODE = """
 import os, time
@@ -66,14 +66,6 @@ gates: [{metric: roc_auc, floor: 0.6}]
 """
 
 
-class Store(dict[str, Any]):
-    def set(self, key: str, value: Any) -> None:
-        self[key] = value
-
-    def delete(self, key: str) -> None:
-        self.pop(key, None)
-
-
 @pytest.fixture(autouse=True, params=["copied", "mounted"])
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Path]:
     if request.param == "mounted":
@@ -94,27 +86,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
 
 def jobs() -> list[dict[str, str]]:
     return choose_runner("docker", settings()).leftovers()
-
-
-def context(store: Store | None = None, try_number: int = 1) -> Any:
-    ti = SimpleNamespace(
-        xcom_push=lambda key, value: None,
-        dag_id="d",
-        task_id="t",
-        run_id="r",
-        map_index=-1,
-        try_number=try_number,
-        max_tries=2,
-        stats_tags={},
-    )
-    due = SimpleNamespace(run_after=datetime(2026, 3, 1, tzinfo=timezone.utc))
-    return {
-        "ti": ti,
-        "run_id": "r",
-        "dag_run": due,
-        "params": {},
-        "task_state_store": Store() if store is None else store,
-    }
 
 
 def slow(seconds: float, **kwargs: Any) -> StageOperator:
@@ -145,11 +116,11 @@ def test_the_retry_of_a_killed_worker_takes_up_the_same_container(home: Path) ->
     worker.wait()
     (before,) = jobs()
     store = Store(json.loads(noted.read_text()))
-    answer = slow(4).execute(context(store, try_number=2))
+    answer = slow(4).execute(context(store, run_id=RUN, try_number=2))
     assert json.loads(before["id"])["container"].startswith(answer["report"]["host"])
     assert store == {}
     assert jobs() == []
-    again = slow(0).execute(context(store, try_number=3))
+    again = slow(0).execute(context(store, run_id=RUN, try_number=3))
     assert again["report"]["host"] != answer["report"]["host"]
 
 
@@ -157,7 +128,7 @@ def test_the_time_limit_removes_the_container() -> None:
     from datetime import timedelta
 
     with pytest.raises(StageTimedOut):
-        slow(60, timeout=timedelta(seconds=1)).execute(context())
+        slow(60, timeout=timedelta(seconds=1)).execute(context(run_id=RUN))
     assert jobs() == []
 
 
@@ -169,7 +140,7 @@ def test_an_image_that_cannot_start_is_named_by_the_task() -> None:
     )
     try:
         with pytest.raises(ImageWithoutEntryPoint, match="no-such-program"):
-            slow(0, image=image).execute(context())
+            slow(0, image=image).execute(context(run_id=RUN))
     finally:
         subprocess.run(["docker", "rmi", "-f", image], check=True, capture_output=True)
     assert jobs() == []
@@ -188,6 +159,6 @@ def test_a_teams_own_operator_measures_in_its_container_and_judges_here(
     pl.DataFrame({"up": [1, 1, 1, 0]}).write_parquet(window)
     data = {"data": artefact_of(window, home / "workspace").model_dump()}
     fair = BalanceCheckOperator(task_id="t", model="prices", data=data, max_share=0.8)
-    assert fair.execute(context()) == {"rows": 4, "label": "1", "share": 0.75}
+    assert fair.execute(context(run_id=RUN)) == {"rows": 4, "label": "1", "share": 0.75}
     with pytest.raises(AirflowFailException, match=r"'1' has 0\.75"):
-        BalanceCheckOperator(task_id="t", model="prices", data=data, max_share=0.7).execute(context())
+        BalanceCheckOperator(task_id="t", model="prices", data=data, max_share=0.7).execute(context(run_id=RUN))

@@ -1,12 +1,13 @@
 """Where to read on about a decision, by names that whoever shows the card turns into addresses. Pure."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from understudy.contract.card_title import Versions
 from understudy.contract.declared import Fact
+from understudy.contract.read_facts import read_as
 from understudy.contract.release import LedgerEntry
-from understudy.contract.words import EntryKind, LinkKind, Verdict
+from understudy.contract.retrainings import Look
+from understudy.contract.words import EntryKind, LinkKind
 
 
 class Link(Fact):
@@ -28,7 +29,7 @@ def links_of(entry: LedgerEntry, in_run: Sequence[LedgerEntry], versions: Versio
         if told.kind is EntryKind.JUDGED and isinstance(facts.get("version"), int):
             found.append(Link(kind=LinkKind.REPORT, name=f"{entry.model}/{facts['version']}"))
         if told.kind is EntryKind.MONITORED:
-            parts = _kept_of_look(facts)
+            parts = _kept_of_look(told)
             found += [Link(kind=LinkKind.LOOK_REPORT, name=f"{entry.model}/{told.seq}/{part}") for part in parts]
         data_version = facts.get("data_version")
         if isinstance(data_version, str) and data_version:
@@ -43,16 +44,10 @@ def links_of(entry: LedgerEntry, in_run: Sequence[LedgerEntry], versions: Versio
     return tuple(dict.fromkeys(found))
 
 
-def _kept_of_look(facts: Mapping[str, Any]) -> list[str]:
+def _kept_of_look(entry: LedgerEntry) -> list[str]:
     """Name the reports that a look left, one for each thing that it measured; none where it found nothing."""
-    verdict, report = _within(facts, "decision", "judgement").get("verdict"), _within(facts, "report")
-    if facts.get("is_due") is not True and verdict != Verdict.FAILED.value:
+    look = read_as(Look, entry.facts)
+    if look is None or not look.has_found:
         return []
-    return [part for part in ("drift", "quality") if report.get(part)]
-
-
-def _within(facts: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
-    for name in path:
-        inner = facts.get(name)
-        facts = inner if isinstance(inner, dict) else {}
-    return facts
+    measured = {"drift": look.report.drift, "quality": look.report.quality}
+    return [part for part, report in measured.items() if report is not None]

@@ -33,6 +33,11 @@ class Look(Fact):
     """What became of retrainings that earlier looks asked for, where they did not begin or end well."""
 
     @property
+    def has_found(self) -> bool:
+        """Tell whether it found something: its reports are kept then, those of others give way to the next."""
+        return self.is_due or self.decision.judgement.verdict is Verdict.FAILED
+
+    @property
     def is_blind(self) -> bool:
         """Tell whether the rows could not be compared with the reference at all."""
         answers = {answer.gate: answer.verdict for answer in self.decision.judgement.results}

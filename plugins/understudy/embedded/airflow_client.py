@@ -1,6 +1,6 @@
 """Ask a running Airflow by its public REST API, as somebody, and again where it is too busy to answer."""
 
-import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from understudy.contract.errors import UnderstudyError
@@ -8,13 +8,14 @@ from understudy.trust import trust_for
 
 if TYPE_CHECKING:
     import httpx
+    from tenacity import Retrying
 
 ANSWER_WITHIN_S = 60.0
-LOOKS = 3
-"""How often one is asked that says nothing: a machine that is busy for a minute must not end the watch of hours."""
-PAUSES_S = (1.0, 2.0, 4.0, 8.0)
-"""Between the tries of what Airflow was in trouble with: its database was locked, a proxy did not reach it."""
+TRIES, PATIENCE_S = 5, 180.0
+"""A machine that is busy for a minute must not end the watch of hours."""
+LONGEST_PAUSE_S = 8.0
 PASSING = {500, 502, 503, 504}
+"""What Airflow says in trouble of its own: its database was locked, or a proxy did not reach it."""
 
 
 class AirflowUnreachable(UnderstudyError):
@@ -40,10 +41,10 @@ class AirflowRefused(UnderstudyError):
 class AirflowInTrouble(UnderstudyError):
     """Airflow answers that something of its own is broken, however often it is asked."""
 
-    def __init__(self, what: str, status: int, detail: str, tries: int) -> None:
+    def __init__(self, what: str, status: int, detail: str) -> None:
         super().__init__(
-            f"Airflow was asked {tries} times to {what}, and had trouble of its own each time (HTTP {status}): "
-            f"{detail.rstrip('.')}. Look at the log of its API server, and at its database."
+            f"Airflow had trouble of its own each time it was asked to {what} (HTTP {status}): {detail.rstrip('.')}. "
+            "Look at the log of its API server, and at its database."
         )
 
 
@@ -76,47 +77,56 @@ class AirflowClient:
         with httpx.Client(
             base_url=self.url, timeout=ANSWER_WITHIN_S, trust_env=self._is_remote, verify=trust_for(self.url)
         ) as client:
-            answer = self._ask_patiently(client, method, path, body)
+            try:
+                answer = _patience()(self._ask, client, method, path, body)
+            except httpx.HTTPError as problem:
+                said = str(problem) or type(problem).__name__
+                raise AirflowUnreachable(self.url, said, is_remote=self._is_remote) from problem
         if answer.status_code == may_be:
             return None
         if answer.status_code in PASSING:
-            raise AirflowInTrouble(what, answer.status_code, _detail(answer), len(PAUSES_S) + 1)
+            raise AirflowInTrouble(what, answer.status_code, _detail(answer))
         if answer.is_error:
             raise AirflowRefused(what, answer.status_code, _detail(answer))
         return answer.json() if answer.content else None
 
-    def _ask_patiently(
-        self, client: "httpx.Client", method: str, path: str, body: dict[str, Any] | None
-    ) -> "httpx.Response":
-        for pause_s in PAUSES_S:
-            answer = self._ask(client, method, path, body)
-            if answer.status_code not in PASSING:
-                return answer
-            time.sleep(pause_s)
-        return self._ask(client, method, path, body)
-
     def _ask(self, client: "httpx.Client", method: str, path: str, body: dict[str, Any] | None) -> "httpx.Response":
-        import httpx
-
-        tries_left = LOOKS
-        while True:
-            try:
-                headers = {"Authorization": f"Bearer {self._login(client)}"}
-                return client.request(method, path, json=body, headers=headers)
-            except httpx.HTTPError as problem:
-                tries_left -= 1
-                if tries_left and not isinstance(problem, httpx.ConnectError):
-                    continue
-                said = str(problem) or type(problem).__name__
-                raise AirflowUnreachable(self.url, said, is_remote=self._is_remote) from problem
-
-    def _login(self, client: "httpx.Client") -> str:
         if self._token is None:
-            answer = client.post("/auth/token", json={"username": self._user, "password": self._password})
-            if answer.is_error:
-                raise AirflowRefused("log in", answer.status_code, _detail(answer))
-            self._token = str(answer.json()["access_token"])
-        return self._token
+            login = client.post("/auth/token", json={"username": self._user, "password": self._password})
+            if login.status_code in PASSING:
+                return login
+            if login.is_error:
+                raise AirflowRefused("log in", login.status_code, _detail(login))
+            self._token = str(login.json()["access_token"])
+        return client.request(method, path, json=body, headers={"Authorization": f"Bearer {self._token}"})
+
+
+@lru_cache(maxsize=1)
+def _patience() -> "Retrying":
+    """Ask again where nobody answered in time or Airflow was in trouble; the last try counts, whatever came of it."""
+    import httpx
+    from tenacity import (
+        Retrying,
+        retry_if_exception,
+        retry_if_result,
+        stop_after_attempt,
+        stop_after_delay,
+        wait_exponential,
+    )
+
+    def is_silence(problem: BaseException) -> bool:
+        # Where nothing listens, nothing will in a moment.
+        return isinstance(problem, httpx.HTTPError) and not isinstance(problem, httpx.ConnectError)
+
+    def is_trouble(answer: httpx.Response) -> bool:
+        return answer.status_code in PASSING
+
+    return Retrying(
+        retry=retry_if_exception(is_silence) | retry_if_result(is_trouble),
+        stop=stop_after_attempt(TRIES) | stop_after_delay(PATIENCE_S),
+        wait=wait_exponential(max=LONGEST_PAUSE_S),
+        retry_error_callback=lambda last: last.outcome.result() if last.outcome else None,
+    )
 
 
 def _detail(answer: "httpx.Response") -> str:

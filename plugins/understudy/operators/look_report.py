@@ -7,7 +7,6 @@ from understudy.contract.errors import UnderstudyError
 from understudy.contract.monitoring import MonitorReport
 from understudy.contract.release import Bundle
 from understudy.contract.retrainings import Recorded
-from understudy.contract.words import Verdict
 from understudy.hooks.connect import Hooks
 
 log = logging.getLogger(__name__)
@@ -19,8 +18,7 @@ def publish(hooks: Hooks, champion: Bundle, recorded: Recorded, report: MonitorR
 
     The newest reports replace each other; those of a look that found something stay, under the look's name.
     """
-    found = recorded.look.is_due or recorded.look.decision.judgement.verdict is Verdict.FAILED
-    folders = (LATEST, f"looks/{recorded.seq}") if found else (LATEST,)
+    folders = (LATEST, f"looks/{recorded.seq}") if recorded.look.has_found else (LATEST,)
     try:
         hooks.registry.trace(champion, metrics_of(report, recorded), report.as_of, recorded.seq)
         hooks.registry.attach(champion, {f"{place}/{name}": path for place in folders for name, path in files.items()})

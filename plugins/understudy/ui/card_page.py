@@ -35,7 +35,7 @@ class Place(Fact):
 @router.get("/models/{model}/cards/{seq}")
 def show(request: Request, model: str, seq: int, caller: CallerDep) -> HTMLResponse:
     """Show a decision."""
-    card = _card(model, seq, caller)
+    card = readable_card(model, seq, caller)
     places = [_place(link, own_base(request), airflow_base(request)) for link in card.links]
     return page(request, "card", card=card, places=places)
 
@@ -43,7 +43,7 @@ def show(request: Request, model: str, seq: int, caller: CallerDep) -> HTMLRespo
 @router.get("/api/models/{model}/cards/{seq}")
 def tell(model: str, seq: int, caller: CallerDep) -> Card:
     """Give a decision as JSON."""
-    return _card(model, seq, caller)
+    return readable_card(model, seq, caller)
 
 
 @router.get("/dags/{dag_id}")
@@ -66,7 +66,8 @@ def of_run(request: Request, dag_id: str, run_id: str) -> RedirectResponse:
     return RedirectResponse(address, 303)
 
 
-def _card(model: str, seq: int, caller: CallerDep) -> Card:
+def readable_card(model: str, seq: int, caller: CallerDep) -> Card:
+    """Make the card of a decision that the caller may read. Raise Forbidden or NotThere for others."""
     known(model, caller, airflow_of(model))
     missing = NotThere(f"{model} has no decision {seq}.")
     if not 1 <= seq <= LARGEST:

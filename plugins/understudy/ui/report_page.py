@@ -1,9 +1,10 @@
 """The reports behind a decision: read from the registry, and shown without letting any of their code run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
@@ -14,6 +15,7 @@ from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 from understudy.hooks.registry_errors import ArtefactMissing
 from understudy.ui.access import CallerDep
+from understudy.ui.card_page import readable_card
 from understudy.ui.model_page import airflow_of, known
 from understudy.ui.refusals import NotThere
 
@@ -44,7 +46,11 @@ def evaluation(model: str, version: int, caller: CallerDep) -> HTMLResponse:
     facts = next((entry.facts for entry in judged if entry.facts.get("version") == version), None)
     if facts is None:
         raise NotThere(f"No version {version} of {model} was judged.")
-    return _shown(model, version, "report", str(facts["report_sha256"]))
+    with _fetched(model, version, "report") as report:
+        # A judgement that names no report was not made by this one either.
+        if artefact_of(report, report.parent).sha256 != facts.get("report_sha256"):
+            raise ReportChanged(model, version)
+        return _page(report)
 
 
 @router.get("/models/{model}/looks/{seq}/{part}")
@@ -53,25 +59,23 @@ def look(model: str, seq: int, part: Literal["drift", "quality"], caller: Caller
 
     :raises NotThere, RegistryUnavailable: where it cannot be shown.
     """
-    known(model, caller, airflow_of(model))
-    looks = connect().ledger.entries(model, [EntryKind.MONITORED], after=seq - 1, before=seq + 1)
-    if not looks:
-        raise NotThere(f"{model} has no look {seq}.")
-    return _shown(model, _champion_of(looks[0].facts), f"looks/{seq}/{part}")
+    card = readable_card(model, seq, caller)
+    version = card.versions.champion
+    if version is None or f"{model}/{seq}/{part}" not in {link.name for link in card.links}:
+        raise NotThere(f"Decision {seq} of {model} is no look that left a report about {part}.")
+    with _fetched(model, version, f"looks/{seq}/{part}") as report:
+        return _page(report)
 
 
-def _champion_of(facts: Mapping[str, Any]) -> int:
-    return int(facts["report"]["champion_version"])
-
-
-def _shown(model: str, version: int, name: str, sha256: str | None = None) -> HTMLResponse:
+@contextmanager
+def _fetched(model: str, version: int, name: str) -> Iterator[Path]:
     registry = connect().registry
     with TemporaryDirectory() as scratch:
-        place = Path(scratch)
         try:
-            report = registry.fetch_file(registry.bundle_of(model, version), name, place / "report")
+            yield registry.fetch_file(registry.bundle_of(model, version), name, Path(scratch) / "report")
         except ArtefactMissing as missing:
             raise NotThere(f"The registry keeps no such report of version {version} of {model}.") from missing
-        if sha256 is not None and artefact_of(report, place).sha256 != sha256:
-            raise ReportChanged(model, version)
-        return HTMLResponse((report / PAGE).read_text(encoding="utf-8"), headers=HEADERS)
+
+
+def _page(report: Path) -> HTMLResponse:
+    return HTMLResponse((report / PAGE).read_text(encoding="utf-8"), headers=HEADERS)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.fleet_ledger import bundle
+from tests.fleet_ledger import bundle, look
 from tests.integration.cockpit.api_server import MODEL, caller
 from understudy.contract.release import Bundle
 from understudy.contract.stage import artefact_of
-from understudy.contract.words import EntryKind
+from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.connect import connect
 from understudy.hooks.registry_errors import ArtefactMissing, RegistryUnavailable
 from understudy.ui import report_page
@@ -66,8 +66,8 @@ def judged(server: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def looked(server: Any) -> str:
     """Let a look find something; give the address of what it wrote about drift."""
-    facts = {"is_due": True, "report": {"champion_version": VERSION, "drift": {"columns": []}}}
-    entry = connect().ledger.append(MODEL, EntryKind.MONITORED, "airflow", "wind drifted", facts=facts)
+    found = look(MODEL, VERSION, 1, Verdict.FAILED).model_dump(mode="json")
+    entry = connect().ledger.append(MODEL, EntryKind.MONITORED, "airflow", "wind drifted", facts=found)
     return f"/understudy/models/{MODEL}/looks/{entry.seq}/drift"
 
 
@@ -94,6 +94,14 @@ def test_a_report_that_was_changed_since_is_not_shown(
     assert "better" not in refused.text
 
 
+def test_a_judgement_that_names_no_report_shows_none(viewer: TestClient, keeping: Callable[[Any], None]) -> None:
+    connect().ledger.append(MODEL, EntryKind.JUDGED, "airflow", "all passed", facts={"version": 40})
+    keeping(FakeRegistry({"report": PAGE}))
+    refused = viewer.get(f"/understudy/models/{MODEL}/versions/40/report")
+    assert refused.status_code == 503
+    assert "is not the one that was judged" in refused.text
+
+
 def test_what_a_look_found_is_shown(viewer: TestClient, looked: str, keeping: Callable[[Any], None]) -> None:
     keeping(FakeRegistry({f"looks/{looked.split('/')[-2]}/drift": PAGE}))
     assert viewer.get(looked).text == PAGE
@@ -107,7 +115,7 @@ def test_a_report_that_is_not_there_is_a_clear_404(
     answer = viewer.get(f"/understudy/models/{MODEL}/{rest}")
     assert answer.status_code == 404
     assert "Traceback" not in answer.text
-    assert any(said in answer.text for said in ("was judged", "has no look", "keeps no such report"))
+    assert any(said in answer.text for said in ("was judged", "has no decision", "is no look", "keeps no such report"))
 
 
 @pytest.mark.parametrize("rest", ["looks/1/evidently", "looks/x/drift", "versions/x/report"])
@@ -135,7 +143,8 @@ def test_who_may_not_read_the_model_reads_no_report(server: Any, judged: str, lo
 def test_a_card_links_to_the_report_and_to_mlflow_where_people_reach_it(
     viewer: TestClient, judged: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = connect().ledger.entries(MODEL, [EntryKind.JUDGED], newest_first=True, limit=1)[0]
+    entries = connect().ledger.entries(MODEL, [EntryKind.JUDGED])
+    (entry,) = (entry for entry in entries if entry.facts.get("version") == VERSION)
     card = f"/understudy/models/{MODEL}/cards/{entry.seq}"
     shown = viewer.get(card).text
     assert f'href="{judged}"' in shown

@@ -2,11 +2,10 @@ from typing import Any
 
 import pytest
 
+from tests.fleet_ledger import look
 from tests.unit.contract.ledger_entries import entry
 from understudy.contract.card import card_of
-from understudy.contract.card_links import links_of
 from understudy.contract.card_text import markdown, one_line
-from understudy.contract.card_title import Versions
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change, EntryKind, LinkKind, Outcome, Verdict
@@ -107,14 +106,19 @@ def test_links_name_the_run_the_data_and_the_versions() -> None:
 
 @pytest.mark.parametrize(
     ("is_due", "verdict", "kept"),
-    [(True, "passed", True), (False, "failed", True), (False, "passed", False), (False, "inconclusive", False)],
+    [
+        (True, Verdict.PASSED, True),
+        (False, Verdict.FAILED, True),
+        (False, Verdict.PASSED, False),
+        (False, Verdict.INCONCLUSIVE, False),
+    ],
 )
-def test_a_look_that_found_something_links_to_what_it_wrote(is_due: bool, verdict: str, kept: bool) -> None:
-    decision = {"judgement": {"verdict": verdict, "results": []}}
-    report = {"champion_version": 7, "drift": {"columns": []}, "quality": None}
-    look = entry(EntryKind.MONITORED, 4, decision=decision, report=report, is_due=is_due)
-    names = [link.name for link in links_of(look, [], Versions()) if link.kind is LinkKind.LOOK_REPORT]
-    assert names == (["price/4/drift"] if kept else [])
+def test_a_look_that_found_something_links_to_what_it_wrote(is_due: bool, verdict: Verdict, kept: bool) -> None:
+    told = look("price", 7, 1, verdict)
+    report = told.report.model_copy(update={"quality": None})
+    told = told.model_copy(update={"is_due": is_due, "report": report})
+    card = card_of(entry(EntryKind.MONITORED, 4, **told.model_dump(mode="json")))
+    assert [link.name for link in card.links if link.kind is LinkKind.LOOK_REPORT] == ["price/4/drift"] * kept
 
 
 def test_a_window_is_compared_with_the_last_accepted_one() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from understudy.embedded.airflow_api import AirflowApi, Asked, DagNotFound, TaskState
-from understudy.embedded.airflow_client import AirflowInTrouble, AirflowRefused, AirflowUnreachable
+from understudy.embedded.airflow_client import TRIES, AirflowInTrouble, AirflowRefused, AirflowUnreachable, _patience
 
 Answers = dict[tuple[str, str], list[tuple[int, Any]]]
 DAG = "/api/v2/dags/retrain__tides"
@@ -58,11 +58,13 @@ class FakeAirflow:
 @pytest.fixture
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
     monkeypatch.setattr("understudy.embedded.airflow_api.POLL_S", 0.01)
-    monkeypatch.setattr("understudy.embedded.airflow_client.PAUSES_S", (0.01, 0.01))
+    monkeypatch.setattr("understudy.embedded.airflow_client.LONGEST_PAUSE_S", 0.01)
+    _patience.cache_clear()
     fake = FakeAirflow()
     yield fake
     fake.server.shutdown()
     fake.server.server_close()
+    _patience.cache_clear()
 
 
 def task(name: str, state: str | None) -> dict[str, Any]:
@@ -117,10 +119,15 @@ def test_a_run_that_is_asked_for_again_is_one_run(airflow: FakeAirflow, tries: l
 
 def test_trouble_of_airflow_s_own_that_does_not_pass_is_said_as_such(airflow: FakeAirflow) -> None:
     airflow.answers |= {("GET", DAG): [(200, {"is_paused": False})], ("POST", f"{DAG}/dagRuns"): [(500, LOCKED)]}
-    with pytest.raises(
-        AirflowInTrouble, match=r"3 times to start .* \(HTTP 500\): Database error. Look for ID x. Look at"
-    ):
+    with pytest.raises(AirflowInTrouble, match=r"to start .* \(HTTP 500\): Database error. Look for ID x. Look at"):
         airflow.api.trigger("retrain__tides", {})
+    assert [path for _, path, _ in airflow.asked].count(f"{DAG}/dagRuns") == TRIES
+
+
+def test_a_login_that_meets_trouble_is_tried_again(airflow: FakeAirflow) -> None:
+    airflow.answers[("POST", "/auth/token")] = [(503, "starting"), (201, {"access_token": "t"})]
+    airflow.answers[("GET", f"{RUN}/taskInstances")] = [(200, {"task_instances": []})]
+    assert airflow.api.tasks("retrain__tides", "run-1") == []
 
 
 def test_an_answer_to_a_question_that_comes_second_is_refused_and_not_sent_again(airflow: FakeAirflow) -> None:
