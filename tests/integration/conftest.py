@@ -20,6 +20,7 @@ import yaml
 
 from understudy.contract.load import SPEC_FILE
 from understudy.hooks.connect import Hooks
+from understudy.runners.nursery import nursery
 from understudy.settings import settings
 from understudy.workspace import run_key
 
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[2]
 START = "2024-01-01"
 ROWS = 3000
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_stages() -> Iterator[None]:
+    """Fork the stages of all these tests from one process, as a retraining without a scheduler does with its own."""
+    with nursery():
+        yield
 
 
 @dataclass(frozen=True)

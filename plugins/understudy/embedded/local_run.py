@@ -15,6 +15,7 @@ from understudy.contract.errors import UnderstudyError
 from understudy.embedded.airflow_api import TaskState
 from understudy.embedded.layout import Layout
 from understudy.embedded.passwords import keys, write_private
+from understudy.runners.nursery import nursery
 from understudy.settings import Settings
 
 LOOK_EVERY_S = 0.5
@@ -76,7 +77,7 @@ def _run(local: Layout, model: str, conf: dict[str, Any], watch: TaskWatcher, ki
             task.partial_kwargs["retries"] = 0
         else:
             task.retries = 0
-    with _watching(local, dag_id, watch):
+    with _watching(local, dag_id, watch), nursery():
         run = dag.test(run_conf=conf, logical_date=None)
     return run.run_id, _returned(run.dag_id, run.run_id, kind.last_task)
 

@@ -27,6 +27,7 @@ from understudy.hooks.database_url import database_url
 from understudy.hooks.sources import is_url
 from understudy.operators.replay_requests import Replay, replay_of, replayed_of, rows_request, seconds_of, walks_of
 from understudy.operators.stage_plan import isolation_of, runner_of, runtime_of
+from understudy.runners.nursery import nursery
 from understudy.settings import Settings
 
 T = TypeVar("T")
@@ -90,7 +91,7 @@ def replay_locally(settings: Settings, spec: ModelSpec, asked: Asked, progress: 
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.with_name(f"{scratch.name}.result.json").unlink(missing_ok=True)
-    with _alone(replay):
+    with _alone(replay), nursery():
         return _replay(StageRuns(settings, spec, replay.folder.name), replay, asked.parallel, progress)
 
 

@@ -31,6 +31,7 @@ from understudy.runners.errors import JobGone, StartFailed
 from understudy.runners.font_list import keep_fonts, lend_fonts
 from understudy.runners.inputs import require_inputs
 from understudy.runners.log_lines import frames, lines
+from understudy.runners.nursery import forked
 from understudy.runners.outputs import empty_folder, read_result, refuse_links
 from understudy.runners.protocol import Job, JobStatus, LogLine
 from understudy.runners.supervise import members, started, write_json
@@ -71,22 +72,11 @@ class ProcessRunner:
         if left:
             self.kill(left)
         folder = self.jobs / job.name
-        self._prepare(job, folder, has_secrets=bool(secrets))
+        environment = self._environment(job, folder, has_secrets=bool(secrets))
+        self._prepare(job, folder, environment)
         line = secrets_line({name: secret.get_secret_value() for name, secret in secrets.items()}) if secrets else b""
-        # -I -S: no site-packages, no user settings: a supervisor is up in a few hundredths of a second.
-        begun = subprocess.run(
-            [sys.executable, "-I", "-S", str(SUPERVISOR), str(folder)],
-            input=line,
-            env={"PATH": os.defpath},
-            check=False,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            timeout=60,
-        )
-        if begun.returncode:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise StartFailed(job.name, f"its supervisor ended with {begun.returncode}")
+        if not forked(folder, line, environment):
+            self._begin_alone(folder, line)
         return (folder / "job.json").read_text(encoding="utf-8")
 
     def status(self, job_id: str) -> JobStatus:
@@ -173,7 +163,23 @@ class ProcessRunner:
             found.append({**labels, "id": self.find(plan.parent.name) or ""})
         return found
 
-    def _prepare(self, job: Job, folder: Path, *, has_secrets: bool) -> None:
+    def _begin_alone(self, folder: Path, line: bytes) -> None:
+        # -I -S: no site-packages, no user settings: a supervisor is up in a few hundredths of a second.
+        begun = subprocess.run(
+            [sys.executable, "-I", "-S", str(SUPERVISOR), str(folder)],
+            input=line,
+            env={"PATH": os.defpath},
+            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            timeout=60,
+        )
+        if begun.returncode:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise StartFailed(folder.name, f"its supervisor ended with {begun.returncode}")
+
+    def _prepare(self, job: Job, folder: Path, environment: dict[str, str]) -> None:
         require_inputs(job)
         empty_folder(job.outputs)
         shutil.rmtree(folder, ignore_errors=True)
@@ -187,7 +193,7 @@ class ProcessRunner:
             folder / "plan.json",
             {
                 "command": [sys.executable, "-m", "understudy.stages"],
-                "env": self._environment(job, folder, has_secrets=has_secrets),
+                "env": environment,
                 "limits": {
                     "memory_bytes": job.resources.memory_bytes,
                     "timeout_s": job.resources.timeout.total_seconds() + ORPHAN_GRACE_S,

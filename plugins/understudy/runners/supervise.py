@@ -14,8 +14,9 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 LOG_LIMIT_BYTES = 200 << 20
 TAIL_BYTES = 4096
@@ -83,11 +84,40 @@ def write_json(path: Path, body: dict[str, Any]) -> None:
     draft.replace(path)
 
 
+class StageProcess(Protocol):
+    """A stage that was started, as ``subprocess.Popen`` shows it."""
+
+    stdout: IO[bytes] | None
+    stderr: IO[bytes] | None
+    returncode: int
+
+    def poll(self) -> int | None:
+        """Give the exit code once it has ended, negative for a signal."""
+
+
+StageStart = Callable[[dict[str, Any], Path], StageProcess]
+"""Starts the stage of a plan in a folder."""
+
+
+def start_command(plan: dict[str, Any], work: Path) -> "subprocess.Popen[bytes]":
+    """Start a stage as the program that it is."""
+    return subprocess.Popen(
+        plan["command"],
+        cwd=work,
+        env=plan["env"],
+        stdin=0,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: limit(plan["limits"]["memory_bytes"]),  # noqa: PLW1509
+    )
+
+
 class Supervisor:
     """Run the plan of a folder, keep its log, and hold the stage to its limits."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, start: StageStart = start_command) -> None:
         self.folder = folder
+        self.start = start
         self.plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         self.cause = "exited"
         self.tail = b""
@@ -96,15 +126,7 @@ class Supervisor:
     def run(self) -> None:
         """Start the stage, copy its output, and record how it ended."""
         limits = self.plan["limits"]
-        stage = subprocess.Popen(
-            self.plan["command"],
-            cwd=self.folder / "work",
-            env=self.plan["env"],
-            stdin=0,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            preexec_fn=lambda: _limit(limits["memory_bytes"]),  # noqa: PLW1509
-        )
+        stage = self.start(self.plan, self.folder / "work")
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # else the stage's standard input would never end
         deadline = time.monotonic() + limits["timeout_s"]
         with (self.folder / "log").open("ab", buffering=0) as log, selectors.DefaultSelector() as streams:
@@ -163,7 +185,8 @@ class Supervisor:
         return self.cause
 
 
-def _limit(memory_bytes: int) -> None:
+def limit(memory_bytes: int) -> None:
+    """Bound what this process, which becomes a stage, may allocate."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if LINUX:
         # RLIMIT_AS would count address space that numpy's threads and Arrow's and polars' allocators reserve and never
@@ -171,18 +194,31 @@ def _limit(memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (2 * memory_bytes + (4 << 30),) * 2)
 
 
-def main(folder: Path) -> None:
-    """Leave the worker: its session, its signals, its life time; return in the parent once the job can be found."""
+def leave(folder: Path) -> bool | None:
+    """Fork a process that is free of the worker: of its session, its signals, its life time.
+
+    :returns: in the parent, whether the job can be found; in the fork, which is to supervise it, None.
+    """
     listen, tell = os.pipe()
     if os.fork():
         os.close(tell)
-        is_told = os.read(listen, 1)
-        os._exit(0 if is_told else 1)
+        with os.fdopen(listen, "rb") as heard:
+            return bool(heard.read(1))
+    os.close(listen)
     os.setsid()
     write_json(folder / "job.json", {"pid": os.getpid(), "started": started(os.getpid()), "dir": str(folder)})
     os.write(tell, b"1")
     os.close(tell)
-    Supervisor(folder).run()
+    return None
+
+
+def main(folder: Path) -> None:
+    """Supervise the job of a folder; end at once in the process that was called, with 1 if it cannot be found."""
+    is_begun = leave(folder)
+    if is_begun is None:
+        Supervisor(folder).run()
+    else:
+        os._exit(0 if is_begun else 1)
 
 
 if __name__ == "__main__":

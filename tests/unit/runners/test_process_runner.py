@@ -7,88 +7,39 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from understudy.contract.stage import StageRequest, artefact_of
+from tests.unit.runners.small_stages import job, report, site, wait_for_a_fork
 from understudy.contract.words import JobState
 from understudy.runners.errors import InputGone, ResultMissing
+from understudy.runners.nursery import nursery
 from understudy.runners.process import ProcessRunner
-from understudy.runners.protocol import Job, Resources
-from understudy.runners.supervise import members, started
+from understudy.runners.supervise import LINUX, members, started
 
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
-CODE = """
-import os, subprocess, sys, time
-from understudy.stages import StageOutput, stage
 
 
-@stage
-def surroundings(context):
-    return StageOutput(report={"env": dict(os.environ), "cwd": os.getcwd(), "session": os.getsid(0) == os.getppid(),
-                               "letters": len(context.secrets.get("token", "")), "stdin": sys.stdin.read()})
+@pytest.fixture(scope="module")
+def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    if not LINUX:
+        pytest.skip("stages are forked on Linux only")
+    with nursery():
+        wait_for_a_fork(site(tmp_path_factory.mktemp("warm")))
+        yield
 
 
-@stage
-def sleep(context):
-    print("asleep")
-    time.sleep(context.request.params.get("seconds", 60))
-    return StageOutput(report={"slept": True})
-
-
-@stage
-def leaves_a_helper(context):
-    helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    return StageOutput(report={"helper": helper.pid})
-
-
-@stage
-def helpers_hog(context):
-    subprocess.run([sys.executable, "-c", "kept = bytearray(600 << 20); import time; time.sleep(60)"])
-    return StageOutput(report={})
-
-
-@stage
-def looks_for_fonts(context):
-    from matplotlib.font_manager import fontManager
-
-    known = os.listdir(os.environ["MPLCONFIGDIR"])
-    open(os.environ["MPLCONFIGDIR"] + "/matplotlibrc", "w").write("figure.dpi: 7")
-    return StageOutput(report={"known": known, "fonts": len(fontManager.ttflist)})
-"""
-
-
-@pytest.fixture
-def runner(tmp_path: Path) -> Iterator[ProcessRunner]:
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "probe.py").write_text(CODE)
-    runner = ProcessRunner(jobs=tmp_path / "jobs")
+@pytest.fixture(params=["alone", "forked"])
+def runner(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessRunner]:
+    runner = ProcessRunner(jobs=site(tmp_path) / "jobs")
+    if request.param == "forked":
+        request.getfixturevalue("forking")
+        monkeypatch.setattr(ProcessRunner, "_begin_alone", None)  # whatever starts alone shows here
     yield runner
     for left in runner.leftovers():
         runner.kill(left["id"])
-
-
-def job(root: Path, function: str, *, memory_mb: int = 512, **params: Any) -> Job:
-    request = StageRequest(
-        stage=f"probe:{function}", model="m", run="r", as_of=datetime(2026, 1, 1, tzinfo=timezone.utc), params=params,
-        inputs={"code": artefact_of(root / "code", root)},
-    )  # fmt: skip
-    limits = Resources(memory_bytes=memory_mb << 20, cpus=2, timeout=timedelta(seconds=60))
-    return Job(name=f"job-{function}", request=request, image="-", inputs={"code": root / "code"}, outputs=root / "out",
-               resources=limits, labels={"dag_id": "d"})  # fmt: skip
-
-
-def report(runner: ProcessRunner, asked: Job, secrets: dict[str, SecretStr] | None = None) -> Any:
-    job_id = runner.submit(asked, secrets or {})
-    for _ in runner.stream_logs(job_id):
-        pass
-    body = runner.result(job_id, asked.outputs)
-    runner.remove(job_id)
-    return json.loads(body)["report"]
 
 
 def test_the_environment_holds_nothing_of_the_worker(
