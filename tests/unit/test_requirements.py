@@ -4,11 +4,12 @@ import importlib
 import re
 import sys
 import warnings
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -45,6 +46,7 @@ def pins(path: Path, python: str) -> dict[str, str]:
     }
 
 
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -56,7 +58,7 @@ def test_every_requirement_is_one_exact_version(path: Path) -> None:
     assert loose == []
 
 
-@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("path", [AIRFLOW, DEVELOPMENT], ids=lambda path: path.name)
 def test_every_supported_python_gets_each_package_exactly_once(path: Path, python: str) -> None:
     applying = [
@@ -65,6 +67,15 @@ def test_every_supported_python_gets_each_package_exactly_once(path: Path, pytho
         if line.marker is None or line.marker.evaluate({"python_version": python})
     ]
     assert sorted(applying) == sorted({canonicalize_name(line.name) for line in requirements(path)})
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("path", [AIRFLOW, DEVELOPMENT], ids=lambda path: path.name)
+def test_every_supported_python_can_have_what_is_pinned_for_it(path: Path, python: str) -> None:
+    # Of what is installed here, and would be there as well.
+    shared = pins(path, HERE).items() & pins(path, python).items()
+    asked = {name: metadata(name).get("Requires-Python") for name, _ in shared}
+    assert {name: asks for name, asks in asked.items() if asks and f"{python}.0" not in SpecifierSet(asks)} == {}
 
 
 @pytest.mark.parametrize(("name", "pinned"), pins(AIRFLOW, HERE).items())
