@@ -1,7 +1,10 @@
 """What docker-compose.yaml promises of every service, and what `make env` generates for it."""
 
+import os
 import re
 import subprocess
+from configparser import ConfigParser
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,27 @@ def generate(env_file: Path) -> dict[str, str]:
     subprocess.run([PROJECT / "scripts" / "make_env.sh", env_file], check=True, capture_output=True)
     lines = env_file.read_text(encoding="utf-8").splitlines()
     return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
+
+def test_mlflow_hashes_a_password_once_and_not_with_every_request(tmp_path: Path) -> None:
+    told = tmp_path / "mlflow"
+    told.write_text(
+        '#!/bin/sh\nprintf "%s\n" "$@" > "$TOLD.arguments"\ncp "$MLFLOW_AUTH_CONFIG_PATH" "$TOLD"\n', encoding="utf-8"
+    )
+    told.chmod(0o755)
+    subprocess.run(
+        [PROJECT / "include" / "images" / "airflow" / "understudy-mlflow"],
+        check=True,
+        env={"PATH": f"{tmp_path}:{os.defpath}", "MLFLOW_DATABASE": "postgresql://", "TOLD": str(tmp_path / "told")},
+    )
+    accounts = ConfigParser()
+    accounts.read(tmp_path / "told", encoding="utf-8")
+    known = Path(str(find_spec("mlflow").origin)).with_name("server") / "auth" / "config.py"
+    assert {key for key in accounts["mlflow"] if f'"{key}"' not in known.read_text(encoding="utf-8")} == set()
+    assert accounts.getint("mlflow", "auth_cache_ttl_seconds") > 0
+    # Another worker would not hear of a password that was changed, and would go on answering to the old one.
+    arguments = (tmp_path / "told.arguments").read_text(encoding="utf-8").splitlines()
+    assert arguments[arguments.index("--workers") + 1] == "1"
 
 
 @pytest.mark.parametrize("name", SERVICES)
