@@ -74,8 +74,8 @@ def test_every_supported_python_gets_each_package_exactly_once(path: Path, pytho
 def test_every_supported_python_can_have_what_is_pinned_for_it(path: Path, python: str) -> None:
     # Of what is installed here, and would be there as well.
     shared = pins(path, HERE).items() & pins(path, python).items()
-    asked = {name: metadata(name).get("Requires-Python") for name, _ in shared}
-    assert {name: asks for name, asks in asked.items() if asks and f"{python}.0" not in SpecifierSet(asks)} == {}
+    asked = {name: metadata(name).json.get("requires_python") for name, _ in shared}
+    assert {name: asks for name, asks in asked.items() if asks and f"{python}.0" not in SpecifierSet(str(asks))} == {}
 
 
 @pytest.mark.parametrize(("name", "pinned"), pins(AIRFLOW, HERE).items())
