@@ -185,7 +185,6 @@ ALIKE: dict[str, Any] = {
     "nested 500 times": b'{"dataframe_split":' + b"[" * 500 + b"]" * 500 + b"}",
     "a key twice": PLAIN.replace(b'"a":', b'"a": 99, "a":'),
     "a field twice": b'{"dataframe_records": 1, ' + PLAIN[1:],
-    "half a surrogate pair": PLAIN.replace(b"north", b"\\ud800"),
     "a whole number": with_cell("a", 3),
     "a great whole number": with_cell("a", 10**30),
     "a whole number beyond all": with_cell("a", 10**400),
@@ -232,6 +231,11 @@ DIFFERENT: dict[str, tuple[Any, int, int]] = {
         200,
     ),
     "true as text: training reads it as 1": (with_cell("a", "true"), 400, 200),
+    "half a surrogate pair: the pandas of Python 3.10 holds text that no file can": (
+        PLAIN.replace(b"north", b"\\ud800"),
+        200 if pd.__version__.startswith("2.") else 400,
+        400,
+    ),
 }
 
 
