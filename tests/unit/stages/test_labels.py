@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from understudy.contract.reports import LabelsReport
 from understudy.contract.spec import ModelSpec
@@ -90,7 +91,7 @@ def test_no_label_at_all_is_an_empty_answer_and_no_crash(tmp_path: Path) -> None
 
 def test_a_table_is_read_for_the_time_that_is_asked_for(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'labels.db'}"
-    with create_engine(url).begin() as connection:
+    with create_engine(url, poolclass=NullPool).begin() as connection:
         connection.execute(text("CREATE TABLE outcome (id TEXT, at TEXT, sold INTEGER)"))
         connection.execute(text("INSERT INTO outcome VALUES ('old', '2025-01-01', 1), ('new', '2026-01-02', 0)"))
     labels = {
