@@ -116,16 +116,20 @@ _of_this_process: Nursery | None = None
 
 @contextmanager
 def nursery() -> Iterator[None]:
-    """Fork the stages that this process starts meanwhile; where a fork is not safe, as on macOS, start each alone."""
+    """Fork the stages that this process starts meanwhile; where a fork is not safe, as on macOS, start each alone.
+
+    One that is opened while another is open serves instead of that until it is closed.
+    """
     global _of_this_process  # noqa: PLW0603 - which processes a process has is a fact about it, whoever asks
-    if not LINUX or _of_this_process is not None:
+    if not LINUX:
         yield
         return
-    ours = _of_this_process = Nursery()
+    before, ours = _of_this_process, Nursery()
+    _of_this_process = ours
     try:
         yield
     finally:
-        _of_this_process = None
+        _of_this_process = before
         ours.close()
 
 

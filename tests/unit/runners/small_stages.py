@@ -86,8 +86,8 @@ def report(runner: ProcessRunner, asked: Job, secrets: dict[str, SecretStr] | No
     return json.loads(body)["report"]
 
 
-def wait_for_a_fork(root: Path) -> None:
+def wait_for_a_fork(root: Path, *, cpus: float = 2) -> None:
     """Run stages until one is forked; the first ones start alone while the nursery imports its libraries."""
     runner, deadline = ProcessRunner(jobs=root / "jobs"), time.monotonic() + 300
-    while not report(runner, job(root, "surroundings"))["is_forked"]:
+    while not report(runner, job(root, "surroundings", cpus=cpus))["is_forked"]:
         assert time.monotonic() < deadline, "no stage is forked"

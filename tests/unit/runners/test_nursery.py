@@ -30,11 +30,10 @@ def runner(tmp_path: Path) -> Iterator[ProcessRunner]:
             runner.kill(left["id"])
 
 
-def nests() -> list[int]:
-    """Give the processes that this one has stages forked from."""
-    found = subprocess.run(["pgrep", "-P", str(os.getpid()), "-f", "understudy.runners.nest"], capture_output=True,
-                           text=True, check=False)  # fmt: skip
-    return [int(pid) for pid in found.stdout.split()]
+def newest_nest() -> int:
+    """Give the youngest process that this one has stages forked from; tests before may have left it older ones."""
+    command = ["pgrep", "--newest", "--parent", str(os.getpid()), "--full", "understudy.runners.nest"]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def test_no_two_forks_draw_the_same_numbers(runner: ProcessRunner, tmp_path: Path) -> None:
@@ -52,13 +51,27 @@ def test_what_was_forked_outlives_the_process_it_was_forked_from(runner: Process
     asked = job(tmp_path, "sleep", seconds=1)
     job_id = runner.submit(asked, {})
     next(runner.stream_logs(job_id))
-    (nest,) = nests()
+    nest = newest_nest()
     os.kill(nest, signal.SIGKILL)
     list(runner.stream_logs(job_id))
     assert json.loads(runner.result(job_id, asked.outputs))["report"] == {"slept": True}
     # From here on they start alone, and none is lost.
     assert not report(runner, job(tmp_path, "surroundings"))["is_forked"]
     assert not report(runner, job(tmp_path, "surroundings"))["is_forked"]
+
+
+def test_an_inner_nursery_serves_until_it_is_closed_and_then_the_outer_one_again(
+    runner: ProcessRunner, tmp_path: Path
+) -> None:
+    outer = newest_nest()
+    with nursery():
+        report(runner, job(tmp_path, "surroundings", cpus=1))
+        inner = newest_nest()
+        assert inner != outer
+        wait_for_a_fork(tmp_path, cpus=1)
+    assert started(inner) is None
+    assert newest_nest() == outer
+    assert report(runner, job(tmp_path, "surroundings"))["is_forked"]
 
 
 def test_where_nobody_can_tell_whether_it_began_that_is_said_and_the_retry_starts_alone(
@@ -69,7 +82,7 @@ def test_where_nobody_can_tell_whether_it_began_that_is_said_and_the_retry_start
     runner = ProcessRunner(jobs=site(tmp_path) / "jobs")
     with nursery():
         wait_for_a_fork(tmp_path)
-        (nest,) = nests()
+        nest = newest_nest()
         os.kill(nest, signal.SIGSTOP)
         with pytest.raises(StartFailed, match="does not answer"):
             runner.submit(job(tmp_path, "surroundings"), {})

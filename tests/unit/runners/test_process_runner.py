@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from tests.unit.runners.small_stages import job, report, site, wait_for_a_fork
 from understudy.contract.words import JobState
+from understudy.runners import process
 from understudy.runners.errors import InputGone, ResultMissing
 from understudy.runners.nursery import nursery
 from understudy.runners.process import ProcessRunner
@@ -37,6 +38,8 @@ def runner(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     if request.param == "forked":
         request.getfixturevalue("forking")
         monkeypatch.setattr(ProcessRunner, "_begin_alone", None)  # whatever starts alone shows here
+    else:
+        monkeypatch.setattr(process, "forked", lambda *_: False)
     yield runner
     for left in runner.leftovers():
         runner.kill(left["id"])
