@@ -22,7 +22,6 @@ from understudy.runners.supervise import LINUX
 READ_AT_START = (*FIXED, *THREADS, "PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 """What the interpreter and its libraries read of the environment once, so that a fork has its parent's."""
 ANSWER_WITHIN_S = 60.0
-END_WITHIN_S = 10.0
 
 
 class Nursery:
@@ -53,12 +52,6 @@ class Nursery:
         """End the process to fork from; the stages that it forked go on."""
         with self._lock:
             self._give_up()
-            if self._process is not None:
-                try:
-                    self._process.wait(END_WITHIN_S)
-                except subprocess.TimeoutExpired:  # it still imports
-                    self._process.kill()
-                    self._process.wait()
 
     def _start(self, environment: dict[str, str]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -105,10 +98,13 @@ class Nursery:
         return True
 
     def _give_up(self) -> None:
+        """End it for good: one that only hung must not begin later what was asked of it, beside the retry."""
         if self._control is not None:
             self._control.close()
             self._control = None
-        self._is_ready = False
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
 
 _of_this_process: Nursery | None = None
