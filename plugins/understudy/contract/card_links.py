@@ -45,9 +45,6 @@ def links_of(entry: LedgerEntry, in_run: Sequence[LedgerEntry], versions: Versio
 
 
 def _kept_of_look(entry: LedgerEntry) -> list[str]:
-    """Name the reports that a look left, one for each thing that it measured; none where it found nothing."""
+    """Name the reports that a look left; none where it found nothing."""
     look = read_as(Look, entry.facts)
-    if look is None or not look.has_found:
-        return []
-    measured = {"drift": look.report.drift, "quality": look.report.quality}
-    return [part for part, report in measured.items() if report is not None]
+    return sorted(look.reports_sha256) if look is not None and look.has_found else []

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from pydantic import Field
+
 from understudy.contract.cause import Cause
 from understudy.contract.declared import Fact, format_duration
 from understudy.contract.monitoring import Decision, History, MonitorReport, PastLook
@@ -31,6 +33,8 @@ class Look(Fact):
     """The time that the look was told to pretend."""
     trouble: tuple[str, ...] = ()
     """What became of retrainings that earlier looks asked for, where they did not begin or end well."""
+    reports_sha256: dict[str, str] = Field(default_factory=dict)
+    """Digests of the reports that it wrote for people, by what they are about."""
 
     @property
     def has_found(self) -> bool:

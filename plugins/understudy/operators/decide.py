@@ -14,6 +14,7 @@ from understudy.contract.monitoring import DriftReport, MonitorReport, QualityRe
 from understudy.contract.release import Deployment
 from understudy.contract.retrainings import Look, Recorded, Retrainings, blind_in_a_row, trimmed
 from understudy.contract.spec import ModelSpec
+from understudy.contract.stage import Artefact
 from understudy.contract.words import Trigger
 from understudy.hooks.connect import connect
 from understudy.hooks.looks import record_look
@@ -168,6 +169,7 @@ class DecideRetrainingOperator(BaseOperator):
             champion_since=current.champion_since,
             pretended=pretended,
             trouble=trouble,
+            reports_sha256={name: shown.sha256 for name, shown in self._shown().items()},
         )
         return look, "; ".join((decision.sentence, *trouble))
 
@@ -182,10 +184,13 @@ class DecideRetrainingOperator(BaseOperator):
         """Gather what is worth reading: the whole report, and what the stages wrote for people."""
         whole = folder.path / "look.json"
         whole.write_text(report.model_dump_json(indent=1), encoding="utf-8")
+        return {"look.json": whole, **{name: folder.resolve(shown) for name, shown in self._shown().items()}}
+
+    def _shown(self) -> dict[str, Artefact]:
+        """Name the reports that the stages wrote for people, by what they are about."""
         given = {"drift": self.drift, "quality": self.quality}
-        shown = {name: Measured.model_validate(one).shown for name, one in given.items() if one}
-        folders = {name: folder.resolve(outputs[SHOWN]) for name, outputs in shown.items() if SHOWN in outputs}
-        return {"look.json": whole, **folders}
+        written = {name: Measured.model_validate(one).shown for name, one in given.items() if one}
+        return {name: outputs[SHOWN] for name, outputs in written.items() if SHOWN in outputs}
 
     # What is done about it.
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.retrainings import Look
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
@@ -26,12 +27,12 @@ HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'u
 
 
 class ReportChanged(UnderstudyError):
-    """The registry holds another report than the one that was judged."""
+    """The registry holds another report than the one that was decided by."""
 
-    def __init__(self, model: str, version: int) -> None:
+    def __init__(self, which: str) -> None:
         super().__init__(
-            f"The report of version {version} of {model} in the registry is not the one that was judged. The numbers "
-            "of the decision are in the ledger; retrain to get a new report."
+            f"{which} in the registry is not the one that was decided by. The numbers of the decision are in the "
+            "ledger; the next retraining or look writes a new report."
         )
 
 
@@ -47,24 +48,23 @@ def evaluation(model: str, version: int, caller: CallerDep) -> HTMLResponse:
     if facts is None:
         raise NotThere(f"No version {version} of {model} was judged.")
     with _fetched(model, version, "report") as report:
-        # A judgement that names no report was not made by this one either.
-        if artefact_of(report, report.parent).sha256 != facts.get("report_sha256"):
-            raise ReportChanged(model, version)
-        return _page(report)
+        return _page(report, facts.get("report_sha256"), f"The report of version {version} of {model}")
 
 
 @router.get("/models/{model}/looks/{seq}/{part}")
 def look(model: str, seq: int, part: Literal["drift", "quality"], caller: CallerDep) -> HTMLResponse:
     """Show a report of a look that found something.
 
-    :raises NotThere, RegistryUnavailable: where it cannot be shown.
+    :raises NotThere, ReportChanged, RegistryUnavailable: where it cannot be shown.
     """
     card = readable_card(model, seq, caller)
     version = card.versions.champion
     if version is None or f"{model}/{seq}/{part}" not in {link.name for link in card.links}:
         raise NotThere(f"Decision {seq} of {model} is no look that left a report about {part}.")
+    (entry,) = connect().ledger.entries(model, after=seq - 1, before=seq + 1)
+    written = Look.model_validate(entry.facts).reports_sha256
     with _fetched(model, version, f"looks/{seq}/{part}") as report:
-        return _page(report)
+        return _page(report, written[part], f"The report about {part} of decision {seq} of {model}")
 
 
 @contextmanager
@@ -77,5 +77,8 @@ def _fetched(model: str, version: int, name: str) -> Iterator[Path]:
             raise NotThere(f"The registry keeps no such report of version {version} of {model}.") from missing
 
 
-def _page(report: Path) -> HTMLResponse:
+def _page(report: Path, sha256: object, which: str) -> HTMLResponse:
+    # A decision that names no report was not made by this one either.
+    if artefact_of(report, report.parent).sha256 != sha256:
+        raise ReportChanged(which)
     return HTMLResponse((report / PAGE).read_text(encoding="utf-8"), headers=HEADERS)

@@ -53,20 +53,26 @@ def viewer(server: Any) -> TestClient:
     return caller(server, "viewer")
 
 
+def digest_of_page(folders: pytest.TempPathFactory) -> str:
+    place = folders.mktemp("written")
+    return artefact_of(
+        FakeRegistry({"report": PAGE}).fetch_file(bundle(MODEL, VERSION), "report", place / "r"), place
+    ).sha256
+
+
 @pytest.fixture(scope="module")
 def judged(server: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Judge a version by a report; give the report's address."""
-    place = tmp_path_factory.mktemp("judged")
-    folder = FakeRegistry({"report": PAGE}).fetch_file(bundle(MODEL, VERSION), "report", place / "report")
-    facts = {"version": VERSION, "report_sha256": artefact_of(folder, place).sha256}
+    facts = {"version": VERSION, "report_sha256": digest_of_page(tmp_path_factory)}
     connect().ledger.append(MODEL, EntryKind.JUDGED, "airflow", "all passed", facts=facts)
     return f"/understudy/models/{MODEL}/versions/{VERSION}/report"
 
 
 @pytest.fixture(scope="module")
-def looked(server: Any) -> str:
+def looked(server: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Let a look find something; give the address of what it wrote about drift."""
-    found = look(MODEL, VERSION, 1, Verdict.FAILED).model_dump(mode="json")
+    written = {"reports_sha256": {"drift": digest_of_page(tmp_path_factory)}}
+    found = look(MODEL, VERSION, 1, Verdict.FAILED).model_copy(update=written).model_dump(mode="json")
     entry = connect().ledger.append(MODEL, EntryKind.MONITORED, "airflow", "wind drifted", facts=found)
     return f"/understudy/models/{MODEL}/looks/{entry.seq}/drift"
 
@@ -90,7 +96,7 @@ def test_a_report_that_was_changed_since_is_not_shown(
     keeping(FakeRegistry({"report": PAGE.replace("report", "better")}))
     refused = viewer.get(judged)
     assert refused.status_code == 503
-    assert "is not the one that was judged" in refused.text
+    assert "is not the one that was decided by" in refused.text
     assert "better" not in refused.text
 
 
@@ -99,12 +105,22 @@ def test_a_judgement_that_names_no_report_shows_none(viewer: TestClient, keeping
     keeping(FakeRegistry({"report": PAGE}))
     refused = viewer.get(f"/understudy/models/{MODEL}/versions/40/report")
     assert refused.status_code == 503
-    assert "is not the one that was judged" in refused.text
+    assert "is not the one that was decided by" in refused.text
 
 
 def test_what_a_look_found_is_shown(viewer: TestClient, looked: str, keeping: Callable[[Any], None]) -> None:
     keeping(FakeRegistry({f"looks/{looked.split('/')[-2]}/drift": PAGE}))
     assert viewer.get(looked).text == PAGE
+
+
+def test_a_look_whose_report_was_changed_since_shows_none(
+    viewer: TestClient, looked: str, keeping: Callable[[Any], None]
+) -> None:
+    keeping(FakeRegistry({f"looks/{looked.split('/')[-2]}/drift": PAGE.replace("report", "better")}))
+    refused = viewer.get(looked)
+    assert refused.status_code == 503
+    assert "is not the one that was decided by" in refused.text
+    assert "better" not in refused.text
 
 
 @pytest.mark.parametrize("rest", ["versions/42/report", "looks/999999/drift", "looks/1/drift", "versions/41/report"])

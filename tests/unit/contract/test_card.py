@@ -115,8 +115,7 @@ def test_links_name_the_run_the_data_and_the_versions() -> None:
 )
 def test_a_look_that_found_something_links_to_what_it_wrote(is_due: bool, verdict: Verdict, kept: bool) -> None:
     told = look("price", 7, 1, verdict)
-    report = told.report.model_copy(update={"quality": None})
-    told = told.model_copy(update={"is_due": is_due, "report": report})
+    told = told.model_copy(update={"is_due": is_due, "reports_sha256": {"drift": "a" * 64}})
     card = card_of(entry(EntryKind.MONITORED, 4, **told.model_dump(mode="json")))
     assert [link.name for link in card.links if link.kind is LinkKind.LOOK_REPORT] == ["price/4/drift"] * kept
 

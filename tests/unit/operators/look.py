@@ -17,7 +17,7 @@ from understudy.settings import settings
 
 MONITOR = {"schedule": "0 * * * *", "of": "data", "looks": 1, "window": "1d"}
 TRACED: list[dict[str, float]] = []
-KEPT: list[str] = []
+KEPT: dict[str, Path] = {}
 
 
 class Registry(Nodding):
@@ -30,7 +30,7 @@ class Registry(Nodding):
         TRACED.append(metrics)
 
     def attach(self, bundle: Any, files: dict[str, Path]) -> None:
-        KEPT.extend(files)
+        KEPT.update(files)
 
 
 class Run:
@@ -87,9 +87,14 @@ def seen(version: int = 1, since: int = 1) -> dict[str, Any]:
 def measured(report: Any) -> dict[str, Any] | None:
     if report is None:
         return None
-    path = Path(mkdtemp(dir=settings().workspace_dir)) / "measured.json"
+    workspace = settings().workspace_dir
+    path = Path(mkdtemp(dir=workspace)) / "measured.json"
     path.write_text(report.model_dump_json(), encoding="utf-8")
-    return Measured(report=artefact_of(path, settings().workspace_dir)).model_dump(mode="json")
+    page = path.parent / "page"
+    page.mkdir()
+    (page / "report.html").write_text(f"<p>{path.read_text(encoding='utf-8')}</p>", encoding="utf-8")
+    shown = {"report": artefact_of(page, workspace)}
+    return Measured(report=artefact_of(path, workspace), shown=shown).model_dump(mode="json")
 
 
 def drift(distance: float = 0.01, rows: int = 500) -> DriftReport:

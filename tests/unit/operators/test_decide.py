@@ -8,6 +8,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from tests.unit.operators.live_traffic import entries, serve
 from tests.unit.operators.look import KEPT, MOVED, TRACED, Registry, Run, drift, quality
+from understudy.contract.stage import artefact_of
 from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.registry_errors import RegistryUnavailable
 from understudy.operators.decisions import REFUSAL_KEY
@@ -25,7 +26,7 @@ def test_a_quiet_look_is_recorded_and_asks_for_nothing() -> None:
     assert (entry.reason, entry.actor) == (looked.sentence, "scheduled")
     assert looked.sentence.startswith("looked, nothing to do")
     assert TRACED[0]["monitor.loss"] == 0.2
-    assert KEPT == ["looks/latest/look.json"]
+    assert set(KEPT) == {"looks/latest/look.json", "looks/latest/drift", "looks/latest/quality"}
 
 
 def test_drift_asks_for_a_retraining_and_says_where_the_evidence_is() -> None:
@@ -40,6 +41,14 @@ def test_drift_asks_for_a_retraining_and_says_where_the_evidence_is() -> None:
     assert (asked["reasons"], asked["as_of"]) == (["drift"], None)
     assert "wind by 0.9" in asked["sentence"]
     assert f"looks/{entry.seq}/look.json" in KEPT
+
+
+def test_the_ledger_knows_a_look_s_reports_by_their_digests() -> None:
+    serve(1)
+    Run("look1").decide(drift(MOVED), quality())
+    (entry,) = entries(EntryKind.MONITORED)
+    kept = {part: KEPT[f"looks/{entry.seq}/{part}"] for part in ("drift", "quality")}
+    assert entry.facts["reports_sha256"] == {part: artefact_of(one, one.parent).sha256 for part, one in kept.items()}
 
 
 def test_what_could_not_be_measured_is_inconclusive_and_named() -> None:
