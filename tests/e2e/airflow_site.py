@@ -59,9 +59,9 @@ class Site:
         self.api.follow(f"retrain__{model}", run, look)
         return seen
 
-    def asked(self, model: str) -> Asked:
+    def asked(self, model: str, look_every_s: float = 0.5) -> Asked:
         """Wait until a retraining asks people, and return what."""
-        wait(lambda: len(self.api.asked(f"retrain__{model}")) == 1, 400)
+        wait(lambda: len(self.api.asked(f"retrain__{model}")) == 1, 400, look_every_s)
         return self.api.asked(f"retrain__{model}")[0]
 
     def ended(self, model: str, run: str) -> dict[str, Any]:
@@ -145,12 +145,12 @@ class Site:
         return self.train_task(model, run), self.jobs(model)[0]
 
 
-def wait(until: Callable[[], bool], seconds: float) -> float:
+def wait(until: Callable[[], bool], seconds: float, look_every_s: float = 0.5) -> float:
     """Wait for something to become true; return how long it took."""
     begun = time.monotonic()
     while not until():
         assert time.monotonic() - begun < seconds, f"not within {seconds} s"
-        time.sleep(0.5)
+        time.sleep(look_every_s)
     return time.monotonic() - begun
 
 

@@ -26,6 +26,7 @@ from understudy.operators.handover import Evaluated
 from understudy.operators.held import held_back
 from understudy.operators.problem import telling
 from understudy.operators.run_context import run_folder
+from understudy.operators.standing_answer import StandingAnswerTrigger
 from understudy.settings import settings
 
 if TYPE_CHECKING:
@@ -97,10 +98,19 @@ class AskApprovalOperator(HITLOperator):
             run, actor = run_folder(context, self.model).run, actor_of(context)
             end_of_run(hooks, self.model, run, actor, "it waits for an approval")
             question = self._asked(context, hooks, promotion, evaluated)
-            # Airflow resumes a task at once whose question has an answer already.
-            if context["task_state_store"].get(SHOWN) != question.model_dump(mode="json"):
-                self._show(context, hooks, question)
+            if context["task_state_store"].get(SHOWN) == question.model_dump(mode="json"):
+                # Airflow would resume at once a task whose question has an answer, and take it for lost again.
+                self.defer(trigger=StandingAnswerTrigger(str(context["ti"].id)), method_name="execute_again")
+            self._show(context, hooks, question)
             raise self._waiting(question)
+
+    def execute_again(self, context: "Context", event: dict[str, Any]) -> Any:
+        """Take the answer that an earlier try could not take, or wait on."""
+        if event:
+            return self.execute_complete(context, event)
+        with telling(context):
+            evaluated = Evaluated.model_validate(self.evaluated)
+            raise self._waiting(self._asked(context, connect(), self._promotion(context), evaluated))
 
     def execute_complete(self, context: "Context", event: dict[str, Any]) -> Any:
         """Record the answer; let the challenger pass, stop it, or ask again."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from airflow.sdk.exceptions import TaskDeferred
+from airflow.triggers.base import BaseTrigger
 
 from tests.integration.fake_gateway import FakeGateway
 from understudy.contract.judgement import GateResult, Judgement
@@ -162,7 +163,7 @@ def deferred_by(act: Callable[[], object]) -> RehearsalTrigger | CanaryTrigger:
     return kind(**kwargs)
 
 
-def seen_by(trigger: RehearsalTrigger | CanaryTrigger, within_s: float = 120) -> dict[str, Any]:
+def seen_by(trigger: BaseTrigger, within_s: float = 120) -> dict[str, Any]:
     """Wait for the trigger's one event."""
 
     async def wait() -> dict[str, Any]:
