@@ -3,11 +3,12 @@
 import os
 import pwd
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,8 @@ from understudy.settings import settings
 from understudy.workspace import run_key
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from tests.integration.real_gateway import Trained
     from understudy.contract.serving import ServingOrder
 
@@ -38,6 +41,33 @@ def _forked_stages() -> Iterator[None]:
     """Fork the stages of all these tests from one process, as a retraining without a scheduler does with its own."""
     with nursery():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _registries_migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Copy the tables of the first registry into the others: MLflow migrates each through the years, for a second."""
+    from mlflow.store.db import utils
+
+    template = tmp_path_factory.mktemp("registry") / "tables.db"
+    migrate: Callable[[Engine], None] = utils._initialize_tables
+
+    def initialize(engine: "Engine") -> None:
+        file = engine.url.database if engine.dialect.name == "sqlite" else None
+        if file and template.exists():
+            copy_database(template, file)
+            return
+        migrate(engine)
+        if file:
+            copy_database(file, template)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, "_initialize_tables", initialize)
+        yield
+
+
+def copy_database(source: str | Path, target: str | Path) -> None:
+    with closing(sqlite3.connect(source)) as whole, closing(sqlite3.connect(target)) as copy:
+        whole.backup(copy)
 
 
 @dataclass(frozen=True)
