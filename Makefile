@@ -2,7 +2,7 @@
 
 PYTHON = .venv/bin/python
 UNDERSTUDY = .venv/bin/understudy
-# The tests of one file run in one process, and those that start a whole stack in one after the other; one process more
+# The tests of one file run in one process, and those that start the embedded stack in one after the other; one process more
 # than there are cores, because they wait a lot, and four at most, because each may hold an Airflow. To watch them one
 # by one: make test TESTS_AT_ONCE=0
 TESTS_AT_ONCE = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)

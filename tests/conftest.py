@@ -21,8 +21,8 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 # Boosting is many times slower when its threads fight for busy cores; containers get the same setting from the runner.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-STACKS = {"test_compose.py", "test_demo.py", "test_gateway_stack.py", "oncall", "test_scheduler.py"}
-"""Files or folders whose tests start Airflow's services: those fight for a few ports and for all of the processor."""
+STACKS = {"test_demo.py", "test_gateway_stack.py", "oncall", "test_scheduler.py"}
+"""Files or folders whose tests start the embedded stack's services, which want the same few ports."""
 SAME_PORTS = {"embedded"}
 """Folders whose tests each want the ports that the embedded stack takes first."""
 SHARED = {"cockpit", "registry", "scoring"}
@@ -47,7 +47,7 @@ def what_docker_lacks() -> str | None:
 
 
 class FilesTogether(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
-    """Keep the tests of a file in one process, where they share what they set up, and whole stacks in one other."""
+    """Keep the tests of a file in one process, where they share what they set up, and embedded stacks in one other."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not DATA.is_dir(), reason=f"th
 
 @dataclass(frozen=True)
 class Laptop:
-    """A fresh machine: nothing but a data file and the command line."""
+    """A machine with nothing but data files and the command line."""
 
     home: Path
     isolation: str
@@ -83,28 +82,21 @@ class Laptop:
         return {entry["kind"]: entry["facts"] for entry in self.understudy("ledger", name)}
 
 
-@pytest.fixture
-def laptop(tmp_path: Path) -> Callable[[str], Laptop]:
-    return lambda isolation: Laptop(tmp_path, isolation)
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Laptop:
+    """Give a fresh machine, which keeps what the tests before did on it."""
+    return Laptop(tmp_path_factory.mktemp("laptop"), "docker" if what_docker_lacks() is None else "process")
 
 
-def best_isolation() -> str:
-    return "docker" if what_docker_lacks() is None else "process"
-
-
-def test_electricity_becomes_a_champion_whose_numbers_lead_to_the_data(
-    laptop: Callable[[str], Laptop], tmp_path: Path
-) -> None:
-    isolation = best_isolation()
-    here = laptop(isolation)
-    here.declare("electricity", "class", "timestamp")
-    ended = here.retrain("electricity")
+def test_electricity_becomes_a_champion_whose_numbers_lead_to_the_data(laptop: Laptop, tmp_path: Path) -> None:
+    laptop.declare("electricity", "class", "timestamp")
+    ended = laptop.retrain("electricity")
     assert (ended["outcome"], ended["champion"]) == ("promoted", 1)
 
-    told = here.ledger("electricity")
+    told = laptop.ledger("electricity")
     judged, deployed = told["judged"], told["deployed"]["deployment"]
     champion = Bundle.model_validate(deployed["champion"])
-    assert champion.image_digest.startswith("process:" if isolation == "process" else "sha256:")
+    assert champion.image_digest.startswith("process:" if laptop.isolation == "process" else "sha256:")
     answers = {answer["gate"]: answer for answer in judged["judgement"]["results"]}
     assert 0.8 < answers["roc_auc.floor"]["measured"] < 0.95
     assert deployed["blessing"] == told["blessed"]
@@ -112,9 +104,9 @@ def test_electricity_becomes_a_champion_whose_numbers_lead_to_the_data(
     assert judged["data_version"] == champion.data_version == told["data_judged"]["data_version"]
 
     restored = tmp_path / "restored.parquet"
-    here.understudy("data", "restore", champion.data_version, "--to", str(restored))
+    laptop.understudy("data", "restore", champion.data_version, "--to", str(restored))
     assert hashlib.sha256(restored.read_bytes()).hexdigest() == champion.data_version
-    assert here.understudy("ledger", "--verify")["ok"] is True
+    assert laptop.understudy("ledger", "--verify")["ok"] is True
 
 
 @pytest.mark.parametrize(
@@ -127,16 +119,15 @@ def test_electricity_becomes_a_champion_whose_numbers_lead_to_the_data(
     ],
 )
 def test_a_public_data_set_becomes_a_champion_without_its_leaks(
-    laptop: Callable[[str], Laptop], name: str, target: str, time: str | None, leaks: set[str]
+    laptop: Laptop, name: str, target: str, time: str | None, leaks: set[str]
 ) -> None:
-    here = laptop(best_isolation())
-    spec = here.declare(name, target, time)
+    spec = laptop.declare(name, target, time)
     assert leaks <= set(spec.data.drop)
-    here.search_less(name)
-    ended = here.retrain(name)
+    laptop.search_less(name)
+    ended = laptop.retrain(name)
     assert ended["outcome"] == "promoted", ended["sentence"]
 
-    told = here.ledger(name)
+    told = laptop.ledger(name)
     assert not leaks & {feature["feature"] for feature in told["trained"]["training"]["importance"]}
     beaten = {
         answer["gate"]: answer["measured"]
