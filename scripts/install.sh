@@ -35,6 +35,12 @@ find_python() {
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
+# Print the package that could be had as source code only and could not be built, by the words of uv or of pip.
+unbuilt() {
+  sed -nE -e 's/.*Failed to build( installable wheels for some pyproject.toml based projects \()?[ `]*([A-Za-z0-9._-]+).*/\2/p' \
+    -e 's/.*Failed building wheel for ([A-Za-z0-9._-]+).*/\1/p' "$log" | head -n 1
+}
+
 # Run a step quietly; of one that fails, tell the reason in a sentence where it is known, else show its last words.
 run() {
   if "$@" >"$log" 2>&1; then
@@ -45,6 +51,12 @@ run() {
   fi
   if grep -qiE 'certificate|CERTIFICATE_VERIFY_FAILED|UnknownIssuer' "$log"; then
     fail "the package index presented an unknown certificate; point SSL_CERT_FILE and PIP_CERT to your company's CA bundle."
+  fi
+  package=$(unbuilt)
+  if [ -n "$package" ]; then
+    tail -n 20 "$log" >&2
+    fail "$package has no ready-made wheel for this Python and could not be built here (its last words are above);" \
+      "remove .venv and name another Python, 3.10 to 3.13, with UNDERSTUDY_PYTHON."
   fi
   if grep -qiE 'dns|from versions: none|resolve host|name resolution|failed to fetch|connection (refused|error|reset)|NewConnectionError|timed out|unreachable' "$log"; then
     fail "the package index could not be reached; check the network (or UV_INDEX_URL / PIP_INDEX_URL) and try again."
