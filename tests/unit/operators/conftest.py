@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.operators import live_traffic, look
+from tests.unit.operators import approval_desk, live_traffic, look
 from tests.unit.operators.price import Registry, declare
 from tests.unit.operators.probe import CODE
 from understudy.contract.words import Isolation
+from understudy.hooks.connect import connect
 from understudy.runners.choose import choose_runner
 from understudy.settings import settings
 
@@ -52,3 +53,15 @@ def look_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     live_traffic.declare(serving=None, monitor=look.MONITOR)
     yield tmp_path
     settings.cache_clear()
+
+
+@pytest.fixture
+def desk(price_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[approval_desk.Desk]:
+    """Let version 7 of price be blessed while version 3 serves; afterwards, the ledger must be whole."""
+    desk = approval_desk.Desk()
+    monkeypatch.setattr("understudy.operators.approval.upsert_hitl_detail", lambda **detail: desk.shown.append(detail))
+    approval_desk.declare()
+    approval_desk.serve(3, 2)
+    approval_desk.bless()
+    yield desk
+    assert connect().ledger.verify().ok

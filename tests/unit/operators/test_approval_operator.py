@@ -1,147 +1,17 @@
-"""How people are asked, and what becomes of their answer; the ledger is real, Airflow's supervisor a stand-in."""
+"""How people are asked, and what becomes of their answer."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from datetime import timedelta
 
 import pytest
-import yaml
-from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput, TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
-from tests.unit.operators.test_conclude import evaluated
-from understudy.contract.release import Blessing, Deployment
-from understudy.contract.words import Change, EntryKind, Verdict
+from tests.unit.operators.approval_desk import BLESSED, NOW, RUN, Desk, champion, declare, operator, serve, told
+from understudy.contract.words import Change, EntryKind
 from understudy.hooks.approvals import waiting
 from understudy.hooks.connect import connect
-from understudy.hooks.errors import LedgerUnavailable
-from understudy.operators import AskApprovalOperator, PromoteOperator
 from understudy.operators.decisions import HELD_KEY, LOCAL_RUN, REFUSAL_KEY, REJECTED_KEY
 from understudy.operators.errors import ApprovalRefused, PromotionHeld, PromotionRefused
 from understudy.operators.handover import Evaluated
-from understudy.settings import settings
-from understudy.workspace import run_key
-
-BLESSED = evaluated(Verdict.PASSED, True)
-RUN = run_key("manual__1")
-NOW = datetime.now(timezone.utc)
-
-
-class Desk:
-    """A run's task, and what Airflow shows of it to people."""
-
-    def __init__(self) -> None:
-        self.shown: list[dict[str, Any]] = []
-        self.pushed: dict[str, Any] = {}
-        self.kept: dict[str, Any] = {}
-        self.at = NOW
-        self.answered: dict[str, Any] = {}
-
-    def context(self, task: str = "approve", user: str = "carl") -> Any:
-        ti = SimpleNamespace(
-            id="ti-1",
-            dag_id="retrain__price",
-            run_id="manual__1",
-            xcom_push=lambda key, value: self.pushed.update({key: value}),
-        )
-        return {
-            "ti": ti,
-            "run_id": "manual__1",
-            "dag_run": SimpleNamespace(run_type="manual", triggering_user_name=user, run_after=NOW),
-            "params": {"reason": "weekly"},
-            "task_state_store": SimpleNamespace(
-                get=lambda key: self.kept.get(f"{task}.{key}"),
-                set=lambda key, value: self.kept.update({f"{task}.{key}": value}),
-            ),
-        }
-
-    def ask(self, person: int = 1, **context: Any) -> TaskAwaitingInput:
-        with pytest.raises(TaskAwaitingInput) as parked:
-            operator(person).execute(self.context(operator(person).task_id, **context))
-        return parked.value
-
-    def answer(self, option: str = "Approve", by: str | None = "ann", reason: Any = "it gains", person: int = 1) -> Any:
-        self.at += timedelta(seconds=1)
-        self.answered = {
-            "chosen_options": [option],
-            "params_input": {"reason": reason},
-            "responded_at": self.at,
-            "responded_by_user": {"id": by, "name": by.title()} if by else None,
-        }
-        return self.answer_again(person)
-
-    def answer_again(self, person: int = 1) -> Any:
-        """Tell what was answered last, as Airflow does until the question is put anew."""
-        return operator(person).execute_complete(self.context(operator(person).task_id), self.answered)
-
-    def try_again(self, told: dict[str, Any]) -> Any:
-        """Try a task again whose question stands there: it asks Airflow, which tells it this, and goes on."""
-        with pytest.raises(TaskDeferred) as asks:
-            operator().execute(self.context())
-        assert asks.value.trigger.serialize()[1] == {"ti_id": "ti-1"}
-        return getattr(operator(), asks.value.method_name)(self.context(), told)
-
-    def promote(self) -> Any:
-        return PromoteOperator(task_id="promote", model="price", evaluated=BLESSED).execute(self.context("promote"))
-
-
-@pytest.fixture
-def desk(price_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    desk = Desk()
-    monkeypatch.setattr("understudy.operators.approval.upsert_hitl_detail", lambda **detail: desk.shown.append(detail))
-    declare()
-    serve(3, 2)
-    told = Evaluated.model_validate(BLESSED)
-    blessing = Blessing(
-        challenger=told.bundle,
-        champion_version=3,
-        champion_epoch=2,
-        judgement_sha256=told.judgement.digest(),
-        rubber_stamped=False,
-    )
-    ledger = connect().ledger
-    facts = {"version": 7, "judgement": told.judgement.model_dump(mode="json"), "verdict": "passed"}
-    ledger.append("price", EntryKind.JUDGED, "carl", "all gates passed", RUN, facts)
-    ledger.append("price", EntryKind.BLESSED, "carl", "all gates passed", RUN, blessing.model_dump(mode="json"))
-    yield desk
-    assert connect().ledger.verify().ok
-
-
-def declare(**promotion: Any) -> None:
-    spec = {
-        "model": "price", "owner": "market-ml", "task": "binary_classification",
-        "data": {"source": "/nowhere/x.csv", "target": "up", "time": "at"},
-        "gates": [{"metric": "roc_auc", "floor": 0.7}], "promotion": {"mode": "approval", **promotion},
-    }  # fmt: skip
-    path = settings().models_dir / "price" / "model.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(spec), encoding="utf-8")
-
-
-def serve(version: int, epoch: int) -> None:
-    deployments = connect().deployments
-    bundle = Evaluated.model_validate(BLESSED).bundle.model_copy(
-        update={"version": version, "model_sha256": f"b{version}"}
-    )
-    found = deployments.current("price")
-    for number in range(found.epoch + 1 if found else 1, epoch + 1):
-        record = Deployment(model="price", epoch=number, change=Change.PROMOTION, champion=bundle, previous=None)
-        deployments.deploy(record, number - 1, "dora", "by hand")
-
-
-def operator(person: int = 1) -> AskApprovalOperator:
-    task = {1: "approve", 2: "approve_second"}[person]
-    return AskApprovalOperator(task_id=task, model="price", evaluated=BLESSED, person=person)
-
-
-def told(kind: EntryKind) -> list[Any]:
-    return connect().ledger.entries("price", [kind])
-
-
-def champion() -> int | None:
-    current = connect().deployments.current("price")
-    return current.champion.version if current else None
 
 
 def test_the_question_is_the_decision_card_and_leaves_no_worker_waiting(desk: Desk) -> None:
@@ -242,70 +112,6 @@ def test_two_persons_are_two_persons(desk: Desk) -> None:
     desk.answer(by="bob", person=2, reason="agreed")
     desk.promote()
     assert told(EntryKind.DEPLOYED)[-1].reason == "weekly; approved by Ann: it gains; Bob: agreed"
-
-
-def test_a_person_s_answer_stands_however_often_the_task_is_run(desk: Desk) -> None:
-    desk.ask()
-    with pytest.raises(ApprovalRefused):
-        desk.answer("Reject", reason="too risky")
-    with pytest.raises(ApprovalRefused, match="too risky"):
-        operator().execute(desk.context())
-    assert len(desk.shown) == 1
-    assert len(told(EntryKind.APPROVAL_ANSWERED)) == 1
-
-
-def test_nobody_s_answer_can_be_asked_for_again(desk: Desk) -> None:
-    desk.ask()
-    with pytest.raises(ApprovalRefused):
-        desk.answer("Reject", by=None)
-    parked = desk.ask()
-    assert parked.timeout > timedelta(days=2)
-    assert [entry.facts["person"] for entry in told(EntryKind.APPROVAL_ASKED)] == [1, 1]
-    desk.answer()
-    desk.promote()
-    assert champion() == 7
-
-
-def test_an_answer_that_the_ledger_could_not_take_is_not_lost(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.ask()
-
-    def down(*_: Any) -> None:
-        raise LedgerUnavailable("ledger.db", "cannot be written", "Free some space.")
-
-    with monkeypatch.context() as broken:
-        broken.setattr("understudy.operators.approval.record_answer", down)
-        with pytest.raises(LedgerUnavailable):
-            desk.answer()
-    assert told(EntryKind.APPROVAL_ANSWERED) == []
-    assert desk.try_again(desk.answered)["by"] == {"id": "ann", "name": "Ann"}
-    assert len(desk.shown) == 1, "asked anew, Airflow would have forgotten the answer"
-    assert [entry.actor for entry in told(EntryKind.APPROVAL_ANSWERED)] == ["Ann"]
-
-
-def test_a_task_that_was_tried_again_leaves_the_question_as_it_stands(desk: Desk) -> None:
-    first = desk.ask()
-    with pytest.raises(TaskAwaitingInput) as again:
-        desk.try_again({})
-    assert (len(told(EntryKind.APPROVAL_ASKED)), len(desk.shown)) == (1, 1)
-    assert again.value.timeout <= first.timeout
-    with pytest.raises(TaskAwaitingInput):
-        desk.answer(reason="")
-    with pytest.raises(TaskAwaitingInput):
-        desk.try_again({})
-    assert len(desk.shown) == 2, "once, and once more after an answer that did not count"
-
-
-def test_a_task_that_died_before_it_showed_its_question_shows_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(**_: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as died:
-        died.setattr("understudy.operators.approval.upsert_hitl_detail", killed)
-        with pytest.raises(KeyboardInterrupt):
-            desk.ask()
-    assert (len(told(EntryKind.APPROVAL_ASKED)), len(desk.shown)) == (1, 0)
-    desk.ask()
-    assert (len(told(EntryKind.APPROVAL_ASKED)), len(desk.shown)) == (1, 1)
 
 
 def test_a_held_model_asks_nobody(desk: Desk) -> None:
