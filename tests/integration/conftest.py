@@ -44,6 +44,13 @@ def _forked_stages() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _no_scheduler_to_wait_for() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("understudy.operators.settle.SETTLES_S", 0.0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _registries_migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Copy the tables of the first registry into the others: MLflow migrates each through the years, for a second."""
     from mlflow.store.db import utils

@@ -13,6 +13,7 @@ from understudy.contract.canary_report import CanaryReport
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import RehearsalReport
+from understudy.operators.settle import settle
 
 KILLED = "a person ended the task that watched"
 
@@ -75,7 +76,7 @@ class LiveTrigger(BaseTrigger, Generic[W]):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield once, with what was seen."""
-        watch = self.read()
+        started, watch = time.monotonic(), self.read()
         report, blind_since = None, None
         while True:
             began = time.monotonic()
@@ -84,6 +85,7 @@ class LiveTrigger(BaseTrigger, Generic[W]):
             blind_since = (blind_since or began) if look.is_blind else None
             seen = self.seen(watch, look, report, None if blind_since is None else time.monotonic() - blind_since)
             if seen is not None:
+                await settle(started)
                 yield TriggerEvent(seen.model_dump(mode="json"))
                 return
             if look.problem:

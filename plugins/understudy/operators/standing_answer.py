@@ -1,6 +1,7 @@
 """Ask Airflow, which tells a trigger and no task, whether somebody has answered a task's question."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -8,9 +9,8 @@ from uuid import UUID
 from airflow.sdk.execution_time.hitl import get_hitl_detail_content_detail
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-SETTLES_S = 5.0
-"""What the scheduler is given to notice that the process which waited before is gone: a task that is queued again
-earlier is taken for one that was killed."""
+from understudy.operators.settle import settle
+
 TOLD = {"chosen_options", "params_input", "responded_at", "responded_by_user"}
 
 
@@ -30,7 +30,7 @@ class StandingAnswerTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event, as Airflow gives it to a task whose question is answered while it waits."""
-        await asyncio.sleep(SETTLES_S)
+        await settle(time.monotonic())
         detail = await asyncio.to_thread(get_hitl_detail_content_detail, UUID(self.ti_id))
         told = detail.model_dump(include=TOLD) if detail.response_received else {}
         yield TriggerEvent(told)

@@ -14,6 +14,11 @@ from understudy.runners.choose import choose_runner
 from understudy.settings import settings
 
 
+@pytest.fixture(autouse=True)
+def _no_scheduler_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("understudy.operators.settle.SETTLES_S", 0.0)
+
+
 @pytest.fixture
 def price_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -66,6 +67,17 @@ def rehearse(gateway: FakeGateway, pushed: dict[str, Any] | None = None) -> dict
     told = evaluated()
     event = seen_by(begin(shadow(told), context(pushed)))
     return shadow(told).execute_complete(context(pushed), json.loads(json.dumps(event)))
+
+
+def test_what_is_decided_at_the_first_look_is_told_once_the_scheduler_has_seen_the_task_wait(
+    gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(3)
+    gateway.report = report(3, 7)
+    monkeypatch.setattr("understudy.operators.settle.SETTLES_S", 0.3)
+    trigger, began = begin(shadow(), context()), time.monotonic()
+    assert seen_by(trigger)["ending"] == "decided"
+    assert time.monotonic() - began >= 0.3
 
 
 def test_a_challenger_that_does_as_well_passes_and_its_mirror_ends(gateway: FakeGateway) -> None:
