@@ -38,8 +38,8 @@ class Site:
     def _airflow(self) -> AirflowClient:
         return self.api._airflow
 
-    def train_task(self, model: str, run: str) -> Any:
-        return self._airflow.call("GET", f"{self._tasks(model, run)}/train", "look at the task")
+    def task(self, model: str, run: str, task: str) -> Any:
+        return self._airflow.call("GET", f"{self._tasks(model, run)}/{task}", "look at the task")
 
     def fail_train(self, model: str, run: str) -> None:
         self._airflow.call("PATCH", f"{self._tasks(model, run)}/train", "fail the task", {"new_state": "failed"})
@@ -141,8 +141,8 @@ class Site:
 
     def training(self, model: str, run: str) -> tuple[Any, dict[str, str]]:
         """Wait until the training's stage runs; return the task and the job."""
-        wait(lambda: self.train_task(model, run)["state"] == "running" and len(self.jobs(model)) == 1, 400)
-        return self.train_task(model, run), self.jobs(model)[0]
+        wait(lambda: self.task(model, run, "train")["state"] == "running" and len(self.jobs(model)) == 1, 400)
+        return self.task(model, run, "train"), self.jobs(model)[0]
 
 
 def wait(until: Callable[[], bool], seconds: float, look_every_s: float = 0.5) -> float:

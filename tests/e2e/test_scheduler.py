@@ -5,8 +5,9 @@ import os
 import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from understudy.embedded.airflow_client import AirflowRefused
 from understudy.embedded.layout import Layout
 from understudy.embedded.passwords import ADMIN
 from understudy.hooks.connect import Hooks
+from understudy.operators.settle import SETTLES_S
 from understudy.settings import settings
 from understudy.workspace import run_key
 
@@ -120,6 +122,19 @@ def declare_watched(home: Path, model: str, **sections: Any) -> None:
     )
 
 
+@contextmanager
+def out_of_reach(database: Path) -> Iterator[None]:
+    """Let nobody open a database for a while."""
+    away = database.with_name(f"{database.name}-away")
+    database.rename(away)
+    database.mkdir()
+    try:
+        yield
+    finally:
+        database.rmdir()
+        away.rename(database)
+
+
 def test_a_killed_worker_loses_no_work_and_disturbs_no_other_model(site: Site) -> None:
     runs = {model: site.api.trigger(f"retrain__{model}", {"reason": "both at once"}) for model in ("alpha", "beta")}
     task, job = site.training("alpha", runs["alpha"])
@@ -129,7 +144,7 @@ def test_a_killed_worker_loses_no_work_and_disturbs_no_other_model(site: Site) -
     site.follow("beta", runs["beta"])
     for model, run in runs.items():
         assert site.api.xcom(f"retrain__{model}", run, "outcome")["outcome"] == "promoted"
-    tries = {model: site.train_task(model, run)["try_number"] for model, run in runs.items()}
+    tries = {model: site.task(model, run, "train")["try_number"] for model, run in runs.items()}
     assert tries == {"alpha": 2, "beta": 1}
     assert site.jobs("alpha") == site.jobs("beta") == []
 
@@ -239,7 +254,11 @@ def test_people_reject_and_approve_by_the_api_and_nothing_moves_without_them(sit
     # scheduler sees that the process which asked is gone, it makes Airflow take the task for lost, and try it again.
     site.api.answer(site.asked("vote", look_every_s=0.02), "Approve", {})
     wait(lambda: len(site.entries("vote", EntryKind.APPROVAL_ANSWERED)) == 2, 120)
-    site.api.answer(site.asked("vote"), "Approve", {"reason": "the audit is over"})
+    asked = site.asked("vote")
+    time.sleep(SETTLES_S)
+    with out_of_reach(site.home / "ledger.db"):
+        site.api.answer(asked, "Approve", {"reason": "the audit is over"})
+        wait(lambda: site.task("vote", run, "approve")["state"] == "up_for_retry", 120)
     ended = site.ended("vote", run)
     assert (ended["outcome"], ended["champion"]) == ("promoted", 2)
     answers = [(entry.facts["answer"], entry.actor) for entry in site.entries("vote", EntryKind.APPROVAL_ANSWERED)]
