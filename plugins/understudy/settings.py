@@ -114,8 +114,8 @@ class Settings(BaseSettings):
     gateway_max_body: Memory = "16m"
     """The largest request that a gateway reads; larger ones are answered with 413."""
     gateway_isolation: Literal["auto", "docker", "process"] = "auto"
-    """Which versions a gateway scores in containers: auto takes those whose declaration names an image of its own,
-    docker all that an image trained, process none."""
+    """Which versions a gateway scores in containers: auto takes those whose declaration names an image of its own, and
+    on Python 3.10 all that an image trained, docker all that an image trained, process none."""
 
     signing_key: str = ""
     """The private key (PEM, elliptic curve) that new versions are signed with; nothing is signed when empty."""

@@ -28,7 +28,7 @@ class GatewayConfig(Fact):
     token: SecretStr | None = None
     """What the admin API asks for; without one it is closed."""
     isolation: ScoringIsolation = "auto"
-    """Which versions are scored in containers: those with an image of their own, all that an image trained, none."""
+    """Which versions are scored in containers: those that may need other libraries, all that an image trained, none."""
     verify_keys: tuple[Path, ...] = ()
     """The public keys one of which must have signed what is served; without any, nothing has to be signed."""
     max_body_bytes: int = Field(default=16 << 20, ge=1)

@@ -1,6 +1,7 @@
 """Where a version's scoring process is started: forked here, or in a container of the image that it was trained in."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,9 @@ from understudy.gateway.containers import Containers
 from understudy.gateway.nursery import Nursery
 from understudy.gateway.worker import Worker, WorkerRefused, WorkerStart
 from understudy.signatures import SignatureInvalid, Signatures
+
+HAS_OLDER_LIBRARIES = sys.version_info < (3, 11)
+"""Whether this Python can only have older releases than those in the stage image (see requirements.txt)."""
 
 
 class Place(Protocol):
@@ -60,13 +64,14 @@ class Places:
 
 
 def is_contained(bundle: Bundle, isolation: ScoringIsolation) -> bool:
-    """Tell whether a version is scored in a container: with ``auto``, one whose declaration names an image of its own.
+    """Tell whether a version is scored in a container: with ``auto``, one that may need other libraries than ours.
 
-    What no image trained, but an installation as a process, can only be scored by such a process.
+    Those are in an image that its declaration names, and in each image where our Python has older ones. What no image
+    trained, but an installation as a process, can only be scored by such a process.
     """
     if isolation == "process" or not bundle.is_of_an_image:
         return False
-    return isolation == "docker" or bool(bundle.own_image)
+    return isolation == "docker" or bool(bundle.own_image) or HAS_OLDER_LIBRARIES
 
 
 def places(isolation: ScoringIsolation, verify_keys: tuple[Path, ...], gateway: str) -> Places:

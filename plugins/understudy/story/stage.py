@@ -39,7 +39,7 @@ class Stage:
     def __init__(self, api: AirflowApi, home: Path, traffic: Traffic, markets: dict[Market, Hours]) -> None:
         self._api, self._home = api, home
         self.traffic, self._markets = traffic, markets
-        self._run = ""
+        self._dag_id, self._run = DAG_ID, ""
         self._asked_for = 0
         self._declared: dict[str, object] | None = None
         self._is_live = False
@@ -80,7 +80,8 @@ class Stage:
             self._told_before = set()
         shown: list[TaskState] = []
         if act.as_of is not None:
-            self._run = self._api.trigger(DAG_ID, {"as_of": act.as_of.isoformat(), "reason": f"make demo: {act.title}"})
+            told = {"as_of": act.as_of.isoformat(), "reason": f"make demo: {act.title}"}
+            self._dag_id, self._run = DAG_ID, self._api.trigger(DAG_ID, told)
         if act.look_at is not None:
             self._api.wait_for_dag(MONITOR_ID, DAG_WITHIN_S)
             look = self._api.trigger(MONITOR_ID, {"as_of": act.look_at.isoformat()})
@@ -88,10 +89,13 @@ class Stage:
             told = self._api.xcom(MONITOR_ID, look, "decide")
             facts = dict(told) if isinstance(told, dict) else {}
             if not facts.get("is_due"):
-                self._run = look
+                self._dag_id, self._run = MONITOR_ID, look
                 return state, {"sentence": facts.get("sentence", NOTHING_TOLD)}
-            self._run = self._asked()
-        state = self._api.follow(DAG_ID, self._run, lambda tasks: watch([*shown, *self._new(tasks)]), until=act.until)
+            self._dag_id, self._run = DAG_ID, self._asked()
+        # Where the act before went otherwise than told, what goes on is its look; the proof says so.
+        state = self._api.follow(
+            self._dag_id, self._run, lambda tasks: watch([*shown, *self._new(tasks)]), until=act.until
+        )
         self._told_before = self._ended
         return state, self._told(act.until or "outcome")
 
@@ -112,7 +116,7 @@ class Stage:
 
     def _told(self, task: str) -> dict[str, Any]:
         """Read what the act's last task returned; one that ends an act before the run's outcome was a success."""
-        told = self._api.xcom(DAG_ID, self._run, task)
+        told = self._api.xcom(self._dag_id, self._run, task)
         facts = dict(told) if isinstance(told, dict) else {}
         return facts | {"outcome": Outcome.PROMOTED} if facts.get("change") == "promotion" else facts
 

@@ -15,6 +15,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from tests.unit.gateway.fake_processes import bundle
 from understudy.contract.release import Bundle
 from understudy.contract.words import Confinement
+from understudy.gateway import places
 from understudy.gateway.attached import AttachedChannel
 from understudy.gateway.config import ScoringIsolation
 from understudy.gateway.container_engine import SCORING_LABEL, ContainerEngine
@@ -104,9 +105,36 @@ def refusal(tmp_path: Path, engine: Engine) -> str:
     ],
 )
 def test_a_version_with_an_image_of_its_own_is_scored_in_a_container(
-    isolation: ScoringIsolation, made: Bundle, contained: bool
+    isolation: ScoringIsolation, made: Bundle, contained: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(places, "HAS_OLDER_LIBRARIES", False)
     assert is_contained(made, isolation) is contained
+
+
+@pytest.mark.parametrize(
+    ("isolation", "made", "contained"),
+    [
+        ("auto", version(own_image=""), True),
+        ("auto", version(image_digest="process:abc"), False),
+        ("process", version(own_image=""), False),
+    ],
+)
+def test_where_python_has_older_libraries_than_the_image_what_an_image_trained_is_scored_in_a_container(
+    isolation: ScoringIsolation, made: Bundle, contained: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "HAS_OLDER_LIBRARIES", True)
+    assert is_contained(made, isolation) is contained
+
+
+def test_older_libraries_are_those_that_are_pinned_apart_for_this_python() -> None:
+    pinned = (PROJECT / "requirements.txt").read_text(encoding="utf-8")
+    in_image = (PROJECT / "include" / "images" / "stage" / "requirements.txt").read_text(encoding="utf-8")
+    (ours,) = {
+        line.split(" ; ")[0]
+        for line in pinned.splitlines()
+        if line.startswith("scikit-learn==") and ('< "3.11"' in line) is places.HAS_OLDER_LIBRARIES
+    }
+    assert (ours not in in_image.splitlines()) is places.HAS_OLDER_LIBRARIES
 
 
 def test_without_an_engine_a_version_is_refused_in_one_sentence(tmp_path: Path, engine: Engine) -> None:

@@ -34,6 +34,8 @@ class FakeAirflow:
         self.tasks: list[TaskState] = []
         self.until: list[str | None] = []
         self.asked: list[str] = []
+        self.begun: dict[str, str] = {}
+        """The Dag of each run."""
 
     def wait_for_dag(self, dag_id: str, timeout_s: float) -> None:
         return
@@ -45,7 +47,9 @@ class FakeAirflow:
         self.triggered.append(conf)
         if dag_id == stage_module.MONITOR_ID and self.told["decide"]["is_due"]:
             self.asked.append(f"asked{len(self.asked) + 1}")
-        return f"run{len(self.triggered)}"
+        run = f"run{len(self.triggered)}"
+        self.begun[run] = dag_id
+        return run
 
     def runs(self, dag_id: str, run_type: str) -> list[str]:
         return self.asked if (dag_id, run_type) == (stage_module.DAG_ID, "asset_triggered") else []
@@ -53,6 +57,7 @@ class FakeAirflow:
     def follow(
         self, dag_id: str, run: str, watch: Callable[[list[TaskState]], None], *, until: str | None = None
     ) -> str:
+        assert self.begun.get(run, stage_module.DAG_ID) == dag_id, "Airflow knows no such run of this Dag"
         if dag_id == stage_module.MONITOR_ID:
             watch([TaskState(task="drift", state="success")])
             return "success"
@@ -140,6 +145,13 @@ def test_where_the_monitor_sees_nothing_no_retraining_is_waited_for(stage: Stage
     happened = play(stage, ACT[Scene.QUIET])
     assert (happened.outcome, happened.state, happened.sentence) == (None, "success", "looked, nothing to do")
     assert airflow.until == []
+
+
+def test_a_fault_after_a_look_that_began_no_retraining_is_no_crash(stage: Stage, airflow: FakeAirflow) -> None:
+    airflow.told = {"decide": {"is_due": False, "sentence": "no champion yet"}}
+    play(stage, next(act for act in ACTS if act.look_at is not None))
+    happened = play(stage, next(act for act in ACTS if not act.begins))
+    assert happened.outcome is None
 
 
 def test_a_retraining_that_does_not_begin_is_told(
