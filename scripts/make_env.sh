@@ -15,13 +15,13 @@ if [ -s "$draft" ] && [ -n "$(tail -c 1 "$draft")" ]; then echo >> "$draft"; fi
 
 added=()
 add() {
-  if ! grep -q "^[[:space:]]*\(export[[:space:]]\+\)\?$1=" "$draft"; then
+  if ! grep -Eq "^[[:space:]]*(export[[:space:]]+)?$1=" "$draft"; then
     printf '%s=%s\n' "$1" "$2" >> "$draft"
     added+=("$1")
   fi
 }
 # 32 random bytes, in letters that a URL, a shell and compose leave alone.
-secret() { head -c 32 /dev/urandom | base64 --wrap 0 | tr '+/' '-_'; }
+secret() { head -c 32 /dev/urandom | base64 | tr -d '\n' | tr '+/' '-_'; }
 
 add STACK_ID "$(head -c 6 /dev/urandom | od -An -tx1 | tr -d ' \n')"
 for name in POSTGRES_PASSWORD AIRFLOW_DB_PASSWORD MLFLOW_DB_PASSWORD LEDGER_DB_PASSWORD REDIS_PASSWORD \
@@ -29,7 +29,8 @@ for name in POSTGRES_PASSWORD AIRFLOW_DB_PASSWORD MLFLOW_DB_PASSWORD LEDGER_DB_P
   if [ "$name" = FERNET_KEY ]; then value=$(secret); else value=$(secret | tr -d '='); fi
   add "STACK_$name" "$value"
 done
-# The group that may use the engine's socket; the socket proxy runs in it.
+# The group that may use the engine's socket; the socket proxy runs in it. A stat without --format is macOS's, where
+# containers do not see this socket but the one in Docker's own machine, which is root's.
 add STACK_DOCKER_GID "$(stat --dereference --format %g "$socket" 2>/dev/null || echo 0)"
 
 if [ ${#added[@]} -eq 0 ]; then

@@ -1,5 +1,6 @@
 """What the user's machine may lack: facilities that macOS has not, or has otherwise, are taken away one by one."""
 
+import base64
 import ctypes
 import errno
 import fcntl
@@ -142,6 +143,24 @@ def test_a_git_that_only_offers_to_be_installed_is_none(tmp_path: Path, monkeypa
 def test_scripts_keep_to_what_bash_3_and_bsd_know(script: Path) -> None:
     text = script.read_text(encoding="utf-8")
     assert [word for word in BASH_4 if word in text] == []
+
+
+def test_secrets_are_generated_by_tools_that_know_no_long_options(tmp_path: Path) -> None:
+    for tool in ("base64", "grep", "head", "mktemp", "od", "stat", "tail", "tr"):
+        stub = tmp_path / tool
+        stub.write_text(f'#!/bin/sh\ncase "$*" in *--*) exit 64 ;; esac\nPATH={os.defpath} exec {tool} "$@"\n')
+        stub.chmod(0o755)
+    subprocess.run(
+        [PROJECT / "scripts" / "make_env.sh", tmp_path / "env"],
+        env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        check=True,
+    )
+    lines = (tmp_path / "env").read_text(encoding="utf-8").splitlines()
+    generated = {name: value for name, _, value in (line.partition("=") for line in lines)}
+    assert len(base64.urlsafe_b64decode(generated["STACK_FERNET_KEY"])) == 32
+    # Containers on a Mac see the socket of Docker's own machine, which is root's.
+    assert generated["STACK_DOCKER_GID"] == "0"
 
 
 @pytest.mark.parametrize(("hard", "allowed"), [(None, 4096), (1000, 1000)])
