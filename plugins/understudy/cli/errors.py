@@ -7,8 +7,10 @@ import typer
 import typer.core
 
 from understudy.contract.errors import UnderstudyError
+from understudy.embedded.interruption import RunStopped
 
 BROKEN = 1
+STOPPED = 128  # and the number of the signal, as shells have it
 # Typer brings its own copy of click, or uses click's, and names only the descendants of what both call UsageError.
 UsageError: Any = typer.BadParameter.__mro__[1]
 
@@ -37,7 +39,7 @@ class SentenceGroup(typer.core.TyperGroup):
             raise
         except UnderstudyError as error:
             _tell(ctx, error, str(error))
-            raise typer.Exit(BROKEN) from error
+            raise typer.Exit(STOPPED + error.by if isinstance(error, RunStopped) else BROKEN) from error
         except OSError as error:
             if error.filename is None:
                 raise

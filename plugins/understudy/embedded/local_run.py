@@ -1,6 +1,7 @@
 """Run a model's Dag in this process, without scheduler, server or ports."""
 
 import os
+import signal
 import sqlite3
 import sys
 import threading
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
 from understudy.contract.errors import UnderstudyError
 from understudy.embedded.airflow_api import TaskState
+from understudy.embedded.interruption import Interruption, RunStopped
 from understudy.embedded.layout import Layout
 from understudy.embedded.passwords import keys, write_private
 from understudy.runners.nursery import nursery
@@ -35,15 +37,19 @@ class DagBroken(UnderstudyError):
 
 
 class LocalDag(NamedTuple):
-    """Name a Dag that can be run without a scheduler, and the task that says how it ended."""
+    """Name a Dag that can be run without a scheduler, and the task that says how it ended.
+
+    ``always_tells`` is for a last task that decides nothing, but records the end of a run that was stopped, too.
+    """
 
     prefix: str
     file: str
     last_task: str
+    always_tells: bool
 
 
-RETRAINING = LocalDag(RETRAIN_PREFIX, "retraining.py", "outcome")
-MONITORING = LocalDag(MONITOR_PREFIX, "monitoring.py", "decide")
+RETRAINING = LocalDag(RETRAIN_PREFIX, "retraining.py", "outcome", always_tells=True)
+MONITORING = LocalDag(MONITOR_PREFIX, "monitoring.py", "decide", always_tells=False)
 
 
 def run_locally(
@@ -55,16 +61,23 @@ def run_locally(
     broken task is not tried again: whoever waits for it wants to know at once.
 
     :raises DagBroken: when the Dag cannot be imported.
+    :raises RunStopped: when it was interrupted (SIGINT, SIGTERM) and what ran has been ended.
     """
     local = Layout(home=settings.home.resolve() / "local")
     log = local.logs / f"{model}-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.log"
     _prepare_environment(local, f"{kind.prefix}{model}")
+    interruption = Interruption()
     with _written_to(log):
         _prepare_database(local)
-        return *_run(local, model, conf, watch, kind), log
+        ended = _run(local, model, conf, watch, kind, interruption)
+    if interruption.by is not None or ended is None:
+        raise RunStopped(f"{kind.prefix}{model}", interruption.by or signal.SIGINT, str(log))
+    return *ended, log
 
 
-def _run(local: Layout, model: str, conf: dict[str, Any], watch: TaskWatcher, kind: LocalDag) -> tuple[str, Any]:
+def _run(
+    local: Layout, model: str, conf: dict[str, Any], watch: TaskWatcher, kind: LocalDag, interruption: Interruption
+) -> tuple[str, Any] | None:
     from airflow.dag_processing.dagbag import DagBag
 
     dag_id = f"{kind.prefix}{model}"
@@ -73,13 +86,15 @@ def _run(local: Layout, model: str, conf: dict[str, Any], watch: TaskWatcher, ki
     if dag is None:
         raise DagBroken(dag_id, bag.import_errors)
     for task in dag.task_dict.values():
+        hook = None if kind.always_tells and task.task_id == kind.last_task else interruption.before_task
         if hasattr(task, "partial_kwargs"):
-            task.partial_kwargs["retries"] = 0
+            task.partial_kwargs |= {"retries": 0, "pre_execute": hook}
         else:
-            task.retries = 0
-    with _watching(local, dag_id, watch), nursery():
+            task.retries, task._pre_execute_hook = 0, hook
+    run = None
+    with _watching(local, dag_id, watch), nursery(), interruption.listening():
         run = dag.test(run_conf=conf, logical_date=None)
-    return run.run_id, _returned(run.dag_id, run.run_id, kind.last_task)
+    return (run.run_id, _returned(run.dag_id, run.run_id, kind.last_task)) if run is not None else None
 
 
 def _returned(dag_id: str, run_id: str, task: str) -> Any:
