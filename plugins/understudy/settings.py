@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     models_dir: Path = PROJECT / "include" / "models"
     """Where the model.yaml files are."""
     isolation: Literal["auto", "docker", "process"] = "auto"
-    """Where stages run; auto takes Docker where an engine answers."""
+    """Where stages run; auto takes Docker where an engine answers, and nothing else for an image of the model's own."""
     docker_conn_id: str = ""
     """The Airflow connection of the Docker daemon (host, TLS); the local socket or DOCKER_HOST when empty."""
     image: str = "understudy-stage:0.1.0"

@@ -1,4 +1,4 @@
-"""Ctrl-C during ``understudy retrain --local``: a person who stops a run does not find its challenger promoted later."""
+"""Ctrl-C during ``understudy retrain --local``: who stops a run does not find its challenger promoted later."""
 
 import json
 import os

@@ -165,7 +165,7 @@ class RuntimeSpec(Declared):
     """Say in what a stage runs; an absent value falls back to the model's, then to the deployment's."""
 
     isolation: Literal["docker", "process"] | None = None
-    """Where stages run."""
+    """Where stages run; when absent, in Docker where an engine answers, and only there for an own image or GPUs."""
     image: str | None = Field(default=None, min_length=1)
     """The container image."""
     memory: Memory | None = None

@@ -1,7 +1,6 @@
 """Run a model's Dag in this process, without scheduler, server or ports."""
 
 import os
-import signal
 import sqlite3
 import sys
 import threading
@@ -65,22 +64,23 @@ def run_locally(
     """
     local = Layout(home=settings.home.resolve() / "local")
     log = local.logs / f"{model}-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.log"
-    _prepare_environment(local, f"{kind.prefix}{model}")
-    interruption = Interruption()
+    interruption, dag_id = Interruption(), f"{kind.prefix}{model}"
+    _prepare_environment(local, dag_id)
     with _written_to(log):
         _prepare_database(local)
-        ended = _run(local, model, conf, watch, kind, interruption)
-    if interruption.by is not None or ended is None:
-        raise RunStopped(f"{kind.prefix}{model}", interruption.by or signal.SIGINT, str(log))
-    return *ended, log
+        dag = _dag(local, dag_id, kind, interruption)
+        run = None
+        with _watching(local, dag_id, watch), nursery(), interruption.listening():
+            run = dag.test(run_conf=conf, logical_date=None)
+        if interruption.by is not None:
+            raise RunStopped(dag_id, interruption.by, str(log))
+        return run.run_id, _returned(dag_id, run.run_id, kind.last_task), log
 
 
-def _run(
-    local: Layout, model: str, conf: dict[str, Any], watch: TaskWatcher, kind: LocalDag, interruption: Interruption
-) -> tuple[str, Any] | None:
+def _dag(local: Layout, dag_id: str, kind: LocalDag, interruption: Interruption) -> Any:
+    """Load the Dag; its tasks are tried once, and not begun once the run is to stop."""
     from airflow.dag_processing.dagbag import DagBag
 
-    dag_id = f"{kind.prefix}{model}"
     bag = DagBag(local.project / "dags" / kind.file)
     dag = bag.dags.get(dag_id)
     if dag is None:
@@ -91,10 +91,7 @@ def _run(
             task.partial_kwargs |= {"retries": 0, "pre_execute": hook}
         else:
             task.retries, task._pre_execute_hook = 0, hook
-    run = None
-    with _watching(local, dag_id, watch), nursery(), interruption.listening():
-        run = dag.test(run_conf=conf, logical_date=None)
-    return (run.run_id, _returned(run.dag_id, run.run_id, kind.last_task)) if run is not None else None
+    return dag
 
 
 def _returned(dag_id: str, run_id: str, task: str) -> Any:
