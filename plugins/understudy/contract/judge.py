@@ -149,6 +149,10 @@ def _judge_measurement(gate: Gate, report: EvaluationReport, has_champion: bool)
 
 
 def _references(report: EvaluationReport, evaluate: EvaluateSpec) -> list[GateResult]:
+    """Ask whether the challenger is worth more than simpler models: surely more than none at all, which is the dummy.
+
+    A tie with the linear model harms nobody, so that by chance it may go either way.
+    """
     results = []
     for name in sorted(set(evaluate.must_beat)):
         if report.is_linear and name == "linear":
@@ -157,17 +161,21 @@ def _references(report: EvaluationReport, evaluate: EvaluateSpec) -> list[GateRe
         if c is None or not is_usable(c.gain):
             results.append(_missing(f"beats_{name}", f"the {name} model was not measured"))
             continue
-        passed = float(c.gain or 0.0) > 0
+        is_better = float(c.gain or 0.0) > 0
+        if name == "dummy" and is_better and not (is_usable(c.gain_low) and float(c.gain_low or 0.0) > 0):
+            verdict, why = Verdict.INCONCLUSIVE, ": by chance alone the difference may be as large; widen the holdout"
+        else:
+            verdict = Verdict.PASSED if is_better else Verdict.FAILED
+            why = "" if is_better else ": the simpler model is as good, use it"
         results.append(
             GateResult(
                 gate=f"beats_{name}",
-                verdict=Verdict.PASSED if passed else Verdict.FAILED,
+                verdict=verdict,
                 measured=c.gain,
                 low=c.gain_low,
                 high=c.gain_high,
                 bound=f"better than the {name} model",
-                sentence=f"{c.metric} {_show(c.challenger)} against {_show(c.other)} of the {name} model"
-                + ("" if passed else ": the simpler model is as good, use it"),
+                sentence=f"{c.metric} {_show(c.challenger)} against {_show(c.other)} of the {name} model" + why,
             )
         )
     return results

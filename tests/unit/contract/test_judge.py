@@ -157,8 +157,20 @@ def test_an_unusable_number_in_the_comparison_never_passes(field: str, value: fl
         {"comparisons": (comparison(blocks=3),)},
         {"references": {}},
         {"references": {"dummy": comparison(gain=math.nan), "linear": comparison()}},
+        {"references": {"dummy": comparison(gain=0.01, gain_low=-0.03), "linear": comparison()}},
+        {"references": {"dummy": comparison(gain_low=None), "linear": comparison()}},
     ],
-    ids=["empty", "other metric", "ambiguous", "no rows", "few blocks", "no references", "NaN reference"],
+    ids=[
+        "empty",
+        "other metric",
+        "ambiguous",
+        "no rows",
+        "few blocks",
+        "no references",
+        "NaN reference",
+        "no better than chance",
+        "no interval",
+    ],
 )
 def test_missing_evidence_never_passes(changes: dict[str, object]) -> None:
     assert judge(report(**changes), [Gate(metric="roc_auc", floor=0.1)], EVALUATE).verdict is Verdict.INCONCLUSIVE
