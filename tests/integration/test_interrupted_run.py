@@ -93,6 +93,16 @@ def test_a_run_that_is_stopped_ends_its_stage_and_begins_no_other(
     assert not {EntryKind.TRAINED, EntryKind.JUDGED, EntryKind.DEPLOYED} & set(kinds)
 
 
+def test_an_unreadable_ledger_is_told_before_anything_runs(environment: dict[str, str], tmp_path: Path) -> None:
+    ledger = tmp_path / "home" / "ledger.db"
+    ledger.parent.mkdir()
+    ledger.write_bytes(b"no database" * 1000)
+    command = [sys.executable, "-c", "from understudy.cli import main; main()", "retrain", "slow", "--local", "--json"]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (said.returncode, json.loads(said.stdout)["kind"]) == (1, "LedgerUnavailable")
+    assert not (tmp_path / "home" / "workspace").exists()
+
+
 def _is_fitting(home: Path) -> bool:
     return any("fitting has begun" in log.read_text(errors="replace") for log in home.glob("local/**/*.log"))
 

@@ -6,7 +6,7 @@ import typer
 
 from understudy.cli.airflow_login import airflow
 from understudy.cli.answer import AsJson, answer
-from understudy.cli.deployment import actor, deployment
+from understudy.cli.deployment import actor, deployment, hooks
 from understudy.cli.ledger import parse_moment
 from understudy.contract.cause import RETRAIN_PREFIX
 from understudy.contract.declared import Fact
@@ -96,6 +96,9 @@ def _locally(settings: Settings, model: str, conf: dict[str, Any], as_json: bool
     from understudy.embedded.local_run import run_locally
     from understudy.embedded.run_display import showing
 
+    hooks().deployments.current(
+        model
+    )  # an unreadable ledger is told now, not after hours of training
     with showing(f"Retraining {model} in this process", quiet=as_json) as display:
         run, concluded, log = run_locally(settings, model, conf, display.update)
     return ended_of(model, run, concluded, str(log))
