@@ -234,3 +234,27 @@ def test_the_order_of_gates_is_irrelevant(drawn: EvaluationReport, chance: rando
     ours, theirs = judge(drawn, GATES, EVALUATE), judge(drawn, shuffled, EVALUATE)
     assert ours.verdict is theirs.verdict
     assert sorted(r.model_dump_json() for r in ours.results) == sorted(r.model_dump_json() for r in theirs.results)
+
+
+@pytest.mark.parametrize(("size_mb", "verdict"), [(3.0, Verdict.PASSED), (11.0, Verdict.FAILED)])
+def test_a_first_model_is_held_to_its_size_too(size_mb: float, verdict: Verdict) -> None:
+    gates = [Gate(metric="roc_auc", floor=0.75), Gate(metric="size_mb", ceiling=10)]
+    assert judge(first_model(measurements={"size_mb": size_mb}), gates, EVALUATE).verdict is verdict
+
+
+def test_how_many_answers_change_is_asked_only_where_somebody_got_others() -> None:
+    gates = [Gate(metric="roc_auc", floor=0.75), Gate(metric="churn_share", ceiling=0.05)]
+    assert judge(first_model(measurements={}), gates, EVALUATE).verdict is Verdict.PASSED
+    assert judge(report(measurements={"churn_share": 0.1}), gates, EVALUATE).verdict is Verdict.FAILED
+    assert judge(report(measurements={}), gates, EVALUATE).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("rows", "blocks", "verdict"), [(100, 8, Verdict.PASSED), (99, 8, None), (100, 7, None)])
+def test_evidence_suffices_from_its_declared_size_on(rows: int, blocks: int, verdict: Verdict | None) -> None:
+    measured = comparison(rows=rows, blocks=blocks)
+    gates = [Gate(metric="roc_auc", min_gain=0.0, min_rows=100)]
+    evidence = report(rows=rows, comparisons=(measured,), measurements={"size_mb": 1.0})
+    assert judge(evidence, gates, EVALUATE).verdict is (verdict or Verdict.INCONCLUSIVE)
+    sized = [Gate(metric="roc_auc", floor=0.1, min_rows=1), Gate(metric="size_mb", ceiling=2, min_rows=100)]
+    enough = judge(report(rows=rows, comparisons=(comparison(),), measurements={"size_mb": 1.0}), sized, EVALUATE)
+    assert (enough.verdict is Verdict.PASSED) == (rows >= 100)
