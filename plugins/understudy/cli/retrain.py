@@ -8,6 +8,7 @@ from understudy.cli.airflow_login import airflow
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.deployment import actor, deployment
 from understudy.cli.ledger import parse_moment
+from understudy.cli.unpause import Unpause, refuse_unpausing_locally
 from understudy.contract.cause import RETRAIN_PREFIX
 from understudy.contract.declared import Fact
 from understudy.contract.load import load_model
@@ -67,6 +68,7 @@ def retrain(
     reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "",
     full_search: Annotated[bool, typer.Option("--full-search", help="Spend the whole search budget.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but promote.")] = False,
+    unpause: Unpause = False,
     as_json: AsJson = False,
 ) -> None:
     """Retrain a model.
@@ -74,6 +76,7 @@ def retrain(
     Exit with 0 if promoted, 1 if broken, 3 if declined, rejected or held, 4 if its data were refused, 5 if taken back,
     6 while it waits for an approval.
     """
+    refuse_unpausing_locally(local=local, unpause=unpause)
     settings = deployment()
     load_model(settings.models_dir, model)
     moment = parse_moment(as_of, "--as-of").isoformat() if as_of else None
@@ -83,7 +86,10 @@ def retrain(
         "full_search": full_search,
         "dry_run": dry_run,
     }
-    ended = _locally(settings, model, conf, as_json) if local else _remotely(settings, model, conf, as_json)
+    if local:
+        ended: Ended | Asking = _locally(settings, model, conf, as_json)
+    else:
+        ended = _remotely(settings, model, conf, unpause=unpause, as_json=as_json)
     if isinstance(ended, Asking):
         asking = ended
         answer(as_json, asking, lambda console: _page_of_asking(console, asking))
@@ -101,7 +107,9 @@ def _locally(settings: Settings, model: str, conf: dict[str, Any], as_json: bool
     return ended_of(model, run, concluded, str(log))
 
 
-def _remotely(settings: Settings, model: str, conf: dict[str, Any], as_json: bool) -> "Ended | Asking":
+def _remotely(
+    settings: Settings, model: str, conf: dict[str, Any], *, unpause: bool, as_json: bool
+) -> "Ended | Asking":
     from understudy.embedded.airflow_api import AWAITS_PERSON
     from understudy.embedded.run_display import showing
 
@@ -109,6 +117,8 @@ def _remotely(settings: Settings, model: str, conf: dict[str, Any], as_json: boo
     dag_id = f"{RETRAIN_PREFIX}{model}"
     with showing(f"Retraining {model} on {api.url}", quiet=as_json) as display:
         api.wait_for_dag(dag_id, DAG_WITHIN_S)
+        if unpause:
+            api.unpause(dag_id)
         run = api.trigger(dag_id, conf)
         state = api.follow(dag_id, run, display.update)
         concluded = None if state == AWAITS_PERSON else api.xcom(dag_id, run, "outcome")
