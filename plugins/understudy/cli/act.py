@@ -52,5 +52,5 @@ def _act(action: Action, model: str, version: int | None, reason: str, *, dry_ru
     answer(
         as_json,
         acted,
-        lambda console: console.print(f"Dry run: {acted.sentence}." if dry_run else said, markup=False),
+        lambda console: console.print(f"Dry run: {acted.sentence}." if dry_run else said),
     )

@@ -153,10 +153,10 @@ def _prospect(url: str, version: int, status: ModelStatus | Lagging) -> Prospect
 
 
 def _plan_page(console: "Console", plan: GlassPlan) -> None:
-    console.print(f"Dry run: version {plan.version} of {plan.model} would be taken back.", markup=False)
+    console.print(f"Dry run: version {plan.version} of {plan.model} would be taken back.")
     for gateway in plan.gateways:
         told = gateway.problem or f"from version {gateway.answers} to version {gateway.target}"
-        console.print(f"  {gateway.gateway}: {told}", markup=False)
+        console.print(f"  {gateway.gateway}: {told}")
 
 
 def _page(console: "Console", done: GlassBroken) -> None:
@@ -165,10 +165,9 @@ def _page(console: "Console", done: GlassBroken) -> None:
         how = f"before, by {glass.actor} ({glass.reason})" if ack.is_repeated else f"in {ack.flip_ms:.1f} ms"
         console.print(
             f"  {glass.gateway}: version {glass.taken_back.version} of {glass.model} was taken back {how}; "
-            f"version {glass.target.version} answers",
-            markup=False,
+            f"version {glass.target.version} answers"
         )
     for late in done.lagging:
-        console.print(f"  {late.gateway}: not done ({late.problem.rstrip('.')})", markup=False)
+        console.print(f"  {late.gateway}: not done ({late.problem.rstrip('.')})")
     if done.done:
-        console.print("The gateways' followers report it to the ledger as soon as they reach it.", markup=False)
+        console.print("The gateways' followers report it to the ledger as soon as they reach it.")

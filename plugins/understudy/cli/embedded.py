@@ -99,12 +99,12 @@ def telling(as_json: bool) -> Iterator[Callable[[str], None]]:
 
 def _running_page(console: "Console", running: "Running") -> None:
     for remark in running.remarks:
-        console.print(f"Note: {remark}.", markup=False)
+        console.print(f"Note: {remark}.")
     console.print("Running already." if running.was_running else f"Ready after {running.seconds:.0f} s.")
-    console.print(f"  Airflow  {running.airflow}  (user {running.user}, password {_password(running)})", markup=False)
-    console.print(f"  MLflow   {running.mlflow}", markup=False)
-    console.print(f"  Gateway  {running.gateway}", markup=False)
-    console.print(f"  state    {running.home}", markup=False)
+    console.print(f"  Airflow  {running.airflow}  (user {running.user}, password {_password(running)})")
+    console.print(f"  MLflow   {running.mlflow}")
+    console.print(f"  Gateway  {running.gateway}")
+    console.print(f"  state    {running.home}")
     console.print("Stop it with: make down  (or: understudy down)")
 
 

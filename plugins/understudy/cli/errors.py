@@ -7,6 +7,7 @@ import typer
 import typer.core
 
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.printable import printable_line
 
 BROKEN = 1
 # Typer brings its own copy of click, or uses click's, and names only the descendants of what both call UsageError.
@@ -49,4 +50,4 @@ def _tell(ctx: Any, error: Exception, sentence: str, *, on_stderr: bool = True) 
     if ctx.obj:
         typer.echo(json.dumps({"error": sentence, "kind": type(error).__name__}))
     if on_stderr:
-        typer.echo(f"Error: {sentence}", err=True)
+        typer.echo(f"Error: {printable_line(sentence)}", err=True)

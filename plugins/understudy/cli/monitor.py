@@ -137,9 +137,9 @@ def seen_of(model: str, run: str, looked: Any, log: str) -> Seen:
 
 def _page(console: "Console", seen: Seen, *, local: bool) -> None:
     style = "yellow" if seen.is_due or seen.is_blind else "green"
-    console.print(seen.sentence, style=style, markup=False)
+    console.print(seen.sentence, style=style)
     if seen.rolled_back_to is not None:
-        console.print(f"Version {seen.rolled_back_to} of {seen.model} serves again.", style="red", markup=False)
+        console.print(f"Version {seen.rolled_back_to} of {seen.model} serves again.", style="red")
     if seen.is_due and local:
-        console.print(f"Nothing listens in this process. Start it with: understudy retrain {seen.model}", markup=False)
-    console.print(f"What happened: {seen.log}", markup=False)
+        console.print(f"Nothing listens in this process. Start it with: understudy retrain {seen.model}")
+    console.print(f"What happened: {seen.log}")

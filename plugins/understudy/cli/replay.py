@@ -106,13 +106,16 @@ def _page(console: "Console", replayed: Replayed, kept: Path) -> None:
         table.add_row(*_cells(result, replayed.seconds_per_training), style="bold" if is_best else None)
     console.print(table)
     if report.no_change is not None:
-        console.print(f"Repeating the last label: {report.metric} {report.no_change:.4f}", markup=False)
+        console.print(f"Repeating the last label: {report.metric} {report.no_change:.4f}")
     for note in report.notes:
-        console.print(f"Note: {note}", markup=False)
+        console.print(f"Note: {note}")
     if report.recommendation is not None:
-        console.print(f"\nRecommended: {report.recommendation.sentence}.\n", markup=False)
-        console.print(report.recommendation.yaml, markup=False)
-    console.print(f"Page and picture: {kept}", markup=False)
+        console.print()
+        console.print(f"Recommended: {report.recommendation.sentence}.")
+        console.print()
+        for line in report.recommendation.yaml.splitlines():
+            console.print(line)
+    console.print(f"Page and picture: {kept}")
 
 
 def _cells(result: PolicyResult, seconds: float | None) -> tuple[str, ...]:

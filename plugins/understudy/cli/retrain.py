@@ -142,16 +142,16 @@ def ended_of(model: str, run: str, concluded: Any, log: str) -> Ended:
 
 
 def _page_of_asking(console: "Console", asking: Asking) -> None:
-    console.print(f"WAITS: a version of {asking.model} passed and waits for an approval.", style="yellow", markup=False)
-    console.print(f"Answer with: understudy approve {asking.model} --reason …, or reject", markup=False)
-    console.print(f"What happened: {asking.log}", markup=False)
+    console.print(f"WAITS: a version of {asking.model} passed and waits for an approval.", style="yellow")
+    console.print(f"Answer with: understudy approve {asking.model} --reason …, or reject")
+    console.print(f"What happened: {asking.log}")
 
 
 def _page(console: "Console", ended: Ended) -> None:
     style = STYLES.get(ended.outcome, "yellow")
     words = ended.outcome.value.replace("_", " ").upper()
-    console.print(f"{words}: {ended.sentence}", style=style, markup=False)
+    console.print(f"{words}: {ended.sentence}", style=style)
     champion = f"version {ended.champion}" if ended.champion else "none"
-    console.print(f"Champion of {ended.model}: {champion}. What happened: {ended.log}", markup=False)
+    console.print(f"Champion of {ended.model}: {champion}. What happened: {ended.log}")
     if ended.version:
-        console.print(f"Why: understudy ledger {ended.model} --why {ended.version}", markup=False)
+        console.print(f"Why: understudy ledger {ended.model} --why {ended.version}")

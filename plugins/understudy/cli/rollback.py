@@ -68,7 +68,7 @@ def rollback(  # noqa: PLR0917 - one for each word that may be typed
     connected = hooks()
     if dry_run:
         plan = plan_rollback(connected.deployments, connected.registry, model, to)
-        answer(as_json, plan, lambda console: console.print(f"Dry run: {plan.sentence}", markup=False))
+        answer(as_json, plan, lambda console: console.print(f"Dry run: {plan.sentence}"))
         return
     before = connected.deployments.current(model)
     places, terms = connected.served_now(model)
@@ -100,10 +100,9 @@ def rollback(  # noqa: PLR0917 - one for each word that may be typed
 
 def _page(console: "Console", done: RolledBack, taken_back: str) -> None:
     console.print(
-        f"Version {done.champion.version} of {done.model} is champion again (epoch {done.epoch}).{taken_back}",
-        markup=False,
+        f"Version {done.champion.version} of {done.model} is champion again (epoch {done.epoch}).{taken_back}"
     )
     for ack in done.acks:
-        console.print(f"  {ack.gateway}: acknowledged in {ack.flip_ms:.1f} ms", markup=False)
+        console.print(f"  {ack.gateway}: acknowledged in {ack.flip_ms:.1f} ms")
     for late in done.lagging:
-        console.print(f"  {late.gateway}: lags ({late.problem.rstrip('.')})", markup=False)
+        console.print(f"  {late.gateway}: lags ({late.problem.rstrip('.')})")
