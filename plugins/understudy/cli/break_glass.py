@@ -3,13 +3,14 @@
 from typing import TYPE_CHECKING
 
 from understudy.cli.answer import answer
-from understudy.cli.deployment import actor, hooks
+from understudy.cli.deployment import hooks
 from understudy.cli.errors import BadArgument
 from understudy.contract.break_glass import LONGEST_ACTOR, BreakGlassOrder, GlassAcknowledgement
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import Lagging, ModelStatus
 from understudy.contract.words import Role
+from understudy.hooks.account import own_account
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,7 +94,7 @@ def break_glass(model: str, reason: str, taking_back: int | None, *, dry_run: bo
         plan = _plan(gateways, model, version, statuses)
         answer(as_json, plan, lambda console: _plan_page(console, plan))
         return
-    order = BreakGlassOrder(actor=actor()[:LONGEST_ACTOR], reason=reason, version=version)
+    order = BreakGlassOrder(actor=own_account()[:LONGEST_ACTOR], reason=reason, version=version)
     answers = gateways.break_glass(model, order, WITHIN_S)
     done = GlassBroken(
         model=model,

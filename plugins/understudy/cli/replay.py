@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from understudy.cli.answer import AsJson, answer
-from understudy.cli.deployment import actor, deployment, hooks
+from understudy.cli.deployment import deployment, hooks
 from understudy.cli.errors import BadArgument
 from understudy.cli.ledger import parse_moment
 from understudy.contract.declared import parse_duration
@@ -20,6 +20,7 @@ from understudy.contract.load import load_model
 from understudy.contract.policies import parse_policies
 from understudy.contract.replay_report import PolicyResult, Replayed
 from understudy.contract.words import Takeover
+from understudy.hooks.account import own_account
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +66,7 @@ def replay(
         done = replay_locally(settings, spec, asked, progress)
     problem: UnderstudyError | None = None
     try:
-        keep_replay(hooks(), done.replayed, done.report, actor(), f"replay-{done.replayed.key}")
+        keep_replay(hooks(), done.replayed, done.report, own_account(), f"replay-{done.replayed.key}")
     except UnderstudyError as unreachable:  # an hour's work must be shown, whoever cannot be reached
         problem = unreachable
     kept = done.report

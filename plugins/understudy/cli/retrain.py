@@ -6,13 +6,14 @@ import typer
 
 from understudy.cli.airflow_login import airflow
 from understudy.cli.answer import AsJson, answer
-from understudy.cli.deployment import actor, deployment
+from understudy.cli.deployment import deployment
 from understudy.cli.ledger import parse_moment
 from understudy.cli.unpause import Unpause, refuse_unpausing_locally
 from understudy.contract.cause import RETRAIN_PREFIX
 from understudy.contract.declared import Fact
 from understudy.contract.load import load_model
 from understudy.contract.words import Outcome
+from understudy.hooks.account import own_account
 from understudy.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def retrain(
     load_model(settings.models_dir, model)
     moment = parse_moment(as_of, "--as-of").isoformat() if as_of else None
     conf = {
-        "reason": reason or f"`understudy retrain` by {actor()}",
+        "reason": reason or f"`understudy retrain` by {own_account()}",
         "as_of": moment,
         "full_search": full_search,
         "dry_run": dry_run,

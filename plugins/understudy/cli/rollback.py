@@ -7,11 +7,12 @@ import typer
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.break_glass import break_glass as at_gateways
 from understudy.cli.break_glass import refuse_target
-from understudy.cli.deployment import actor, hooks
+from understudy.cli.deployment import hooks
 from understudy.cli.errors import BadArgument
 from understudy.cli.reason import Reason, checked_reason
 from understudy.contract.release import Deployment
 from understudy.contract.serving import Acknowledgement, Lagging
+from understudy.hooks.account import own_account
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,7 +80,7 @@ def rollback(  # noqa: PLR0917 - one for each word that may be typed
             connected.registry,
             model,
             to,
-            actor=actor(),
+            actor=own_account(),
             reason=given,
             run=None,
             gateways=places,
