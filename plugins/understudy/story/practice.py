@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +63,9 @@ def leave_bad_champion(home: Path, tell: Callable[[str], None]) -> Left:
     api = AirflowApi(running.airflow, running.user, running.password)
     for as_of, what in ((FAULT_BEGINS, "a good version"), (FAULT_ENDS, "a version that learned from a broken meter")):
         tell(f"training {what}")
-        _run(api, DAG_ID, as_of)
+        _run(api, DAG_ID, {"as_of": as_of.isoformat(), "reason": "the weekly one"})
     tell("looking at what serves")
-    _run(api, MONITOR_ID, A_WEEK_LATER)
+    _run(api, MONITOR_ID, {"as_of": A_WEEK_LATER.isoformat()})
     return what_is_left(Hooks(settings), running, settings.models_dir, time.monotonic() - begun)
 
 
@@ -86,9 +85,9 @@ def declare_meter(home: Path, model: str, window: str | None = None, **sections:
     (folder / SPEC_FILE).write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
 
 
-def _run(api: AirflowApi, dag_id: str, as_of: datetime) -> None:
+def _run(api: AirflowApi, dag_id: str, form: dict[str, Any]) -> None:
     api.wait_for_dag(dag_id, DAG_WITHIN_S)
-    api.follow(dag_id, api.trigger(dag_id, {"as_of": as_of.isoformat()}), lambda _: None)
+    api.follow(dag_id, api.trigger(dag_id, form), lambda _: None)
 
 
 def what_is_left(hooks: Hooks, running: Running, models_dir: Path, seconds: float) -> Left:
