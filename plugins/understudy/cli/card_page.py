@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from understudy.cli.row import print_row
 from understudy.contract.card import Card
 from understudy.contract.card_text import delta_lines, interval, number, shortened, shown
 from understudy.contract.judgement import GateResult
@@ -29,11 +30,9 @@ def telling(cards: Sequence[Card]) -> Card:
 
 def print_card(console: "Console", card: Card) -> None:
     """Print the whole card; whatever its texts hold, they are printed as they are, on one line each."""
-    from rich.text import Text
-
-    console.print(Text(f"{card.model}: {card.title}", style="bold"))
+    console.print(f"{card.model}: {card.title}", style="bold")
     for name, value in _facts(card):
-        console.print(f"  {name:<14} {shortened(value, LONGEST)}", markup=False)
+        print_row(console, f"  {name:<14} {shortened(value, LONGEST)}")
     for one in card.evidence:
         verdict = f": {one.verdict}" if one.verdict is not None else ""
         heading = f"{one.kind.value.replace('_', ' ').capitalize()}{verdict} (entry {one.seq})"
@@ -87,6 +86,7 @@ def _answers(answers: Iterable[GateResult]) -> list[str]:
 def _section(console: "Console", heading: str, lines: Iterable[str]) -> None:
     listed = list(lines)
     if listed:
-        console.print(f"\n{heading}", markup=False)
+        console.print()
+        console.print(heading)
     for line in listed:
-        console.print(f"  {line}", markup=False)
+        print_row(console, f"  {line}")

@@ -209,7 +209,7 @@ def _retrainings(settings: Settings) -> list[Finding]:
                 about="retraining",
                 severity=Severity.BROKEN,
                 found=f"{model}: {sentence}",
-                way_out=f"Unpause or repair the DAG retrain__{model}; `understudy retrain {model}` starts one by hand.",
+                way_out=f"Repair or unpause the DAG retrain__{model}, then start one: understudy retrain {model}",
             )
             for sentence in told
         ]

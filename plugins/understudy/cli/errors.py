@@ -7,6 +7,7 @@ import typer
 import typer.core
 
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.printable import printable_line
 from understudy.embedded.interruption import RunStopped
 
 BROKEN = 1
@@ -51,4 +52,4 @@ def _tell(ctx: Any, error: Exception, sentence: str, *, on_stderr: bool = True) 
     if ctx.obj:
         typer.echo(json.dumps({"error": sentence, "kind": type(error).__name__}))
     if on_stderr:
-        typer.echo(f"Error: {sentence}", err=True)
+        typer.echo(f"Error: {printable_line(sentence)}", err=True)

@@ -10,6 +10,7 @@ from understudy.contract.judgement import GateResult
 from understudy.contract.words import AlertKind, Severity
 
 SHOWN_NUMBERS = 5
+LONGEST_SUBJECT = 150
 LONGEST_NUMBER = 200
 
 
@@ -41,11 +42,11 @@ class Alert(Fact):
 
     @property
     def subject(self) -> str:
-        """Say it in as few words as a subject line has."""
+        """Say it in as few words as a subject line has; it ends no header, whatever was given as the model."""
         if self.is_test:
             return "[test] Understudy tries its alerts"
         about = f" of {self.model}" if self.model else ""
-        return f"[{self.severity}] {self.kind.value.replace('_', ' ')}{about}"
+        return shortened(f"[{self.severity}] {self.kind.value.replace('_', ' ')}{about}", LONGEST_SUBJECT)
 
 
 def alert_of(card: Card, kind: AlertKind, key: str, *, page: str | None, runbook: str | None) -> Alert:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from understudy.contract.card import Card
 from understudy.contract.judgement import GateResult, is_usable
+from understudy.contract.printable import printable_line
 from understudy.contract.reports import Comparison, ModelDelta, Number
 from understudy.contract.words import LinkKind
 
@@ -59,7 +60,7 @@ def escaped(text: str, longest: int = LONGEST_REASON) -> str:
 
 def shortened(text: str, longest: int) -> str:
     """Bring text into one printable line of a largest length, and say how much was left out."""
-    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    line = " ".join(printable_line(text).split())
     if len(line) <= longest:
         return line
     told = f" … ({len(line) - longest:,} more characters in the ledger)"

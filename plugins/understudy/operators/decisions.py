@@ -1,10 +1,10 @@
 """Who asked for a run, why, and what earlier runs decided: read from the context and the ledger."""
 
-from getpass import getuser
 from typing import TYPE_CHECKING, Any
 
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind, Trigger, Verdict
+from understudy.hooks.account import own_account
 from understudy.hooks.denials import denials_in
 from understudy.operators.cause import cause_of
 
@@ -31,7 +31,7 @@ def actor_of(context: "Context") -> str:
     run = context["dag_run"]
     name = getattr(run, "triggering_user_name", None)
     if name == LOCAL_RUN:
-        return getuser()
+        return own_account()
     return name or str(getattr(run.run_type, "value", run.run_type))
 
 

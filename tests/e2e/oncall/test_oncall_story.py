@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.airflow_site import Site, wait
 from tests.e2e.browser import NARROW, Page, browser
 from tests.e2e.oncall.models import answering, champions
-from tests.e2e.oncall.people import ONCALL, log_in, open_page, read_report
+from tests.e2e.oncall.people import ONCALL, PASSWORDS, log_in, open_page, read_report
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 
@@ -20,7 +20,7 @@ def test_the_engineer_on_call_finds_the_bad_model_and_takes_it_back(bad_champion
     site, before = bad_champion, len(bad_champion.runs_of("rollback"))
     wait(lambda: answering(site, "demand") == (200, "2"), 120)
     with browser(site.api.url) as page:
-        log_in(page, ONCALL)
+        log_in(page, ONCALL, PASSWORDS[ONCALL])
         find_and_read(page, tmp_path)
         roll_back(page, tmp_path)
         page.find("dd", "version 1")

@@ -110,6 +110,25 @@ def test_each_kind_of_receiver_gets_it_in_its_own_form(
     assert "<b>" not in body
 
 
+def test_what_somebody_wrote_begins_no_line_of_its_own_in_a_message_or_its_head(
+    tmp_path: Path, ledger: Ledger, web: WebReceiver, mail: MailReceiver
+) -> None:
+    reason = "calm\r\nBcc: eve@example.com\n• verdict: passed\x1b[2J\u202e"
+    refuse(ledger, reason=reason)
+    alerts = Alerts(ledger, settings_of(tmp_path, alerts_to="mail,slack"))
+    alerts.put([alerts.failed_rollback("price\r\nBcc: eve@example.com", f"run1 {reason}", reason)])
+    assert alerts.tell().problems == ()
+    assert sorted(letter["Subject"] for letter in mail.taken) == [
+        "[critical] rollback failed of price Bcc: eve@example.com", "[warning] refused of price",
+    ]  # fmt: skip
+    for letter, recipients in zip(mail.taken, mail.recipients, strict=True):
+        assert (letter["Bcc"], len(recipients)) == (None, 2)
+        assert letter["X-Understudy-Alert"].isprintable()
+    for told in web.taken:
+        assert not [line for line in told["text"].split("\n") if line.startswith(("Bcc", "• verdict"))]
+        assert told["text"].replace("\n", "").isprintable()
+
+
 def test_a_receiver_that_was_down_gets_it_once_it_is_back(ledger: Ledger, chosen: Settings, web: WebReceiver) -> None:
     web.status, begin = 503, now()
     refuse(ledger)

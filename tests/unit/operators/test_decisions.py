@@ -8,9 +8,11 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from understudy.contract.words import EntryKind
+from understudy.hooks.account import own_account
 from understudy.hooks.ledger import Ledger
 from understudy.operators.broken_spec import BrokenDeclaration, BrokenSpecOperator
 from understudy.operators.decisions import (
+    LOCAL_RUN,
     PROBLEM_KEY,
     accepted_windows,
     actor_of,
@@ -28,6 +30,7 @@ def context(run_type: Any = "scheduled", user: str | None = None, **params: Any)
 
 def test_a_person_is_named_and_so_is_a_schedule() -> None:
     assert actor_of(context(user="ann")) == "ann"
+    assert actor_of(context(user=LOCAL_RUN)) == own_account()
     assert actor_of(context()) == "scheduled"
     assert actor_of(context(run_type=SimpleNamespace(value="asset_triggered"))) == "asset_triggered"
     assert actor_of({"dag_run": SimpleNamespace(run_type="backfill")}) == "backfill"
