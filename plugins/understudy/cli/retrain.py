@@ -103,9 +103,7 @@ def _locally(settings: Settings, model: str, conf: dict[str, Any], as_json: bool
     from understudy.embedded.local_run import run_locally
     from understudy.embedded.run_display import showing
 
-    hooks().deployments.current(
-        model
-    )  # an unreadable ledger is told now, not after hours of training
+    hooks().deployments.current(model)  # an unreadable ledger is told now, not after hours of training
     with showing(f"Retraining {model} in this process", quiet=as_json) as display:
         run, concluded, log = run_locally(settings, model, conf, display.update)
     return ended_of(model, run, concluded, str(log))
