@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from understudy.contract.card import Card
-from understudy.contract.card_text import delta_lines, interval, number, shortened, shown
+from understudy.contract.card_text import delta_lines, interval, measured_in_short, number, shortened, shown
 from understudy.contract.judgement import GateResult
 from understudy.contract.words import EntryKind
 
@@ -77,9 +77,8 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
 
 def _answers(answers: Iterable[GateResult]) -> list[str]:
     return [
-        f"{answer.verdict:<12} {answer.gate:<28} {number(answer.measured)}"
-        + (f" ({interval(answer.low, answer.high)})" if answer.low is not None or answer.high is not None else "")
-        + f"; {answer.bound}; {shortened(answer.sentence, LONGEST)}"
+        f"{answer.verdict:<12} {answer.gate:<28} {measured_in_short(answer)}; {answer.bound}; "
+        f"{shortened(answer.sentence, LONGEST)}"
         for answer in shown(answers)
     ]
 

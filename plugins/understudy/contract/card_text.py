@@ -14,6 +14,7 @@ LONGEST_LINE = 300
 SHOWN_ANSWERS = 30
 """So many answers of one judgement are shown, those that did not pass first."""
 ABSENT = "not measured"
+NO_INTERVAL = "none"
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#!$])")
 _MARKS = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _LIST_SIGN = re.compile(r"^([-+]|\d+(?=[.)]))")
@@ -76,8 +77,27 @@ def number(value: Number) -> str:
 def interval(low: Number, high: Number) -> str:
     """Write an interval that may be open at either end."""
     if low is None and high is None:
-        return "none"
+        return NO_INTERVAL
     return f"{'-∞' if low is None else number(low)} to {'∞' if high is None else number(high)}"
+
+
+def limits(answer: GateResult) -> str:
+    """Write an answer's interval, or say what stands in its place."""
+    return (
+        interval(answer.low, answer.high) if has_interval(answer) else _of_number(answer, answer.basis) or NO_INTERVAL
+    )
+
+
+def has_interval(answer: GateResult) -> bool:
+    """Tell an answer with an interval from one without."""
+    return answer.low is not None or answer.high is not None
+
+
+def measured_in_short(answer: GateResult) -> str:
+    """Write number, name and interval of an answer in one clause."""
+    beside = limits(answer)
+    named = " ".join(part for part in (number(answer.measured), _of_number(answer, answer.what)) if part)
+    return named if beside == NO_INTERVAL else f"{named} ({beside})"
 
 
 def shown(answers: Iterable[GateResult]) -> list[GateResult]:
@@ -139,8 +159,8 @@ def _table(answers: Iterable[GateResult]) -> list[str]:
     rows = [
         (
             escaped(answer.gate, LONGEST_NAME),
-            number(answer.measured),
-            interval(answer.low, answer.high),
+            " ".join(part for part in (number(answer.measured), escaped(_of_number(answer, answer.what))) if part),
+            limits(answer) if has_interval(answer) else escaped(limits(answer), LONGEST_NAME),
             escaped(answer.bound, LONGEST_NAME),
             answer.verdict.value,
             escaped(answer.sentence),
@@ -173,6 +193,11 @@ def _rows(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _of_number(answer: GateResult, told: str) -> str:
+    """Give what is said of a number; nothing where none was measured."""
+    return "" if answer.measured is None else told
 
 
 def _address(link: str) -> str:

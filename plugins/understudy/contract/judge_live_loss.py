@@ -65,6 +65,7 @@ def _judge_loss(
         gate="quality",
         verdict=verdict,
         measured=interval.mean,
+        what="more loss per row",
         low=interval.low,
         high=interval.high,
         bound=told,

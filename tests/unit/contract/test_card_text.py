@@ -1,5 +1,7 @@
 """What a person sees of a card whose texts were written by somebody hostile, told by a real Markdown parser."""
 
+from typing import Any
+
 import pytest
 from markdown_it import MarkdownIt
 
@@ -31,7 +33,9 @@ HOSTILE = [
 
 
 def hostile_card(text: str) -> Card:
-    answer = GateResult(gate=text, verdict=Verdict.FAILED, measured=0.5, bound=text, sentence=text)
+    answer = GateResult(
+        gate=text, verdict=Verdict.FAILED, measured=0.5, what=text, basis=text, bound=text, sentence=text
+    )
     judged = Judgement(verdict=Verdict.FAILED, results=(answer,)).model_dump(mode="json")
     return card_of(entry(EntryKind.JUDGED, reason=text, version=2, verdict="failed", judgement=judged))
 
@@ -62,7 +66,26 @@ def test_ten_thousand_characters_are_cut_and_counted() -> None:
 
 def test_a_number_is_never_only_a_colour() -> None:
     told = markdown(hostile_card("too low"))
-    assert "| too low | 0.5 | none | too low | failed | too low |" in told
+    assert "| too low | 0.5 too low | too low | too low | failed | too low |" in told
+
+
+@pytest.mark.parametrize(
+    ("facts", "cells"),
+    [
+        ({"measured": 0.94, "what": "fall of roc", "low": 0.9, "high": 1.5}, "0.94 fall of roc | 0.9 to 1.5"),
+        ({"measured": 3.0, "what": "rows", "basis": "counted"}, "3 rows | counted"),
+        ({"measured": 0.5}, "0.5 | none"),
+        ({"what": "seconds", "basis": "counted"}, "not measured | none"),
+    ],
+    ids=["an interval", "none by nature", "none, nobody knows why", "no number"],
+)
+def test_a_number_is_told_with_its_name_and_its_interval_or_what_stands_for_it(
+    facts: dict[str, Any], cells: str
+) -> None:
+    answer = GateResult(gate="quality", verdict=Verdict.FAILED, bound="less", sentence="so", **facts)
+    judged = Judgement(verdict=Verdict.FAILED, results=(answer,)).model_dump(mode="json")
+    told = markdown(card_of(entry(EntryKind.JUDGED, version=2, verdict="failed", judgement=judged)))
+    assert f"| quality | {cells} | less |" in told
 
 
 @pytest.mark.parametrize(
