@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from understudy.contract.card import Card
+from understudy.contract.card_places import NOWHERE, Pages, place_of
 from understudy.contract.judgement import GateResult, is_usable
 from understudy.contract.reports import Comparison, ModelDelta, Number
-from understudy.contract.words import LinkKind
 
 LONGEST_REASON = 2_000
 LONGEST_NAME = 200
@@ -18,29 +18,21 @@ NO_INTERVAL = "none"
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#!$])")
 _MARKS = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _LIST_SIGN = re.compile(r"^([-+]|\d+(?=[.)]))")
-_LINKED = {
-    LinkKind.DAG_RUN: "DAG run",
-    LinkKind.REPORT: "report of version",
-    LinkKind.LOOK_REPORT: "report of the look",
-    LinkKind.MODEL_VERSION: "MLflow version",
-    LinkKind.DATA_VERSION: "data version",
-    LinkKind.RUN: "files of the run",
-}
 
 
-def markdown(card: Card, link: str | None = None) -> str:
+def markdown(card: Card, pages: Pages = NOWHERE) -> str:
     """Write the whole card; every word of it that is not ours is escaped.
 
-    :param link: the address of the card's page.
+    :param pages: where the card and what it points to can be read.
     """
     title = escaped(f"{card.model}: {card.title}", LONGEST_NAME)
     parts = [
-        f"### [{title}]({_address(link)})" if link else f"### {title}",
+        f"### {_linked(title, pages.card(card.model, card.seq))}",
         "\n".join(f"- **{name}**: {value}" for name, value in _facts(card)),
         *_evidence(card),
         *_section("What is different about the data", [*_table(card.data), *_bullets(card.data_notes)]),
         *_section("Challenger and champion", [*_metrics(card.metrics), *_bullets(delta_lines(card.delta))]),
-        *_section("Read on", _bullets(f"{_LINKED[one.kind]} {one.name}" for one in card.links)),
+        *_section("Read on", _links(card, pages)),
         *_section("What followed", _bullets(f"entry {step.seq}: {step.title}" for step in card.followed)),
         *_section("Missing", _bullets(card.missing)),
     ]
@@ -155,6 +147,12 @@ def _bullets(lines: Iterable[str]) -> list[str]:
     return [f"- {escaped(line)}" for line in lines]
 
 
+def _links(card: Card, pages: Pages) -> Iterable[str]:
+    for place in (place_of(link, pages) for link in card.links):
+        about = f" ({escaped(place.about, LONGEST_NAME)})" if place.about else ""
+        yield f"- {place.title}: {_linked(escaped(place.name, LONGEST_NAME), place.address)}{about}"
+
+
 def _table(answers: Iterable[GateResult]) -> list[str]:
     rows = [
         (
@@ -200,6 +198,9 @@ def _of_number(answer: GateResult, told: str) -> str:
     return "" if answer.measured is None else told
 
 
-def _address(link: str) -> str:
-    """Keep an address from ending the link that it stands in."""
-    return re.sub(r"[()<>\s]", lambda sign: f"%{ord(sign[0]):02X}", link)
+def _linked(text: str, address: str | None) -> str:
+    """Make text a link; no character of the address may end it."""
+    if address is None:
+        return text
+    kept = re.sub(r"[()<>\s]", lambda sign: f"%{ord(sign[0]):02X}", address)
+    return f"[{text}]({kept})"

@@ -7,6 +7,7 @@ from markdown_it import MarkdownIt
 
 from tests.unit.contract.ledger_entries import entry
 from understudy.contract.card import Card, card_of
+from understudy.contract.card_places import Pages
 from understudy.contract.card_text import LONGEST_REASON, escaped, markdown, number, one_line
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.words import EntryKind, Verdict
@@ -98,9 +99,25 @@ def test_numbers_are_written_in_four_digits(value: float | None, told: str) -> N
 
 
 def test_an_address_cannot_end_its_link() -> None:
-    link = "https://airflow/x?a=(b) <script>"
-    page = rendered(markdown(hostile_card("tame"), link))
-    assert 'href="https://airflow/x?a=%28b%29%20%3Cscript%3E"' in page
+    page = rendered(markdown(hostile_card("tame"), Pages(own="https://airflow/x?a=(b) <script>")))
+    assert 'href="https://airflow/x?a=%28b%29%20%3Cscript%3E/models/price/cards/1"' in page
+
+
+def test_what_a_card_points_to_are_links_where_there_are_pages() -> None:
+    pages = Pages(own="https://airflow/understudy", airflow="https://airflow")
+    page = rendered(markdown(hostile_card("tame"), pages))
+    assert 'Report: <a href="https://airflow/understudy/models/price/versions/2/report">version 2</a>' in page
+    assert "Version in MLflow: version 2" in page
+    assert "<a" not in rendered(markdown(hostile_card("tame")))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_name_of_a_run_ends_its_link(text: str) -> None:
+    pages = Pages(own="https://airflow/understudy", airflow="https://airflow")
+    acted, tame = (entry(EntryKind.HELD, dag_id="hold", run_id=name) for name in (text, "tame"))
+    assert [tag.partition(" ")[0] for tag in _tags(rendered(markdown(card_of(acted), pages)))] == [
+        tag.partition(" ")[0] for tag in _tags(rendered(markdown(card_of(tame), pages)))
+    ]
 
 
 def _tags(page: str) -> list[str]:
