@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pydantic import field_validator
 
 from understudy.contract.declared import Fact, sha256_of
-from understudy.contract.words import Verdict
+from understudy.contract.words import Lacking, Verdict
 
 COUNTED = "counted, not estimated"
 """The basis of a number that has no interval because it is no estimate."""
@@ -17,6 +17,15 @@ SINGLE = "measured once"
 def is_usable(number: float | None) -> bool:
     """Tell a measured, finite number from a missing one."""
     return number is not None and math.isfinite(number)
+
+
+class Lack(Fact):
+    """Say what has come so far and about how much more a question needs."""
+
+    of: Lacking
+    so_far: int
+    """As it was reported: a gateway may say anything."""
+    more: int
 
 
 class GateResult(Fact):
@@ -34,6 +43,8 @@ class GateResult(Fact):
     bound: str
     """What was asked for, in words with the number that decides."""
     sentence: str
+    lack: Lack | None = None
+    """What would answer an open question, where more of the same would."""
 
     @field_validator("measured", "low", "high")
     @classmethod

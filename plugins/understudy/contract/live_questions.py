@@ -1,10 +1,10 @@
 """The questions that are asked of a version that answered live requests, whoever it is compared with."""
 
 from understudy.contract.histograms import p95_ms, population_stability_index
-from understudy.contract.judgement import COUNTED, SINGLE, GateResult, Judgement
+from understudy.contract.judgement import COUNTED, SINGLE, GateResult, Judgement, Lack
 from understudy.contract.live_contest import Contest, unanswered
 from understudy.contract.serving import LATENCY_EDGES_MS
-from understudy.contract.words import Verdict
+from understudy.contract.words import Lacking, Verdict
 
 
 def requests(contest: Contest) -> GateResult:
@@ -20,6 +20,7 @@ def requests(contest: Contest) -> GateResult:
         basis=COUNTED,
         bound=f"at least {needed:,} requests",
         sentence=f"{contest.candidate.name} was asked {asked:,} requests{more}",
+        lack=None if enough else Lack(of=Lacking.REQUESTS, so_far=asked, more=needed - asked),
     )
 
 

@@ -169,6 +169,14 @@ class LinkKind(Word):
     RUN = "run"  # the run's folder in the workspace
 
 
+class Lacking(Word):
+    """Say of what a question needs more before it can be answered."""
+
+    REQUESTS = "requests"
+    LABELS = "labels"
+    BLOCKS = "finished blocks"  # of time, each with labelled rows
+
+
 class Change(Word):
     """Say why a deployment record was written."""
 

@@ -98,7 +98,7 @@ def show(request: Request, model: str, caller: CallerDep, wanted: FilterDep) -> 
         one=glance,
         spec=spec,
         record=record,
-        beside=progress(hooks, history, spec),
+        beside=progress(hooks, history, spec, datetime.now(timezone.utc)),
         timeline=timeline(told, denied, datetime.now(timezone.utc)),
         reigns=told[::-1],
         versions=side_by_side(decisions, told, denied, locked),

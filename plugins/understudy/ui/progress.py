@@ -11,10 +11,11 @@ from understudy.contract.judge_canary import judge_ab, judge_step
 from understudy.contract.judge_rehearsal import judge_probation, judge_rehearsal
 from understudy.contract.judgement import Judgement
 from understudy.contract.release import Deployment
+from understudy.contract.remaining import Remaining, remaining
 from understudy.contract.serving import RehearsalQuery
 from understudy.contract.serving_spec import GuardSpec, LiveGates, ShadowSpec
 from understudy.contract.spec import ModelSpec
-from understudy.contract.words import CanaryMode
+from understudy.contract.words import CanaryMode, Lacking
 from understudy.hooks.connect import Hooks
 from understudy.hooks.deployments import Served
 from understudy.hooks.gateways import Gateways
@@ -30,11 +31,13 @@ class Progress(Fact):
     since: datetime
     until: datetime | None = None
     judgement: Judgement | None = None
+    remaining: Remaining | None = None
+    """What it still needs, and how long that takes; None where it is decided, or more of the same decides nothing."""
     problem: str | None = None
     """Why it is not known how it does."""
 
 
-def progress(hooks: Hooks, history: Sequence[Served], spec: ModelSpec | None) -> Progress | None:
+def progress(hooks: Hooks, history: Sequence[Served], spec: ModelSpec | None, now: datetime) -> Progress | None:
     """Ask how the version beside the champion is doing; None where there is none."""
     record = history[-1].deployment if history else None
     told = beside(record) if record else ""
@@ -46,9 +49,11 @@ def progress(hooks: Hooks, history: Sequence[Served], spec: ModelSpec | None) ->
         return Progress(sentence=told, since=since, problem="model.yaml no longer says how it is judged")
     known = Progress(sentence=told, since=since, until=since + _length(gates))
     try:
-        return known.model_copy(update={"judgement": _judged(hooks, history, spec, gates)})
+        judgement, watched = _judged(hooks, history, spec, gates)
     except UnderstudyError as problem:
         return known.model_copy(update={"problem": str(problem)})
+    left = known.until - now if known.until is not None else None
+    return known.model_copy(update={"judgement": judgement, "remaining": remaining(judgement, watched, left)})
 
 
 class NobodyToAsk(UnderstudyError):
@@ -74,7 +79,8 @@ def _length(gates: ShadowSpec | GuardSpec | CanarySpec) -> timedelta:
 
 def _judged(
     hooks: Hooks, history: Sequence[Served], spec: ModelSpec, gates: ShadowSpec | GuardSpec | CanarySpec
-) -> Judgement:
+) -> tuple[Judgement, dict[Lacking, timedelta]]:
+    """Judge what there is, and say for how long each kind of evidence was collected."""
     record = history[-1].deployment
     places, _ = hooks.served_now(record.model)
     if places is None:
@@ -84,7 +90,8 @@ def _judged(
             raise NobodyToAsk(record.model)
         return _canary(places, history, spec, gates)
     report = places.rehearsal(record.model, _rehearsal(history[-1], gates), ASK_S)
-    return judge_probation(report, gates) if isinstance(gates, GuardSpec) else judge_rehearsal(report, gates)
+    judged = judge_probation(report, gates) if isinstance(gates, GuardSpec) else judge_rehearsal(report, gates)
+    return judged, dict.fromkeys(Lacking, report.until - report.since)
 
 
 def _rehearsal(served: Served, gates: LiveGates) -> RehearsalQuery:
@@ -98,7 +105,9 @@ def _rehearsal(served: Served, gates: LiveGates) -> RehearsalQuery:
     )
 
 
-def _canary(gateways: Gateways, history: Sequence[Served], spec: ModelSpec, gates: CanarySpec) -> Judgement:
+def _canary(
+    gateways: Gateways, history: Sequence[Served], spec: ModelSpec, gates: CanarySpec
+) -> tuple[Judgement, dict[Lacking, timedelta]]:
     record = history[-1].deployment
     canary = record.canary or record.champion
     value = spec.evaluate.value
@@ -112,8 +121,12 @@ def _canary(gateways: Gateways, history: Sequence[Served], spec: ModelSpec, gate
     )
     report = gateways.canary(record.model, query, ASK_S)
     if gates.mode is CanaryMode.AB:
-        return judge_ab(report, gates, is_over=False)
-    return judge_step(report, gates, record.canary_share)
+        judged = judge_ab(report, gates, is_over=False)
+    else:
+        judged = judge_step(report, gates, record.canary_share)
+    # Requests are counted anew at each step, labels since the canary began.
+    watched = dict.fromkeys(Lacking, report.until - report.since)
+    return judged, {**watched, Lacking.REQUESTS: report.until - history[-1].at}
 
 
 def _began(history: Sequence[Served]) -> datetime:
