@@ -67,7 +67,7 @@ def _of_look(entry: LedgerEntry) -> Iterator[Link]:
         about=f"{_WATCHED[report.watched]} that the look saw",
     )
     if report.drift is not None and report.drift.reference_data:
-        about = f"reference of version {report.champion_version}, which they were compared with"
+        about = f"reference of version {report.champion_version}, which the rows were compared with"
         yield Link(kind=LinkKind.DATA_VERSION, name=report.drift.reference_data, about=about)
 
 

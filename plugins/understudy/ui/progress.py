@@ -6,22 +6,28 @@ from datetime import datetime, timedelta
 from understudy.contract.canary_report import CanaryQuery
 from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.declared import Fact
-from understudy.contract.errors import UnderstudyError
+from understudy.contract.errors import SpecProblem, UnderstudyError, UnknownModel
 from understudy.contract.judge_canary import judge_ab, judge_step
 from understudy.contract.judge_rehearsal import judge_probation, judge_rehearsal
 from understudy.contract.judgement import Judgement
+from understudy.contract.load import read_model
 from understudy.contract.release import Deployment
 from understudy.contract.remaining import Remaining, remaining
 from understudy.contract.serving import RehearsalQuery
 from understudy.contract.serving_spec import GuardSpec, LiveGates, ShadowSpec
 from understudy.contract.spec import ModelSpec
-from understudy.contract.words import CanaryMode, Lacking
+from understudy.contract.words import CanaryMode, Lacking, Verdict
 from understudy.hooks.connect import Hooks
 from understudy.hooks.deployments import Served
 from understudy.hooks.gateways import Gateways
 from understudy.ui.glance import beside, is_probation
 
 ASK_S = 2.0
+_SO_FAR = {
+    Verdict.PASSED: "passes so far",
+    Verdict.FAILED: "fails so far",
+    Verdict.INCONCLUSIVE: "nobody can say yet",
+}
 
 
 class Progress(Fact):
@@ -35,6 +41,13 @@ class Progress(Fact):
     """What it still needs, and how long that takes; None where it is decided, or more of the same decides nothing."""
     problem: str | None = None
     """Why it is not known how it does."""
+
+    @property
+    def short(self) -> str:
+        """Say how it does as briefly as a line of the fleet needs."""
+        if self.remaining is not None:
+            return self.remaining.short
+        return _SO_FAR[self.judgement.verdict] if self.judgement is not None else "how it does is not known now"
 
 
 def progress(hooks: Hooks, history: Sequence[Served], spec: ModelSpec | None, now: datetime) -> Progress | None:
@@ -54,6 +67,14 @@ def progress(hooks: Hooks, history: Sequence[Served], spec: ModelSpec | None, no
         return known.model_copy(update={"problem": str(problem)})
     left = known.until - now if known.until is not None else None
     return known.model_copy(update={"judgement": judgement, "remaining": remaining(judgement, watched, left)})
+
+
+def declaration(hooks: Hooks, model: str) -> ModelSpec | None:
+    """Read how a model is declared; None where it is not, or not usably."""
+    try:
+        return read_model(hooks.settings.models_dir, model)
+    except (UnknownModel, SpecProblem):
+        return None
 
 
 class NobodyToAsk(UnderstudyError):

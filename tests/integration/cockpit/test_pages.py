@@ -14,11 +14,13 @@ from tests.fleet_ledger import bundle
 from tests.integration.cockpit.api_server import MODEL, PAGES, caller, forget_what_was_read
 from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.release import Blessing
-from understudy.contract.words import EntryKind
+from understudy.contract.words import Change, EntryKind
+from understudy.hooks.beside import write_beside
 from understudy.hooks.connect import connect
+from understudy.ui import fleet_page, model_page
 from understudy.ui import fleet_reader as reader_module
-from understudy.ui import model_page
 from understudy.ui.airflow_state import Airflow, DagState, Question
+from understudy.ui.fleet_progress import TrialsAsked
 from understudy.workspace import run_key
 
 HOSTILE = "<script>alert(1)</script>'\"; DROP TABLE ledger; -- {{ 7 * 7 }} \N{RIGHT-TO-LEFT OVERRIDE}"
@@ -133,6 +135,22 @@ def test_a_search_and_a_sort_are_done_here(server: Any) -> None:
     assert names == sorted(names, reverse=True)
     second = viewer.get("/understudy/api/models?sort=model&size=3&page=2").json()
     assert ([one["model"] for one in second["models"]], second["pages"]) == (["model_0003"], 2)
+
+
+def test_the_fleet_says_how_what_is_tried_does(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    hooks, short = connect(), "needs about 1,900 more labels, ~4 h"
+    serving = hooks.deployments.current("model_0003")
+    assert serving is not None
+    who: dict[str, Any] = {"actor": "ann", "reason": "a look", "run": None}
+    mirrored = write_beside(hooks.deployments, serving, Change.MIRROR_STARTED, bundle("model_0003", 9), 0.5, **who)
+    asked = TrialsAsked(lambda model: f"{model} {short}", patience_s=60)
+    monkeypatch.setattr(fleet_page, "trials_asked", lambda: asked)
+    viewer = caller(server, "viewer")
+    assert viewer.get("/understudy/").text.count(f"model_0003 {short}") == 1
+    told = viewer.get("/understudy/api/models").json()["models"]
+    assert {one["model"]: one["progress"] for one in told if one["progress"]} == {"model_0003": f"model_0003 {short}"}
+    write_beside(hooks.deployments, mirrored, Change.MIRROR_ENDED, **who)
+    assert short not in viewer.get("/understudy/").text
 
 
 def test_a_dag_leads_to_its_model_and_a_run_to_its_decisions(server: Any) -> None:

@@ -144,7 +144,7 @@ def test_a_look_names_the_rows_that_it_compared_and_with_what() -> None:
     report = told.report
     card = card_of(entry(EntryKind.MONITORED, 4, **told.model_dump(mode="json")))
     assert [(link.kind, link.name, link.about) for link in card.links if link.about] == [
-        (LinkKind.DATA_VERSION, "ref", "reference of version 7, which they were compared with"),
+        (LinkKind.DATA_VERSION, "ref", "reference of version 7, which the rows were compared with"),
         (
             LinkKind.WINDOW,
             f"{report.window_start:%Y-%m-%d %H:%M} to {report.window_end:%Y-%m-%d %H:%M} UTC",

@@ -110,6 +110,18 @@ def test_silence_is_said_and_is_no_verdict(places: Places | None, spec: ModelSpe
     assert found.problem
 
 
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        (Places(report(100)), "needs about 1,900 more requests, ~38 h"),
+        (Places(report(5_000)), "nobody can say yet"),
+        (None, "how it does is not known now"),
+    ],
+)
+def test_a_line_of_the_fleet_says_it_in_short(places: Places | None, told: str, spec: ModelSpec) -> None:
+    assert asked(places, spec).short == told
+
+
 def test_a_declaration_that_is_gone_is_said() -> None:
     found = asked(Places(report(5_000)), None)
     assert (found.judgement, found.until) == (None, None)
