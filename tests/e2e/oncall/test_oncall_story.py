@@ -89,7 +89,7 @@ def roll_back(page: Page, pictures: Path) -> None:
 
 def from_the_run_and_back(page: Page, pictures: Path) -> None:
     """Open the tab of the rollback's run in Airflow, read the card there, and follow its link to the run."""
-    run_id = connect().ledger.entries("demand", [EntryKind.DEPLOYED])[-1].facts["run_id"]
+    run_id = str(connect().ledger.entries("demand", [EntryKind.DEPLOYED])[-1].facts["run_id"])
     page.open(f"/dags/rollback/runs/{quote(run_id, safe='')}/plugin/decisions")
     page.enter_frame()
     page.find("h1", "Version 2 was rolled back; version 1 serves again")
