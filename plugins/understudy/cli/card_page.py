@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from understudy.cli.row import print_row
 from understudy.contract.card import Card
-from understudy.contract.card_text import delta_lines, interval, number, shortened, shown
+from understudy.contract.card_links import Link
+from understudy.contract.card_text import delta_lines, interval, measured_in_short, number, shortened, shown
 from understudy.contract.judgement import GateResult
 from understudy.contract.words import EntryKind
 
@@ -55,7 +56,7 @@ def print_card(console: "Console", card: Card) -> None:
             *delta_lines(card.delta),
         ],
     )
-    _section(console, "Read on", (f"{one.kind.value.replace('_', ' '):<14} {one.name}" for one in card.links))
+    _section(console, "Read on", map(_link, card.links))
     _section(console, "What followed", (f"{step.seq:>5}  {step.title}" for step in card.followed))
     _section(console, "Missing", card.missing)
 
@@ -76,11 +77,15 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
 
 def _answers(answers: Iterable[GateResult]) -> list[str]:
     return [
-        f"{answer.verdict:<12} {answer.gate:<28} {number(answer.measured)}"
-        + (f" ({interval(answer.low, answer.high)})" if answer.low is not None or answer.high is not None else "")
-        + f"; {answer.bound}; {shortened(answer.sentence, LONGEST)}"
+        f"{answer.verdict:<12} {answer.gate:<28} {measured_in_short(answer)}; {answer.bound}; "
+        f"{shortened(answer.sentence, LONGEST)}"
         for answer in shown(answers)
     ]
+
+
+def _link(link: Link) -> str:
+    about = f" ({link.about})" if link.about else ""
+    return f"{link.kind.value.replace('_', ' '):<14} {link.name}{about}"
 
 
 def _section(console: "Console", heading: str, lines: Iterable[str]) -> None:

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from understudy.contract.card import Card
-from understudy.contract.card_text import LONGEST_LINE, interval, number, one_line, shortened, shown
+from understudy.contract.card_text import LONGEST_LINE, measured_in_short, one_line, shortened, shown
 from understudy.contract.declared import Fact
 from understudy.contract.judgement import GateResult
 from understudy.contract.words import AlertKind, Severity
 
 SHOWN_NUMBERS = 5
 LONGEST_SUBJECT = 150
-LONGEST_NUMBER = 200
+LONGEST_NUMBER = 300
 
 
 class Alert(Fact):
@@ -92,6 +92,5 @@ def _counts(alerts: Iterable[Alert]) -> list[tuple[AlertKind, int]]:
 
 
 def _told(answer: GateResult) -> str:
-    limits = f" ({interval(answer.low, answer.high)})" if answer.low is not None or answer.high is not None else ""
-    told = f"{answer.gate}: {answer.verdict}, {number(answer.measured)}{limits}; {answer.bound}; {answer.sentence}"
+    told = f"{answer.gate}: {answer.verdict}, {measured_in_short(answer)}; {answer.bound}; {answer.sentence}"
     return shortened(told, LONGEST_NUMBER)

@@ -85,8 +85,11 @@ class Search:
                 study.tell(trial.number, value, state=TrialState.COMPLETE if value is not None else TrialState.FAIL)
             elif trial.state is TrialState.FAIL and value is not None and trial.number not in came_back:
                 # What Optuna was told of a trial is final, so the same point stands there once more.
-                again = {"params": trial.params, "distributions": trial.distributions}
-                study.add_trial(create_trial(value=value, user_attrs={CAME_BACK: trial.number}, **again))
+                mark = {CAME_BACK: trial.number}
+                point = create_trial(
+                    value=value, params=trial.params, distributions=trial.distributions, user_attrs=mark
+                )
+                study.add_trial(point)
 
     def best(self, refusals: Sequence[str] = ()) -> dict[str, JsonValue]:
         """Return the best point; ``refusals`` are what lost trials said.

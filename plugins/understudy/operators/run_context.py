@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.cause import MONITOR_PREFIX
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.suggest import nearest
@@ -76,6 +77,11 @@ def moment_of(context: "Context", name: str) -> datetime | None:
 
 def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def airflow_run(context: "Context") -> AirflowRun:
+    """Name the run as Airflow does."""
+    return AirflowRun(dag_id=context["dag"].dag_id, run_id=str(context["run_id"]))
 
 
 def run_folder(context: "Context", model: str) -> RunFolder:

@@ -19,7 +19,7 @@ from understudy.operators.cause import cause_of
 from understudy.operators.decisions import HELD_BACK_KEY, actor_of, last_sound_window, may_promote
 from understudy.operators.errors import RetrainingHeldBack
 from understudy.operators.handover import Snapshot
-from understudy.operators.run_context import as_of, require_known_fields
+from understudy.operators.run_context import airflow_run, as_of, require_known_fields
 from understudy.operators.served import served_by
 from understudy.operators.source_files import mounted_sources, reaches_out, source_secrets
 from understudy.operators.stage import StageOperator
@@ -61,8 +61,7 @@ class SnapshotDataOperator(StageOperator):
                 "as_of": moment.isoformat(),
                 "window_start": format_moment(start),
                 "window_end": format_moment(end),
-                "run_id": context["run_id"],
-                "dag_id": context["dag"].dag_id,
+                **airflow_run(context).model_dump(),
                 "spec_sha256": spec.digest(),
             },
         )

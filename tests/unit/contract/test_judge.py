@@ -83,6 +83,25 @@ def test_first_model_is_judged_on_bounds_only_and_says_so() -> None:
     assert below.verdict is Verdict.FAILED
 
 
+def test_a_bound_on_a_metric_shows_the_metric_s_own_interval() -> None:
+    alone = comparison(other=None, gain=None, gain_low=None, gain_high=None, challenger_low=0.83, challenger_high=0.87)
+    first = report(champion_version=None, comparisons=(alone,))
+    for gate in (Gate(metric="roc_auc", floor=0.75), Gate(metric="roc_auc")):
+        told = next(r for r in judge(first, [gate], EVALUATE).results if r.gate.startswith("roc_auc"))
+        assert (told.low, told.measured, told.high) == (0.83, 0.85, 0.87)
+
+
+def test_what_has_no_interval_says_why() -> None:
+    few = report(champion_version=None, comparisons=(comparison(blocks=7, challenger_low=None),))
+    gates = [Gate(metric="roc_auc", floor=0.75), Gate(metric="size_mb", ceiling=10)]
+    told = {r.gate: r.basis for r in judge(few, gates, EVALUATE).results if r.low is None}
+    assert told == {
+        "no_leak": "counted, not estimated",
+        "roc_auc.floor": "7 blocks of time are too few for an interval",
+        "size_mb.ceiling": "measured once",
+    }
+
+
 def test_no_gates_never_pass() -> None:
     assert judge(report(), [], EVALUATE).verdict is Verdict.INCONCLUSIVE
 
