@@ -125,7 +125,9 @@ def compose_stack(folder: Path, models: Path) -> Iterator[ComposeStack]:
     project = f"understudy-test-{os.getpid()}"
     env_file = folder / "stack.env"
     env_file.write_text(
-        "STACK_AIRFLOW_PORT=0\nSTACK_GATEWAY_PORT=0\nSTACK_PARALLELISM=4\nCOMPOSE_PROFILES=\n", encoding="utf-8"
+        "STACK_AIRFLOW_PORT=0\nSTACK_GATEWAY_PORT=0\nSTACK_PARALLELISM=4\nCOMPOSE_PROFILES=\n"
+        f"STACK_SETTINGS={folder}\n",
+        encoding="utf-8",
     )
     subprocess.run([PROJECT / "scripts" / "make_env.sh", env_file], check=True, capture_output=True)
     stack = ComposeStack(project, env_file, command)
