@@ -63,7 +63,9 @@ class ComposeStack:
 
     def cli(self, *words: str) -> Any:
         """Run a command of ours in its own container, as an operator does, and read its JSON."""
-        told = self.compose("run", "--rm", "-T", "cli", "understudy", *words, "--json").stdout
+        login = {"USER": "admin", "PASSWORD": self.secret("STACK_ADMIN_PASSWORD")}
+        as_admin = [f"-eAIRFLOW__UNDERSTUDY__AIRFLOW_{name}={value}" for name, value in login.items()]
+        told = self.compose("run", "--rm", "-T", *as_admin, "cli", "understudy", *words, "--json").stdout
         return json.loads(told[min(at for at in (told.find("{"), told.find("[")) if at >= 0) :])
 
     def python(self, service: str, code: str) -> str:

@@ -149,6 +149,14 @@ def test_every_service_of_airflow_and_the_command_line_know_who_is_told() -> Non
     assert all("outside" in SERVICES[name]["networks"] for name in senders)
 
 
+def test_nobody_s_account_answers_for_whoever_types_a_command() -> None:
+    for name, service in SERVICES.items():
+        given = service.get("environment", {})
+        assert not {"AIRFLOW__UNDERSTUDY__AIRFLOW_USER", "AIRFLOW__UNDERSTUDY__AIRFLOW_PASSWORD"} & given.keys(), name
+    holders = [name for name, service in SERVICES.items() if "STACK_ADMIN_PASSWORD" in str(service)]
+    assert holders == ["init"]
+
+
 def test_links_follow_the_port_that_is_published() -> None:
     environment = SERVICES["scheduler"]["environment"]
     port = re.search(r"\$\{STACK_AIRFLOW_PORT:-(\d+)\}", SERVICES["api-server"]["ports"][0])
