@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -51,7 +52,7 @@ class ComposeStack:
         done = subprocess.run(
             [*self.command, "--env-file", str(self.env_file), "--project-name", self.project, *arguments],
             cwd=PROJECT,
-            env={name: value for name, value in os.environ.items() if not name.startswith(("STACK_", "COMPOSE_"))},
+            env=_without_settings_of_ours(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -60,6 +61,22 @@ class ComposeStack:
         )
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done
+
+    def type(self, lines: str, folder: Path) -> None:
+        """Type lines of the documentation, in a shell in which ``docker compose`` means this project."""
+        command = [*self.command, "--env-file", str(self.env_file), "--project-name", self.project]
+        typed = f"docker() {{ shift; (cd {PROJECT} && {shlex.join(command)} \"$@\"); }}\n{lines}"
+        done = subprocess.run(
+            ["bash", "-euc", typed],
+            cwd=folder,
+            env=_without_settings_of_ours(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_WITHIN_S,
+        )
+        assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 
     def cli(self, *words: str) -> Any:
         """Run a command of ours in its own container, as an operator does, and read its JSON."""
@@ -71,6 +88,11 @@ class ComposeStack:
     def python(self, service: str, code: str) -> str:
         """Run Python in a service's container and return what it prints."""
         return self.compose("exec", "-T", service, "python3", "-c", code).stdout
+
+    def is_listening(self, service: str, port: int) -> bool:
+        """Tell whether a service answers at a port, asked from a container beside all of them."""
+        asking = f"import socket; socket.create_connection(({service!r}, {port}), timeout=10).close()"
+        return self.compose("exec", "-T", "scheduler", "python3", "-c", asking, check=False).returncode == 0
 
     def secret(self, name: str) -> str:
         """Read a generated secret."""
@@ -155,6 +177,10 @@ def account(airflow: str, user: str, password: str) -> httpx.Client:
     """Ask as somebody."""
     headers = {"Authorization": f"Bearer {token_of(airflow, user, password)}"}
     return httpx.Client(base_url=airflow, headers=headers, timeout=60, trust_env=False)
+
+
+def _without_settings_of_ours() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("STACK_", "COMPOSE_"))}
 
 
 def _services() -> dict[str, Any]:

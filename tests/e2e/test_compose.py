@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from tests.e2e.compose_stack import (
 from tests.e2e.oncall.people import begin, open_model
 from understudy.contract.load import SPEC_FILE
 from understudy.contract.words import EntryKind, Verdict
-from understudy.settings import settings
+from understudy.settings import PROJECT, settings
 from understudy.story.acts import Market
 from understudy.story.live import markets, traffic_of
 from understudy.story.scenery import LIVE
@@ -90,15 +92,24 @@ def served(stack: ComposeStack) -> int:
     return int(answer.json()["versions"][0]) if answer.is_success else 0
 
 
-def test_retrain_promote_roll_back_and_restore_on_postgresql(stack: ComposeStack, second_champion: int) -> None:
+def test_retrain_promote_roll_back_and_restore_on_postgresql(
+    stack: ComposeStack, second_champion: int, tmp_path: Path
+) -> None:
     wait(lambda: served(stack) == second_champion, SETTLED_WITHIN_S, lambda: stack.logs("gateway"))
-    taken = stack.cli("backup", "/backups/drill")
-    assert len(taken["proof"]["verified"]) == second_champion
+    take, _, go_back = documented("Backup and restore")
+    stack.type(take, tmp_path)
+    entries = len(stack.cli("ledger", MODEL))
+    with tarfile.open(tmp_path / "2026-11-27.tar") as taken:
+        assert {"2026-11-27/manifest.json"} <= set(taken.getnames())
+    # What the gateway has learned since is newer than what comes back.
+    stack.cli("rollback", MODEL, "--reason", "worse at night")
+    wait(lambda: served(stack) == 1, SETTLED_WITHIN_S, lambda: stack.logs("gateway"))
 
-    _lose_everything(stack)
-    restored = stack.cli("restore", "/backups/drill")
-    assert restored["verified"][1].startswith(f"the ledger's {taken['entries']} entries are intact")
-    assert any("version 2 of powerprice" in line for line in restored["verified"])
+    stack.type(go_back, tmp_path)
+    stack.wait_until_healthy()
+    assert len(stack.cli("ledger", MODEL)) == entries
+    wait(lambda: served(stack) == second_champion, SETTLED_WITHIN_S, lambda: stack.logs("gateway"))
+    assert (tmp_path / "ledger-before.dump").read_bytes().startswith(b"PGDMP")
 
     rolled_back = stack.cli("rollback", MODEL, "--reason", "worse at night")
     assert rolled_back["champion"]["version"] == 1
@@ -106,17 +117,11 @@ def test_retrain_promote_roll_back_and_restore_on_postgresql(stack: ComposeStack
     assert stack.cli("ledger", "--verify")["ok"]
 
 
-def _lose_everything(stack: ComposeStack) -> None:
-    """Lose ledger, registry, artefacts, data and bundles, as if the disk had died; only the backup is left."""
-    for database in ("ledger", "mlflow"):
-        new = f"CREATE DATABASE {database} OWNER {database} ENCODING 'UTF8' TEMPLATE template0"
-        for statement in (f"DROP DATABASE {database} WITH (FORCE)", new):
-            stack.compose("exec", "-T", "postgres", "psql", "-U", "postgres", "-c", statement)
-    stack.compose(
-        "run", "--rm", "-T", "cli", "bash", "-c", "rm -rf /var/lib/understudy/*/* /var/lib/mlflow/artifacts/*"
-    )
-    stack.compose("restart", "mlflow")
-    stack.wait_until_healthy()
+def documented(heading: str) -> list[str]:
+    """Read the blocks of a part of docs/compose.md that can be typed as they are."""
+    part = re.split(r"^## ", (PROJECT / "docs" / "compose.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (text,) = (one for one in part if one.startswith(f"{heading}\n"))
+    return re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def test_the_second_champion_was_promoted_after_its_rehearsal_on_live_requests(
@@ -198,8 +203,9 @@ def test_admin_interfaces_are_on_the_internal_network_and_ask_for_a_token(stack:
     edge = stack.url("edge", 8090)
     for path in ("/admin/models/powerprice", "//admin/models/powerprice", "/%61dmin/models/powerprice", "/metrics"):
         assert httpx.get(f"{edge}{path}", timeout=30, trust_env=False).status_code == 404
-    for service in ("mlflow", "postgres", "docker-proxy", "gateway"):
-        assert stack.compose("port", service, "5000", check=False).stdout.strip() in {"", ":0"}
+    for service, port in {"mlflow": 5000, "postgres": 5432, "docker-proxy": 2375, "gateway": 8090}.items():
+        assert stack.is_listening(service, port)
+        assert stack.compose("port", service, str(port), check=False).stdout.strip() in {"", ":0"}
 
     asking = """
 import urllib.error, urllib.request

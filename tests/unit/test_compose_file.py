@@ -163,3 +163,11 @@ def test_links_follow_the_port_that_is_published() -> None:
     assert port is not None
     assert environment["AIRFLOW__UNDERSTUDY__AIRFLOW_PAGES"] == f"http://localhost:{port.group()}"
     assert environment["AIRFLOW__API__BASE_URL"] == "${STACK_AIRFLOW_URL:-}"
+
+
+def test_no_documented_command_lets_a_terminal_change_what_it_redirects() -> None:
+    documents = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+    lines = [line for path in documents for line in path.read_text(encoding="utf-8").splitlines()]
+    typed = [line for line in lines if re.search(r"docker[ -]compose (run|exec)\b[^`#]* [<>|] ", line)]
+    assert typed
+    assert [line for line in typed if " -T " not in line] == []
