@@ -145,8 +145,8 @@ class Settings(BaseSettings):
     alerts_per_hour: int = Field(default=10, ge=2, le=1000)
     """The most messages about one model to one receiver within an hour; what is more is summed up in one."""
     alerts_runbooks: str = ""
-    """The address at which docs/runbooks.md can be read; each alert points to its heading there. Our own page in Airflow
-    when empty."""
+    """The address at which docs/runbooks.md can be read; each alert points to its heading there. Our own page in
+    Airflow when empty."""
 
     drill_schedule: str = ""
     """When the rollback drill runs, a cron expression of five fields in UTC; only by hand when empty."""

@@ -21,6 +21,7 @@ from understudy.settings import PROJECT
 
 SHIPPED = "docker-compose.yaml"
 IMAGES = ("postgres", "haproxy")
+REFUSES = "http://mlflow:5000/health"
 HEALTHY_WITHIN_S = 420.0
 COMMAND_WITHIN_S = 600.0
 SETTLED_WITHIN_S = 120.0
@@ -65,7 +66,7 @@ class ComposeStack:
     def type(self, lines: str, folder: Path) -> None:
         """Type lines of the documentation, in a shell in which ``docker compose`` means this project."""
         command = [*self.command, "--env-file", str(self.env_file), "--project-name", self.project]
-        typed = f"docker() {{ shift; (cd {PROJECT} && {shlex.join(command)} \"$@\"); }}\n{lines}"
+        typed = f'docker() {{ shift; (cd {PROJECT} && {shlex.join(command)} "$@"); }}\n{lines}'
         done = subprocess.run(
             ["bash", "-euc", typed],
             cwd=folder,
@@ -151,6 +152,12 @@ def compose_stack(folder: Path, models: Path) -> Iterator[ComposeStack]:
     env_file.write_text(
         "STACK_AIRFLOW_PORT=0\nSTACK_GATEWAY_PORT=0\nSTACK_PARALLELISM=4\nCOMPOSE_PROFILES=\n"
         f"STACK_SETTINGS={folder}\n",
+        encoding="utf-8",
+    )
+    # As single quotes and JSON are written there; whoever answers at that address takes no alerts, and says so.
+    (folder / "airflow.env").write_text(
+        f"AIRFLOW_CONN_WRITTEN='{json.dumps({'conn_type': 'http', 'host': REFUSES})}'\n"
+        "AIRFLOW__UNDERSTUDY__ALERTS_TO=written,made\n",
         encoding="utf-8",
     )
     subprocess.run([PROJECT / "scripts" / "make_env.sh", env_file], check=True, capture_output=True)

@@ -13,6 +13,7 @@ import yaml
 
 from tests.e2e.browser import browser
 from tests.e2e.compose_stack import (
+    REFUSES,
     SETTLED_WITHIN_S,
     ComposeStack,
     account,
@@ -285,6 +286,37 @@ def test_who_is_on_call_acts_in_the_browser(airflow: str) -> None:
         begin(page, "Hold", "asked by a test")
         page.find("#act-dry").click()
         page.find("#act-answer .notice", "This would happen")
+
+
+def test_receivers_can_be_tried_from_the_command_line_wherever_their_connection_was_made(
+    stack: ComposeStack, airflow: str
+) -> None:
+    with account(airflow, "admin", stack.secret("STACK_ADMIN_PASSWORD")) as admin:
+        made = admin.post("/api/v2/connections", json={"connection_id": "made", "conn_type": "http", "host": REFUSES})
+        assert made.is_success, made.text
+    told = stack.compose("run", "--rm", "-T", "cli", "understudy", "alerts", "test", "--json", check=False).stdout
+    tried = json.loads(told[told.index("[") :])
+    # Both were found and reached; who answers there takes no alerts.
+    assert {one["receiver"]: one["problem"] for one in tried} == {"written": "HTTP 405", "made": "HTTP 405"}
+
+
+def test_a_command_that_acts_in_airflow_asks_whose_name_it_acts_in(stack: ComposeStack) -> None:
+    refused = stack.compose("run", "--rm", "-T", "cli", "understudy", "approvals", check=False)
+    assert refused.returncode != 0
+    assert "in somebody's name" in " ".join(refused.stderr.split())
+
+
+def test_doctor_asks_the_stack_that_it_is_in(stack: ComposeStack) -> None:
+    told = stack.compose("run", "--rm", "-T", "cli", "understudy", "doctor", "--json", check=False).stdout
+    found = {finding["about"]: finding for finding in json.loads(told[told.index("[") :])}
+    assert found["airflow"]["severity"] == "fine"
+    assert "http://api-server:8080 answers" in found["airflow"]["found"]
+    assert found["alerts"]["found"] == "go to made, written"
+
+
+def test_the_gateway_answers_for_its_predictions(stack: ComposeStack, second_champion: int) -> None:
+    told = stack.compose("exec", "-T", "gateway", "understudy", "predictions", "show", MODEL, "--json").stdout
+    assert json.loads(told[told.index("{") :])["rows"]
 
 
 def test_nobody_gets_in_without_an_account(airflow: str) -> None:

@@ -1,4 +1,4 @@
-"""The runbooks as a page, so that an alert's link leads somewhere: docs/runbooks.md, as the image or the checkout has it."""
+"""The runbooks as a page, so that an alert's link leads somewhere: docs/runbooks.md of the image or the checkout."""
 
 import re
 from functools import lru_cache

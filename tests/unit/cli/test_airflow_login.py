@@ -66,8 +66,8 @@ def test_a_terminal_is_asked_for_what_the_settings_lack() -> None:
 
 
 def test_what_the_settings_hold_is_not_asked_for() -> None:
-    assert terminal({}, AIRFLOW_USER="ann", AIRFLOW_PASSWORD="p")[0] == "ann p None\n" * 2  # noqa: S106 - no secret
-    assert terminal({}, AIRFLOW_TOKEN="t")[0] == "  t\n" * 2  # noqa: S106 - no secret
+    assert terminal({}, AIRFLOW_USER="ann", AIRFLOW_PASSWORD="p")[0] == "ann p None\n" * 2
+    assert terminal({}, AIRFLOW_TOKEN="t")[0] == "  t\n" * 2
 
 
 def test_without_a_terminal_nobody_is_taken_for_somebody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ MAIL = {
     "ALERTMANAGER_MAIL_TO": "oncall@example.com",
     "ALERTMANAGER_MAIL_FROM": "understudy@example.com",
     "ALERTMANAGER_MAIL_SERVER": "mail.example.com:587",
-    "ALERTMANAGER_MAIL_PASSWORD": "it's \"secret\" $HOME",
+    "ALERTMANAGER_MAIL_PASSWORD": 'it\'s "secret" $HOME',
 }
 WEBHOOK = {"ALERTMANAGER_WEBHOOK_URL": "https://alerts.example.com/understudy"}
 PAGER = {"ALERTMANAGER_PAGERDUTY_KEY": "0123456789"}
