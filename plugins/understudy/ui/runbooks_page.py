@@ -39,7 +39,7 @@ def anchor_of(heading: str) -> str:
 def _rendered(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     from markdown_it import MarkdownIt
 
-    markdown = MarkdownIt("commonmark", {"html": False})  # the template takes what it renders as it is
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")  # what it renders is taken as it is
     tokens, headings = markdown.parse(text), []
     for token, content in zip(tokens, [*tokens[1:], None], strict=True):
         if token.type == "heading_open" and token.tag == "h2" and content is not None:

@@ -22,6 +22,12 @@ def test_every_kind_of_alert_has_its_place_on_the_page(server: Any) -> None:
     assert set(re.findall(r'href="#([a-z0-9-]+)"', shown.text)) <= places | {"main"}
 
 
+def test_what_is_written_as_a_table_is_one(server: Any) -> None:
+    text = caller(server, "viewer").get(PAGE).text
+    assert "<table>" in text
+    assert "|---" not in text
+
+
 def test_a_link_that_the_page_cannot_follow_is_text(server: Any) -> None:
     text = caller(server, "viewer").get(PAGE).text
     assert "alerts.md" in text
