@@ -22,7 +22,14 @@ def pages() -> Pages:
     return Pages(own=f"{base}/understudy" if base else None, airflow=base or None, mlflow=mlflow or None)
 
 
+def runbooks_page() -> str:
+    """Give the address of the runbooks; the file's name where Airflow does not know its own."""
+    base = _base_url()
+    return f"{base}/understudy/runbooks" if base else "docs/runbooks.md"
+
+
 def _base_url() -> str:
     from airflow.sdk.configuration import conf
 
-    return str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    told = str(conf.get("api", "base_url", fallback="") or "") or settings().airflow_pages
+    return told.rstrip("/")

@@ -83,7 +83,7 @@ def test_a_refusal_is_told_once_with_its_card_and_runbook(ledger: Ledger, chosen
     assert (told["kind"], told["model"], told["severity"], told["seq"]) == ("refused", "price", "warning", 1)
     assert told["sentence"] == "price: The retraining ended: its data were refused. too few rows"
     assert told["page"] == "https://airflow.example.com/understudy/models/price/cards/1"
-    assert told["runbook"] == "docs/runbooks.md#refused"
+    assert told["runbook"] == "https://airflow.example.com/understudy/runbooks#refused"
     assert web.headers[0]["x-key"] == SECRET
     assert ledger.verify().ok
 
@@ -97,7 +97,8 @@ def test_each_kind_of_receiver_gets_it_in_its_own_form(
     pager = by_path["/v2/enqueue"]
     assert (pager["routing_key"], pager["event_action"], pager["payload"]["severity"]) == (SECRET, "trigger", "warning")
     assert pager["links"] == [
-        {"href": "https://airflow.example.com/understudy/models/price/cards/1", "text": "Open the card"}
+        {"href": "https://airflow.example.com/understudy/models/price/cards/1", "text": "Open the card"},
+        {"href": "https://airflow.example.com/understudy/runbooks#refused", "text": "What to do"},
     ]
     text = by_path[f"/services/{SECRET}"]["text"]
     assert "&lt;b&gt;50 % &amp; more&lt;/b&gt;" in text
@@ -270,7 +271,7 @@ def test_the_declaration_says_who_is_told_of_what(tmp_path: Path, ledger: Ledger
     Alerts(ledger, settings_of(tmp_path)).tell()
     assert {told["model"]: told["runbook"] for told in web.taken} == {
         "loud": "https://runbook.example.com/",
-        "undeclared": "docs/runbooks.md#refused",
+        "undeclared": "https://airflow.example.com/understudy/runbooks#refused",
     }
 
 
