@@ -41,11 +41,14 @@ def create_app() -> FastAPI:
 
 
 async def _guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    # Asked before answering: a mount writes its own place into the scope.
+    is_static = request.scope["path"].startswith(f"{request.scope['root_path']}/static/")
     response = await answer(request)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    if request.scope["path"].startswith(f"{request.scope['root_path']}/static/"):
-        response.headers["Cache-Control"] = "public, max-age=3600"
+    if is_static:
+        # What is asked for by version may be kept. A module that another one imports is asked for without.
+        response.headers["Cache-Control"] = "public, max-age=3600" if request.url.query else "no-cache"
     return response
 
 

@@ -96,6 +96,7 @@ def show(request: Request, model: str, caller: CallerDep, wanted: FilterDep) -> 
         request,
         "model",
         one=glance,
+        retrain=f"{RETRAIN_PREFIX}{model}",
         spec=spec,
         record=record,
         beside=progress(hooks, history, spec),

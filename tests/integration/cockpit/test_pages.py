@@ -188,3 +188,22 @@ def test_offers_are_json_within_an_attribute(server: Any, monkeypatch: pytest.Mo
     assert {offer["dag_id"] for offer in offers} == set(dags)
     assert {offer["conf"].get("model", MODEL) for offer in offers} == {MODEL}
     assert all(offer["may"] for offer in offers)
+
+
+def test_the_action_of_a_paused_dag_is_not_offered_and_the_way_out_is(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dags = {dag_id: DagState(dag_id=dag_id, is_paused=dag_id == "rollback") for dag_id in ("rollback", "lock", "hold")}
+    monkeypatch.setattr(model_page, "read_airflow", lambda _: Airflow(dags=dags))
+    text = caller(server, "admin").get(PAGES[1]).text
+    (pressed,) = re.findall(r"<button[^>]*disabled[^>]*>Roll back</button>", text)
+    assert "The DAG rollback is paused." in pressed
+    assert '<a data-in-airflow href="/dags/rollback">rollback</a> is paused' in text
+    assert re.search(rf'<code>understudy rollback {MODEL} --to \d+ --reason "…"</code>', text)
+    assert not re.search(r"<button[^>]*disabled[^>]*>Hold</button>", text)
+
+
+def test_a_browser_keeps_a_script_only_if_its_address_names_the_version(server: Any) -> None:
+    for query, kept in (("", "no-cache"), ("?1.2.3", "public, max-age=3600")):
+        answer = caller(server, "viewer").get(f"/understudy/static/following.js{query}")
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, kept)
