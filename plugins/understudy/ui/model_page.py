@@ -25,7 +25,7 @@ from understudy.ui.fleet_reader import fleet_reader
 from understudy.ui.glance import Glance
 from understudy.ui.history import plots, side_by_side, timeline
 from understudy.ui.progress import progress
-from understudy.ui.questions import Known, requests
+from understudy.ui.question_reader import read_requests
 from understudy.ui.refusals import NotThere
 from understudy.ui.render import page
 
@@ -88,9 +88,8 @@ def show(request: Request, model: str, caller: CallerDep, wanted: FilterDep) -> 
     others = [kind for kind in EntryKind if kind is not EntryKind.MONITORED]
     decisions = hooks.ledger.entries(model, others, limit=REMEMBERED, newest_first=True)[::-1]
     looks = hooks.ledger.entries(model, [EntryKind.MONITORED], limit=SHOWN_LOOKS, newest_first=True)[::-1]
-    spec = _declaration(hooks, model)
+    spec = declaration(hooks, model)
     record = history[-1].deployment if history else None
-    persons = spec.promotion.persons if spec else 1
     fit = fit_instead(told[-1].champion, history, hooks.deployments.denied(model)) if told else []
     return page(
         request,
@@ -116,13 +115,7 @@ def show(request: Request, model: str, caller: CallerDep, wanted: FilterDep) -> 
             caller.may_run,
             is_held=hooks.deployments.held(model) is not None,
         ),
-        requests=requests(
-            model,
-            airflow,
-            caller.user_id,
-            caller.may_answer,
-            Known(entries=decisions, record=record, persons=persons),
-        ),
+        requests=read_requests(hooks, model, airflow, caller, spec),
         dags=[dag for dag in (f"{RETRAIN_PREFIX}{model}", f"{MONITOR_PREFIX}{model}") if airflow.has(dag)],
         caller=caller.name,
         reason_limit=REASON_LIMIT,
@@ -159,7 +152,8 @@ def known(model: str, caller: Caller, airflow: Airflow) -> Glance:
     return glance
 
 
-def _declaration(hooks: Hooks, model: str) -> ModelSpec | None:
+def declaration(hooks: Hooks, model: str) -> ModelSpec | None:
+    """Read how a model is declared; None where it is not, or its declaration cannot be used."""
     try:
         return read_model(hooks.settings.models_dir, model)
     except (UnknownModel, SpecProblem):

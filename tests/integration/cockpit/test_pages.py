@@ -3,21 +3,17 @@
 import html
 import json
 import re
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.fleet_ledger import bundle
 from tests.integration.cockpit.api_server import MODEL, PAGES, caller, forget_what_was_read
-from understudy.contract.release import Blessing
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 from understudy.ui import fleet_reader as reader_module
 from understudy.ui import model_page
-from understudy.ui.airflow_state import Airflow, DagState, Question
-from understudy.workspace import run_key
+from understudy.ui.airflow_state import Airflow, DagState
 
 HOSTILE = "<script>alert(1)</script>'\"; DROP TABLE ledger; -- {{ 7 * 7 }} \N{RIGHT-TO-LEFT OVERRIDE}"
 
@@ -86,31 +82,6 @@ def test_a_card_calls_gates_by_their_own_names(server: Any) -> None:
     judged = connect().ledger.entries(MODEL, [EntryKind.JUDGED])[-1]
     text = caller(server, "viewer").get(f"/understudy/models/{MODEL}/cards/{judged.seq}").text
     assert '<th scope="row">must_beat_dummy</th>' in text
-
-
-@pytest.mark.parametrize("is_overtaken", [False, True])
-def test_whoever_is_asked_reads_that_another_champion_serves_by_now(
-    server: Any, monkeypatch: pytest.MonkeyPatch, *, is_overtaken: bool
-) -> None:
-    run_id, hooks = f"manual__{is_overtaken}", connect()
-    record = hooks.deployments.current(MODEL)
-    assert record is not None
-    blessing = Blessing(
-        challenger=bundle(MODEL, 9), champion_version=record.champion.version,
-        champion_epoch=record.champion_since - is_overtaken, judgement_sha256="a" * 64, rubber_stamped=False,
-    )  # fmt: skip
-    facts = blessing.model_dump(mode="json")
-    hooks.ledger.append(MODEL, EntryKind.BLESSED, "ann", "it passed", run_key(run_id), facts)
-    question = Question(
-        dag_id=f"retrain__{MODEL}", run_id=run_id, task_id="approve", map_index=-1, subject="May version 9?",
-        options=("Approve", "Reject"), params={"reason": ""}, assigned=(), since=datetime.now(timezone.utc),
-    )  # fmt: skip
-    monkeypatch.setattr(model_page, "read_airflow", lambda _: Airflow(dags={}, questions=(question,)))
-    text = caller(server, "user").get(PAGES[1]).text
-    assert "May version 9?" in text
-    assert ("An approval would be refused." in text) is is_overtaken
-    acts = [json.loads(html.unescape(raw))["acts"] for raw in re.findall(r'data-answer="([^"]*)"', text)]
-    assert acts == ["promote", None]
 
 
 def test_the_ledger_is_filtered_and_paged(server: Any) -> None:

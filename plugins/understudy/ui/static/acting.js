@@ -2,7 +2,7 @@
 // first press shows what would happen, its second one does it. A run's id is made once for what was asked, so that a
 // double click, or a request that is sent again, is one run.
 
-import {ask, askAgain, dagPath, runPage, runPath, taskPath} from "./airflow.js";
+import {ask, askAgain, dagPath, own, runPage, runPath, taskPath} from "./airflow.js";
 import {follow, isTakenUp} from "./following.js";
 
 // Airflow takes notes of a thousand characters.
@@ -182,11 +182,24 @@ async function tellWhatCame(asked, received, isShown) {
 function answerTo(button, asked) {
   const promise = "Your answer is final, and the ledger keeps it with your name.";
   const isShown = open(button, `${asked.option}: ${asked.subject}`, promise, asked.option, "solid");
-  choice.hidden = dry.hidden = true;
-  go.disabled = false;
+  choice.hidden = true;
+  dry.hidden = dry.disabled = go.disabled = false;
+  dry.onclick = async () => {
+    dry.disabled = true;
+    say("", "Asking what would happen…");
+    try {
+      const query = new URLSearchParams({run: asked.run_id, option: asked.option});
+      const path = `/api/models/${encodeURIComponent(asked.model)}/answers/${encodeURIComponent(asked.task_id)}?${query}`;
+      const foretold = await askAgain("GET", own + path);
+      if (isShown()) say(foretold.is_refused ? "bad" : "", `This would happen: ${foretold.sentence}`);
+    } catch (problem) {
+      if (isShown()) say("bad", problem.message);
+    }
+    if (isShown()) dry.disabled = false;
+  };
   go.onclick = async () => {
     if (!hasReason()) return;
-    go.disabled = true;
+    dry.disabled = go.disabled = true;
     const params = asked.reason_param ? {[asked.reason_param]: reason.value.trim()} : {};
     const path = `${taskPath(asked.dag_id, asked.run_id, asked.task_id)}/${asked.map_index}/hitlDetails`;
     try {
@@ -196,7 +209,7 @@ function answerTo(button, asked) {
       if (isAnswered) outdate();
       if (!isShown()) return;
       say("bad", problem.message);
-      go.disabled = isAnswered;
+      dry.disabled = go.disabled = isAnswered;
       return;
     }
     outdate();

@@ -4,6 +4,8 @@ const TRIES = 4;
 const AGAIN_MS = 1000;
 
 export const airflow = document.documentElement.dataset.airflow;
+// Where our own pages lie, below Airflow's.
+export const own = document.documentElement.dataset.base.slice(airflow.length);
 export const pause = () => new Promise((done) => setTimeout(done, AGAIN_MS));
 export const dagPath = (dag) => `/dags/${encodeURIComponent(dag)}`;
 export const runPath = (dag, run) => `/api/v2${dagPath(dag)}/dagRuns/${encodeURIComponent(run)}`;
