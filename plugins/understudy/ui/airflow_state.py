@@ -36,6 +36,8 @@ class DagState(Fact):
     is_paused: bool = False
     is_broken: bool = False
     """Whether its file cannot be imported, or its declaration cannot be used."""
+    problem: str = ""
+    """What is wrong with its declaration, with file, line and field."""
     last_run: str | None = None
     """The id of its newest run."""
     last_state: str | None = None
@@ -87,7 +89,13 @@ def _dags(session: "Session", wanted: list[str] | None) -> dict[str, DagState]:
     from sqlalchemy import func, select
 
     named = [] if wanted is None else [DagModel.dag_id.in_(wanted)]
-    columns = (DagModel.dag_id, DagModel.owners, DagModel.is_paused, DagModel.has_import_errors)
+    columns = (
+        DagModel.dag_id,
+        DagModel.owners,
+        DagModel.is_paused,
+        DagModel.has_import_errors,
+        DagModel.description,
+    )
     rows = session.execute(select(*columns).where(DagModel.is_stale.is_(False), *named)).all()
     broken = set(session.scalars(select(DagTag.dag_id).where(DagTag.name == BROKEN_SPEC)))
     of_each = select(func.max(DagRun.id)).group_by(DagRun.dag_id)
@@ -132,9 +140,12 @@ def _unfinished(session: "Session", wanted: list[str] | None) -> tuple[dict[str,
 def _state(row: Any, run: Any, *, is_broken: bool) -> DagState:
     return DagState(
         dag_id=row.dag_id,
-        owner=row.owners or "",
+        # What stands in for a broken declaration is nobody's: whose it is, only the declaration says.
+        owner="" if is_broken else row.owners or "",
         is_paused=bool(row.is_paused),
         is_broken=is_broken or bool(row.has_import_errors),
+        # The DAG that stands in for it is described by what is wrong.
+        problem=(row.description or "") if is_broken else "",
         last_run=run.run_id if run else None,
         last_state=str(getattr(run.state, "value", run.state)) if run else None,
         last_at=run.run_after if run else None,

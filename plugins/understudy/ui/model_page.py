@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from understudy.contract.card_title import title_of, verdict_of
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
@@ -28,6 +28,7 @@ from understudy.ui.progress import progress
 from understudy.ui.question_reader import read_requests
 from understudy.ui.refusals import NotThere
 from understudy.ui.render import page
+from understudy.ui.wanted import Wanted
 
 router = APIRouter()
 LONGEST_NAME = 100
@@ -37,18 +38,13 @@ REMEMBERED = 1_000
 OPERATIONS = ("rollback", "hold", "release", "lock", "unlock", "stop_shadow")
 
 
-def _given(value: object) -> object:
-    """Take an empty field of a form for none."""
-    return value or None
-
-
-class Filter(Fact):
+class Filter(Wanted):
     """Say which ledger entries are asked for."""
 
-    kind: Annotated[EntryKind | None, BeforeValidator(_given)] = None
-    actor: Annotated[Annotated[str, Field(max_length=200)] | None, BeforeValidator(_given)] = None
-    run: Annotated[Annotated[str, Field(max_length=300)] | None, BeforeValidator(_given)] = None
-    before: Annotated[Annotated[int, Field(ge=1, le=2**62)] | None, BeforeValidator(_given)] = None
+    kind: EntryKind | None = None
+    actor: Annotated[str, Field(max_length=200)] | None = None
+    run: Annotated[str, Field(max_length=300)] | None = None
+    before: Annotated[int, Field(ge=1, le=2**62)] | None = None
 
 
 class Told(Fact):

@@ -51,6 +51,34 @@ def test_what_is_queued_is_read_with_what_is_under_way(runs: tuple[str, ...], wa
     assert [(run.run_id, run.by) for run in state.queued] == [(runs[3], "olga"), (runs[4], "olga")]
 
 
+def test_a_broken_declaration_is_nobodys_and_says_file_line_and_field(server: Any, runs: tuple[str, ...]) -> None:
+    from airflow.models.dag import DagModel, DagTag
+    from airflow.utils.session import create_session
+
+    problem = "/models/price/model.yaml:7: gates[0].flor: unknown field (did you mean floor?)"
+    with create_session() as session:
+        dag = session.get(DagModel, DAG)
+        assert dag is not None
+        dag.owners, dag.description, dag.tags = "airflow", problem, [DagTag(name="broken-spec", dag_id=DAG)]
+    state = read_airflow([DAG]).dags[DAG]
+    assert (state.is_broken, state.owner, state.problem) == (True, "", problem)
+    text = caller(server, "viewer").get(f"/understudy/models/{MODEL}").text
+    assert f"<strong>The declaration of its retraining cannot be used.</strong> {problem}." in text
+    assert '<p class="quiet">no team' in text
+
+
+def test_what_describes_a_sound_declaration_is_no_problem(server: Any, runs: tuple[str, ...]) -> None:
+    from airflow.models.dag import DagModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        dag = session.get(DagModel, DAG)
+        assert dag is not None
+        dag.owners, dag.description = "market-ml", "Retrain price."
+    state = read_airflow([DAG]).dags[DAG]
+    assert (state.is_broken, state.owner, state.problem) == (False, "market-ml", "")
+
+
 @pytest.mark.usefixtures("runs")
 def test_both_pages_say_that_a_retraining_is_queued_and_what_it_waits_for(server: Any) -> None:
     page = caller(server, "viewer").get(f"/understudy/models/{MODEL}").text

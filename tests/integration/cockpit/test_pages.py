@@ -42,6 +42,49 @@ def test_what_is_not_there_is_a_clear_404(server: Any, path: str) -> None:
     assert "<script>alert" not in answer.text
 
 
+@pytest.mark.parametrize("path", ["/understudy/nowhere", f"{PAGES[1]}/nowhere", "/understudy/static/nowhere.js"])
+def test_an_address_at_which_nothing_lies_is_a_page_of_ours(server: Any, path: str) -> None:
+    answer = caller(server, "viewer").get(path)
+    assert (answer.status_code, "<h1>There is no such page</h1>" in answer.text) == (404, True)
+    assert '<a class="button" href="/understudy/">All models</a>' in answer.text
+    assert "Content-Security-Policy" in answer.headers
+
+
+def test_what_is_sent_to_a_page_is_refused_by_a_page_of_ours(server: Any) -> None:
+    answer = caller(server, "viewer").post(PAGES[1])
+    assert (answer.status_code, "<h1>Nothing can be sent here</h1>" in answer.text) == (405, True)
+    assert answer.headers["allow"] == "GET"
+    assert caller(server, "viewer").get("/understudy/api/nowhere").json() == {"detail": "Nothing lies at this address."}
+
+
+@pytest.mark.parametrize("query", ["utm_source=x", "page=", "page=&size=&sort=&backwards=&health=&search=", "a=&b=c"])
+def test_what_an_address_does_not_have_to_say_is_taken_as_usual(server: Any, query: str) -> None:
+    viewer = caller(server, "viewer")
+    for path in ("/understudy/", "/understudy/api/models"):
+        answer = viewer.get(f"{path}?{query}")
+        assert (answer.status_code, MODEL in answer.text) == (200, True)
+    assert viewer.get(f"{PAGES[1]}?{query}&before=&kind=").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "order"),
+    [
+        ("sort=since", "descending"),
+        ("sort=look&backwards=true", "ascending"),
+        ("sort=model", "ascending"),
+        ("sort=model&backwards=true", "descending"),
+        ("", "descending"),
+    ],
+)
+def test_a_column_says_in_which_order_it_is(server: Any, query: str, order: str) -> None:
+    (head,) = re.findall(
+        r'<th scope="col" aria-sort="(\w+)">.*?aria-hidden="true"> (.)<',
+        caller(server, "viewer").get(f"/understudy/?{query}").text,
+        re.DOTALL,
+    )
+    assert head == (order, {"ascending": "▲", "descending": "▼"}[order])
+
+
 @pytest.mark.parametrize("query", ["page=0", "size=1000000", "sort=up", "health=ill", "search=" + "x" * 300])
 def test_an_address_that_is_not_understood_says_what_is_wrong(server: Any, query: str) -> None:
     for path in ("/understudy/", "/understudy/api/models"):

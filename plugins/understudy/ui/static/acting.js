@@ -7,6 +7,8 @@ import {follow, isTakenUp} from "./following.js";
 
 // Airflow takes notes of a thousand characters.
 const NOTE_LIMIT = 900;
+// Not a space, a control, a mark without a letter, or a letter that is drawn as nothing.
+const SEEN = /[^\p{Z}\p{C}\p{M}\u115f\u1160\u2800\u3164\uffa0]/u;
 
 const dialog = document.getElementById("act");
 const part = (name) => document.getElementById(`act-${name}`);
@@ -49,7 +51,7 @@ function sayWhyItWaits(why, command, dagId, run) {
 
 function hasReason() {
   const limit = Number(reason.dataset.limit);
-  const length = [...reason.value.trim()].length;
+  const length = SEEN.test(reason.value) ? [...reason.value.trim()].length : 0;
   if (length > 0 && length <= limit) return true;
   const counted = (count) => count.toLocaleString("en");
   say("wait", length ? `The reason has ${counted(length)} characters; ${counted(limit)} are allowed.`
