@@ -52,7 +52,7 @@ def test_a_long_reason_that_ends_in_a_picture_is_taken_and_one_that_nobody_sees_
         page.find("#act-dry").click()
         page.find("#act-answer", "Say in a sentence why")
         # A picture is two units of a script's text, and a note in Airflow ends in the middle of this one.
-        page.driver.execute_script(f"{write} 'a'.repeat(889) + '\\u{{1f525}}'.repeat(20)")
+        page.driver.execute_script(f"{write} 'a'.repeat(890) + '\\u{{1f525}}'.repeat(20)")
         page.find("#act-dry").click()
         page.find("#act-answer .notice", "This would happen: demand is held")
 
