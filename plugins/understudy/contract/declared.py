@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
+MODEL_NAME = r"^[a-z][a-z0-9_]{0,62}$"
+"""The pattern of what a model may be called."""
 DURATION = re.compile(r"^(\d{1,6})(s|m|h|d|w)$")
 SECONDS_PER = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 

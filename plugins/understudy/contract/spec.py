@@ -8,7 +8,7 @@ from understudy.contract.alert_spec import AlertsSpec
 from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.cron import cron_problem
 from understudy.contract.data_spec import ChecksSpec, DataSpec
-from understudy.contract.declared import Declared, Duration, format_duration, parse_duration, sha256_of
+from understudy.contract.declared import MODEL_NAME, Declared, Duration, format_duration, parse_duration, sha256_of
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.estimators import estimators_for
 from understudy.contract.gates import Gate
@@ -70,7 +70,7 @@ class RetrainSpec(Declared):
 class ModelSpec(Declared):
     """Declare one model."""
 
-    model: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    model: str = Field(pattern=MODEL_NAME)
     """The name, as in the registry and in retrain__<name>: lower case, digits, underscores."""
     owner: str = Field(min_length=1, max_length=100)
     """The team to call."""
