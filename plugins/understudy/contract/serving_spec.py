@@ -1,19 +1,23 @@
 """How a model is served, rehearsed on live traffic, and watched after its promotion."""
 
+import re
 from datetime import timedelta
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from understudy.contract.declared import Declared, Duration, format_duration, parse_duration
 from understudy.contract.sequential import MIN_VALUES
 from understudy.contract.train_spec import Memory
+from understudy.contract.wrong_value import shown
+
+CLASS_NAME = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 
 
 class ServingSpec(Declared):
     """Say how a gateway serves the model, or who else does; without this section it is a batch model."""
 
-    target: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    target: str | None = Field(default=None, json_schema_extra={"pattern": CLASS_NAME.pattern})
     """Who serves it instead of our gateways: ``package.module:Class`` of a serving target."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
     """What the target wants to know; never a secret."""
@@ -35,6 +39,13 @@ class ServingSpec(Declared):
     """How long predictions and labels are kept."""
     max_log: Memory = "4g"
     """How much disk the prediction log may use; the oldest predictions are deleted beyond it."""
+
+    @field_validator("target")
+    @classmethod
+    def _names_a_class(cls, target: str | None) -> str | None:
+        if target is not None and not CLASS_NAME.fullmatch(target):
+            raise ValueError(f"{shown(target)} names no class; write package.module:Class")
+        return target
 
     @model_validator(mode="after")
     def _gateways_and_targets_are_told_apart(self) -> "ServingSpec":

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from understudy.contract.data_spec import SafePath
 from understudy.contract.declared import Declared, Duration, parse_duration
+from understudy.contract.search_space import SearchRange
 
 SHARE = re.compile(r"^(\d{1,2}(?:\.\d+)?)%$")
 MEMORY = re.compile(r"^(\d{1,6})(m|g)$")
@@ -56,52 +57,6 @@ class SplitSpec(Declared):
     """A gap before the holdout that nobody uses, so that labels that look ahead cannot leak."""
     method: Literal["time", "random"] = "time"
     """random is for data without dates only; a random split of dated data is refused."""
-
-
-class FloatRange(Declared):
-    """Search a real number."""
-
-    low: float
-    """The smallest value."""
-    high: float
-    """The largest value."""
-    log: bool = False
-    """Search the exponent evenly."""
-
-    @model_validator(mode="after")
-    def _be_a_range(self) -> "FloatRange":
-        if self.low >= self.high or (self.log and self.low <= 0):
-            raise ValueError(
-                f"low {self.low} and high {self.high} make no range{' on a log scale' if self.log else ''}"
-            )
-        return self
-
-
-class IntRange(Declared):
-    """Search a whole number."""
-
-    low: int
-    """The smallest value."""
-    high: int
-    """The largest value."""
-    step: int = Field(default=1, ge=1)
-    """The distance between candidates."""
-
-    @model_validator(mode="after")
-    def _be_a_range(self) -> "IntRange":
-        if self.low >= self.high:
-            raise ValueError(f"low {self.low} and high {self.high} make no range")
-        return self
-
-
-class Choice(Declared):
-    """Search a list."""
-
-    choices: tuple[str | int | float | bool | None, ...] = Field(min_length=1)
-    """The candidates."""
-
-
-SearchRange = IntRange | FloatRange | Choice
 
 
 class TrainSpec(Declared):

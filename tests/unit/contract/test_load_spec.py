@@ -7,8 +7,9 @@ import pytest
 
 from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import load_model, load_spec, parse_spec
+from understudy.contract.search_space import FloatRange, IntRange
 from understudy.contract.spec import ModelSpec
-from understudy.contract.train_spec import FloatRange, IntRange, RuntimeSpec
+from understudy.contract.train_spec import RuntimeSpec
 from understudy.contract.words import MlTask, StageName
 
 SIX_LINES = """\
@@ -41,7 +42,7 @@ def test_six_lines_are_enough() -> None:
 def test_a_gateway_keeps_its_log_until_labels_are_final() -> None:
     delayed = with_line("target: up", "target: up, label_delay: 30d") + "monitor: {window: 7d}\n"
     told = problem_of(f"{delayed}serving: {{}}\n")
-    assert "serving.keep_log 30d is too short: a look needs 37d" in str(told)
+    assert "serving.keep_log: 30d is too short: a look needs 37d" in str(told)
     for reaching in ("serving: {keep_log: 37d}\n", ""):
         assert parse_spec(delayed + reaching, Path("model.yaml")).monitor is not None
 
@@ -71,7 +72,12 @@ def test_a_declaration_survives_json_with_the_same_digest() -> None:
         (with_line("floor: 0.75", "floor: .nan"), 6, "gates[0].floor", "finite"),
         (with_line("floor: 0.75", "floor: 0.9, ceiling: 0.2"), 6, "gates[0]", "no model could pass"),
         (with_line('"0 3 * * 1"', '"every monday"'), 5, "retrain.schedule", "five fields"),
-        (with_line("gates: [{metric: roc_auc, floor: 0.75, min_gain: 0.0}]", "gates: []"), 6, "gates", "at least 1"),
+        (
+            with_line("gates: [{metric: roc_auc, floor: 0.75, min_gain: 0.0}]", "gates: []"),
+            6,
+            "gates",
+            "1 entry at least",
+        ),
         (with_line("data/electricity.csv.gz", "../../etc/passwd"), 4, "data.source", "climbs out"),
         (SIX_LINES + "train: {trainer: ../evil.py:train}\n", 7, "train.trainer", "climbs out"),
         (SIX_LINES + "train: {trainer: /etc/evil.py:train}\n", 7, "train.trainer", "relative to the model's folder"),
