@@ -28,7 +28,10 @@ class ColumnClasses(Declared):
     """Say which columns are personal, sensitive or must not arrive at all."""
 
     pii: tuple[str, ...] = ()
-    """Personal data: dropped before training, redacted in every report."""
+    """Personal data: never a feature, redacted in every report, and dropped by the data check.
+
+    A key of undated rows is the only exception: it stays beside them, as it tells the holdout's rows from the others.
+    """
     sensitive: tuple[str, ...] = ()
     """Used for fairness slices only, never as a feature."""
     forbidden: tuple[str, ...] = ()
@@ -72,6 +75,33 @@ class DataSpec(Declared):
     """Personal, sensitive and forbidden columns."""
     prepare: SafePath | None = None
     """``file.py:function`` in the model's folder: frame in, frame out; the same code in training and serving."""
+
+    @property
+    def dropped(self) -> frozenset[str]:
+        """Name the personal columns that no stage after the data check gets."""
+        return frozenset(self.classes.pii) - frozenset(self.key if self.time is None else ())
+
+    @model_validator(mode="after")
+    def _classes_leave_what_is_needed(self) -> "DataSpec":
+        needed = {"target": (self.target,), "time": (self.time,) if self.time else ()}
+        unread = {
+            "pii": needed,
+            "forbidden": {
+                **needed,
+                "key": self.key,
+                "drop": self.drop,
+                "classes.pii": self.classes.pii,
+                "classes.sensitive": self.classes.sensitive,
+            },
+        }
+        for kind, users in unread.items():
+            for index, column in enumerate(getattr(self.classes, kind)):
+                user = next((name for name, columns in users.items() if column in columns), None)
+                if user is not None:
+                    raise ValueError(
+                        f"classes.{kind}[{index}]: {column!r} is also data.{user}, which must be there; remove it here"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _one_way_in(self) -> "DataSpec":

@@ -12,7 +12,7 @@ from understudy.contract.fields_at import Location, fields_at
 from understudy.contract.wrong_value import problem_of
 
 RULE = re.compile(r"^([a-z_][\w.]*(?:\[\d+\][\w.]*)?): (.+)$", re.DOTALL)
-"""How a rule over several sections speaks: the field it is about, and its sentence."""
+"""How a rule over several fields speaks: the one that it is about, below its own place, and its sentence."""
 
 
 def first_problem(
@@ -29,9 +29,9 @@ def first_problem(
     misspelt = (item for item in places.items() if item[1][0]["type"] == "extra_forbidden")
     at, here = next(misspelt, next(iter(places.items())))
     problem = problem_of(here, fields_at(model, at[:-1]))
-    rule = RULE.match(problem) if not here[0]["loc"] else None
-    if rule is not None:
-        at, problem = _location(rule[1]), rule[2]
+    rule = RULE.match(problem) if here[0]["type"] == "value_error" else None
+    if rule is not None and (not at or (*at, *_location(rule[1])) in lines):
+        at, problem = (*at, *_location(rule[1])), rule[2]
     written_at = _written(at, lines)
     more = len(places) - 1
     if more:

@@ -165,6 +165,18 @@ class ModelSpec(Declared):
         return self
 
     @model_validator(mode="after")
+    def _slices_are_kept(self) -> "ModelSpec":
+        for field, columns in (("slices", self.evaluate.slices), ("fairness", self.evaluate.fairness)):
+            for index, column in enumerate(columns):
+                for kind in ("pii", "forbidden"):
+                    if column in getattr(self.data.classes, kind):
+                        raise ValueError(
+                            f"evaluate.{field}[{index}]: {column!r} is also in data.classes.{kind}, so no evaluation "
+                            f"can see it; {'declare it in data.classes.sensitive' if kind == 'pii' else 'remove it'}"
+                        )
+        return self
+
+    @model_validator(mode="after")
     def _split_fits_the_data(self) -> "ModelSpec":
         is_dated, is_random = self.data.time is not None, self.split.method == "random"
         if is_dated and is_random:

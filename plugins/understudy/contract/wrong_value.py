@@ -53,19 +53,26 @@ def problem_of(errors: Sequence[Mapping[str, Any]], known: Sequence[str] = ()) -
         return str(error["msg"]).split(", ", 1)[1]
     if kind in {"enum", "literal_error"}:
         return _unknown_word(value, re.findall(r"'([^']*)'", bounds["expected"]))
-    if kind == "invalid_key" or error["loc"][-1:] == ("[key]",):
-        return "a name must be text; put it in quotes"
+    return _out_of_bounds(kind, value, bounds) if kind in _BOUNDS else _of_another_kind(errors)
+
+
+def _out_of_bounds(kind: str, value: Any, bounds: Mapping[str, Any]) -> str:
     if value == "":
         return "is empty; write a text"
-    if kind in _BOUNDS:
-        found = f", not {value:g}" if isinstance(value, int | float) else ""
-        return f"{_BOUNDS[kind](bounds)}{found}"
+    found = f", not {value:g}" if isinstance(value, int | float) else ""
+    return f"{_BOUNDS[kind](bounds)}{found}"
+
+
+def _of_another_kind(errors: Sequence[Mapping[str, Any]]) -> str:
+    error = errors[0]
+    if error["type"] == "invalid_key" or error["loc"][-1:] == ("[key]",):
+        return "a name must be text; put it in quotes"
     wanted = list(dict.fromkeys(_KINDS[e["type"]] for e in errors if e["type"] in _KINDS))
     if not wanted:
         return "cannot be used; docs/model-yaml.md says what may stand here"
-    if value is None:
+    if error["input"] is None:
         return f"is empty; write {_either(wanted)}"
-    return f"must be {_either(wanted)}, not {shown(value)}{_quoting(wanted, value)}"
+    return f"must be {_either(wanted)}, not {shown(error['input'])}{_quoting(wanted, error['input'])}"
 
 
 def shown(value: Any) -> str:

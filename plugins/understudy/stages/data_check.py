@@ -102,7 +102,8 @@ def _write_good(context: StageContext, window: CheckedWindow) -> Path:
 
     path = context.outputs / WINDOW
     unlabelled = window.typed.select(pl.col(window.spec.data.target).null_count()).collect().item()
-    if not (window.bad.height or unlabelled or window.personal or window.cells.casts or window.not_finite):
+    dropped = window.spec.data.dropped
+    if not (window.bad.height or unlabelled or dropped or window.cells.casts or window.not_finite):
         copyfile(window.path, path)
         return path
     good = window.typed
@@ -110,7 +111,7 @@ def _write_good(context: StageContext, window: CheckedWindow) -> Path:
         good = good.with_row_index(ROW).join(
             window.bad.lazy(), left_on=ROW, right_on="row", how="anti", maintain_order="left"
         )
-    kept = [column for column in window.schema if column not in window.personal]
+    kept = [column for column in window.schema if column not in dropped]
     good.filter(pl.col(window.spec.data.target).is_not_null()).select(kept).sink_parquet(
         path, compression="zstd", compression_level=1, row_group_size=SLICE_ROWS
     )

@@ -55,8 +55,8 @@ WRONG = {
 }
 LEAKS = re.compile(
     r"Input should|should (be|have|match)|Value error|pydantic|valid (string|dictionary|tuple|integer|number|list)"
-    r"|instance of|[A-Za-z]+Spec\b|IntRange|FloatRange|ColumnCheck|\^\[|\[/key\]|\[key\]|after validation|\bdict\b|tuple"
-    r"|model\.yaml says what|JSON|timedelta|Traceback"
+    r"|instance of|[A-Za-z]+Spec\b|IntRange|FloatRange|ColumnCheck|\^\[|\[/key\]|\[key\]|after validation|\bdict\b"
+    r"|tuple|model\.yaml says what|JSON|timedelta|Traceback"
 )
 
 

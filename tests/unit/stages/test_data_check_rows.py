@@ -162,3 +162,25 @@ def test_other_times_than_the_rows_own_are_parsed_where_declared(check: Check) -
     found = check(frame, columns={"paid": {"type": "time"}})
     assert found.finding("type", "paid").examples == ("soon",)
     assert found.good["paid"].dtype == pl.Datetime("us", "UTC")
+
+
+def test_a_personal_key_stays_beside_undated_rows_only_and_is_shown_nowhere(check: Check) -> None:
+    frame = good().with_columns(mail=pl.format("p{}@example.org", pl.int_range(ROWS)))
+    personal = {"key": ["mail"], "classes": {"pii": ["mail"]}}
+    undated = check(frame, data={**personal, "time": None}, columns={"price": {"max": 99}, "mail": {"pattern": "q.*"}})
+    assert undated.good.columns == frame.columns
+    assert undated.bad is not None
+    assert "mail" not in undated.bad.columns
+    assert "mail" not in undated.report.profile
+    assert "example.org" not in undated.report.model_dump_json()
+    dated = check(frame, data=personal)
+    assert "mail" not in dated.good.columns
+    assert not {"duplicates", "mail"} & dated.failed
+
+
+@pytest.mark.parametrize("field", ["slices", "fairness"])
+def test_a_column_that_only_the_evaluation_asks_for_is_refused_before_training(check: Check, field: str) -> None:
+    with pytest.raises(Refused, match=f"evaluate.{field}: 'citi' is not a column .* did you mean 'city'") as refused:
+        check(good(), evaluate={field: ["price", "citi"]})
+    assert refused.value.field == f"evaluate.{field}"
+    assert check(good(), evaluate={field: ["price", "city"]}).judgement.verdict is Verdict.PASSED
