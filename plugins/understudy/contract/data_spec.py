@@ -1,27 +1,12 @@
 """Where a model's data come from, and what must be true of them."""
 
 import re
-from pathlib import PurePosixPath
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from understudy.contract.declared import Declared, Duration, parse_duration
-
-
-def _no_way_out(path: str) -> str:
-    if "://" not in path and ".." in PurePosixPath(path).parts:
-        raise ValueError(f"{path!r} climbs out with '..'; give an absolute path or one below the project")
-    if "\x00" in path:
-        raise ValueError("the path holds a NUL byte; remove it")
-    if "://" in path and "@" in urlsplit(path).netloc:
-        # Not repeated here: this sentence is shown where the password must not be.
-        raise ValueError("the URL holds a user or password, which all would see; fetch the file, or use connection")
-    return path
-
-
-SafePath = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_no_way_out)]
+from understudy.contract.declared import Declared, Duration, PositiveDuration, parse_duration
+from understudy.contract.safe_path import Code, SafePath
 
 
 class ColumnClasses(Declared):
@@ -53,7 +38,7 @@ class DataSpec(Declared):
     """The column that dates each row; without it, windows and time-forward holdouts are impossible."""
     time_format: str | None = None
     """A strptime pattern, where the times do not parse by themselves."""
-    window: Duration | None = None
+    window: PositiveDuration | None = None
     """How far back to read; everything when absent."""
     label_delay: Duration = Field(default_factory=lambda: parse_duration("0s"))
     """How long after a row its label is final; younger rows are left out."""
@@ -73,7 +58,7 @@ class DataSpec(Declared):
     """Texts that mean "missing"."""
     classes: ColumnClasses = ColumnClasses()
     """Personal, sensitive and forbidden columns."""
-    prepare: SafePath | None = None
+    prepare: Code | None = None
     """``file.py:function`` in the model's folder: frame in, frame out; the same code in training and serving."""
 
     @property
@@ -185,7 +170,7 @@ class ChecksSpec(Declared):
     """How many times larger or smaller than the median of the last accepted windows a window may be."""
     history: int = Field(default=8, ge=1, le=100)
     """How many accepted windows the comparison looks back on."""
-    max_age: Duration | None = None
+    max_age: PositiveDuration | None = None
     """How old the newest row may be at the run's as-of time."""
     max_label_null_share: float = Field(default=0.0, ge=0, le=1)
     """The largest share of rows without a label."""

@@ -9,7 +9,14 @@ from understudy.contract.alert_spec import AlertsSpec
 from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.cron import cron_problem
 from understudy.contract.data_spec import ChecksSpec, DataSpec
-from understudy.contract.declared import Declared, Duration, format_duration, parse_duration, sha256_of
+from understudy.contract.declared import (
+    Declared,
+    Duration,
+    PositiveDuration,
+    format_duration,
+    parse_duration,
+    sha256_of,
+)
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.estimators import estimators_for
 from understudy.contract.gates import Gate
@@ -31,7 +38,7 @@ class RetrainSpec(Declared):
     """A cron expression of five fields; only manual runs when absent."""
     timezone: str = "UTC"
     """The time zone of the schedule."""
-    timeout: Duration = Field(default_factory=lambda: parse_duration("24h"))
+    timeout: PositiveDuration = Field(default_factory=lambda: parse_duration("24h"))
     """When a whole run that has not ended is failed."""
     retries: int = Field(default=2, ge=0, le=10)
     """How often a broken task is tried again; refusals are never tried again."""
@@ -41,7 +48,7 @@ class RetrainSpec(Declared):
     """Whether lost quality that a monitor saw makes a retraining due."""
     new_labels: int | None = Field(default=None, ge=1)
     """So many new labelled rows make a retraining due; not asked about when absent."""
-    max_age: Duration | None = None
+    max_age: PositiveDuration | None = None
     """How old the champion's newest training row may become before a retraining is due."""
     cooldown: Duration = Field(default_factory=lambda: parse_duration("1d"))
     """How long after a retraining no monitor asks for the next one."""

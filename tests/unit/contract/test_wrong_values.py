@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 from understudy.contract.errors import SpecProblem
+from understudy.contract.gates import Gate
 from understudy.contract.load import parse_spec
 from understudy.contract.search_space import Choice, FloatRange, IntRange
 from understudy.contract.spec import ModelSpec
@@ -136,6 +137,90 @@ def test_no_field_answers_a_wrong_value_in_the_words_of_pydantic(text: str) -> N
 @pytest.mark.parametrize("at", EVERY_PLACE, ids=lambda at: ".".join(map(str, at)))
 def test_every_field_refuses_something(at: Place) -> None:
     assert problem_of(with_value(at, "[[[1]]]"))
+
+
+@pytest.mark.parametrize(
+    ("gate", "says"),
+    [
+        ("{metric: mae, ceiling: -3}", "gates[0]: ceiling -3 can never be passed: mae is at least 0"),
+        ("{metric: mae, ceiling: 0}", "gates[0]: ceiling 0 could be passed by a perfect model only"),
+        ("{metric: r2, floor: 2}", "gates[0]: floor 2 can never be passed: r2 is at most 1"),
+        ("{metric: mae, floor: -1}", "gates[0]: floor -1 asks nothing: mae is at least 0"),
+    ],
+)
+def test_a_bound_outside_of_what_its_metric_can_be_is_refused(gate: str, says: str) -> None:
+    assert says in told(f"gates: [{gate}]")
+
+
+@pytest.mark.parametrize(
+    ("gate", "says"),
+    [
+        ({"metric": "roc_auc", "floor": 75}, "can never be passed: roc_auc is 0 to 1"),
+        ({"metric": "roc_auc", "ceiling": 75}, "asks nothing: roc_auc is 0 to 1"),
+        ({"metric": "roc_auc", "floor": -0.1}, "asks nothing"),
+        ({"metric": "f1", "floor": 1}, "a perfect model only"),
+        ({"metric": "brier", "min_gain": 1}, "can never be passed"),
+        ({"metric": "size_mb", "ceiling": -1}, "can never be passed"),
+        ({"metric": "churn_share", "ceiling": 1.5}, "asks nothing"),
+    ],
+)
+def test_shares_and_sizes_have_bounds_too(gate: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Gate.model_validate(gate)
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        {"metric": "churn_share", "ceiling": 0},
+        {"metric": "r2", "floor": -2},
+        {"metric": "value", "floor": -5, "ceiling": 900},
+        {"metric": "log_loss", "ceiling": 7, "min_gain": 3},
+        {"metric": "accuracy", "floor": 0},
+    ],
+)
+def test_a_bound_that_can_be_passed_and_missed_is_accepted(gate: dict[str, Any]) -> None:
+    assert Gate.model_validate(gate).metric == gate["metric"]
+
+
+NO_TIME = (
+    "data: {source: x.csv, target: y, time: t, window: 0d}",
+    "split: {holdout: 0d}",
+    "split: {validation: 0h}",
+    "checks: {max_age: 0s}",
+    "evaluate: {block: 0s}",
+    "retrain: {timeout: 0s}",
+    "retrain: {max_age: 0s}",
+    "runtime: {timeout: 0s}",
+    "stages: {train: {timeout: 0s}}",
+    "serving: {keep_log: 0d}",
+    "shadow: {deadline: 0d}",
+    "guard: {probation: 0d}",
+    "canary: {step_deadline: 0d}",
+    "monitor: {window: 0d}",
+)
+
+
+@pytest.mark.parametrize("section", NO_TIME)
+def test_what_lasts_no_time_at_all_is_refused(section: str) -> None:
+    assert "must be longer than nothing; write for example 45s, 90m, 12h or 30d" in told(section)
+
+
+@pytest.mark.parametrize(
+    "section", ["runtime: {memory: 1m}", "stages: {train: {memory: 64m}}", "serving: {memory: 6m}"]
+)
+def test_memory_in_which_no_stage_starts_is_refused(section: str) -> None:
+    assert "does not even hold the libraries; write 128m at least" in told(section)
+
+
+@pytest.mark.parametrize("code", ["/etc/x.py:f", "prep.py", "../prep.py:f", "prep.txt:f"])
+@pytest.mark.parametrize("field", ["data.prepare", "train.trainer"])
+def test_code_is_named_by_file_and_function_in_the_models_folder(field: str, code: str) -> None:
+    section, name = field.split(".")
+    read = "source: x.csv, target: y, time: t, " if section == "data" else ""
+    problem = told(f"{section}: {{{read}{name}: '{code}'}}")
+    assert f"{field}: " in problem
+    assert "write file.py:function" in problem or "climbs out" in problem
 
 
 @pytest.mark.parametrize(
