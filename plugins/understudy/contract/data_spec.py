@@ -183,7 +183,10 @@ class ChecksSpec(Declared):
     max_conflict_share: float = Field(default=0.05, ge=0, le=1)
     """The largest share of rows with equal features and another label (classes only)."""
     max_bad_share: float = Field(default=0.01, ge=0, lt=1)
-    """Up to this share of rows with a failing cell is set aside and the rest goes on; above, the window is refused."""
+    """Up to this share of rows with a failing cell, or without a time that can be read, is set aside and the rest goes on.
+
+    Above, the window is refused.
+    """
     max_skew: float = Field(default=0.35, gt=0)
     """How far a column may move from the champion's training data, as Jensen-Shannon distance of its histogram."""
     max_skewed_share: float = Field(default=0.5, gt=0, le=1)

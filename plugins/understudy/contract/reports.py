@@ -103,6 +103,7 @@ class DataReport(Fact):
     """Describe what the sanity check saw."""
 
     rows: int
+    """Those of the window, and those without a time that can be read, which lie in no window."""
     rows_checked: int
     bad_rows: int
     """Rows with at least one failing cell; set aside when few enough."""
