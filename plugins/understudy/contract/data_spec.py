@@ -183,7 +183,7 @@ class ChecksSpec(Declared):
     max_conflict_share: float = Field(default=0.05, ge=0, le=1)
     """The largest share of rows with equal features and another label (classes only)."""
     max_bad_share: float = Field(default=0.01, ge=0, lt=1)
-    """Up to this share of rows with a failing cell, or without a time that can be read, is set aside and the rest goes on.
+    """Up to this share of rows with a failing cell, or without a readable time, is set aside and the rest goes on.
 
     Above, the window is refused.
     """
