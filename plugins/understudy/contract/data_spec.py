@@ -68,8 +68,8 @@ class DataSpec(Declared):
 
     @model_validator(mode="after")
     def _classes_leave_what_is_needed(self) -> "DataSpec":
-        needed = {"target": (self.target,), "time": (self.time,) if self.time else ()}
-        unread = {
+        needed: dict[str, tuple[str, ...]] = {"target": (self.target,), "time": (self.time,) if self.time else ()}
+        unread: dict[str, dict[str, tuple[str, ...]]] = {
             "pii": needed,
             "forbidden": {
                 **needed,

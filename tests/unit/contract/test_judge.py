@@ -255,7 +255,7 @@ IMPOSSIBLE = st.sampled_from(
 @given(IMPOSSIBLE, st.sampled_from(["comparisons", "references", "slices"]), st.booleans())
 def test_a_report_that_contradicts_itself_never_passes(wrong: dict[str, object], place: str, is_first: bool) -> None:
     gates, evaluate = [Gate(metric="roc_auc", min_rows=1)], EvaluateSpec(slices=("region",))
-    broken = comparison(**wrong)
+    broken = comparison("roc_auc", **wrong)
     sound: dict[str, object] = {"slices": (slice_of("north", 0.9),), "champion_version": None if is_first else 1}
     changes: dict[str, object] = {
         "comparisons": (broken,),

@@ -236,7 +236,10 @@ def test_a_look_needs_no_label_at_all(tmp_path: Path) -> None:
 
 def test_the_few_rows_without_a_time_are_handed_on_as_they_stood_there(tmp_path: Path) -> None:
     good_rows = "".join(f"2026-01-{day:02d},{day},a\n" for day in range(1, 29))
-    files = {"one.csv": f"at,x,y\n{good_rows}soon,29,b\n", "two.csv": f"at,x,y\n{good_rows},30,b\n"}
+    files: dict[str, bytes | str] = {
+        "one.csv": f"at,x,y\n{good_rows}soon,29,b\n",
+        "two.csv": f"at,x,y\n{good_rows},30,b\n",
+    }
     report, table = snapshot(tmp_path, files, checks={"max_bad_share": 0.05})
     assert (report.rows, report.rows_without_time, table.height) == (56, 2, 56)
     undated = pl.read_parquet(tmp_path / "outputs" / "undated.parquet")
