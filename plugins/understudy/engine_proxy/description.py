@@ -28,10 +28,27 @@ Bytes = Annotated[int, Field(gt=0, le=MOST_BYTES)]
 Text = Annotated[str, Field(max_length=1024, pattern=r"^[^\x00]*$")]
 
 
+def _is_yes(told: bool) -> bool:
+    if not told:
+        raise ValueError("has to be true")
+    return told
+
+
+def _is_no(told: bool) -> bool:
+    if told:
+        raise ValueError("has to be false")
+    return told
+
+
 def _counts_the_gpu(asked: list[list[str]]) -> list[list[str]]:
     if asked != [["gpu"]]:
         raise ValueError("has to be [['gpu']]")
     return asked
+
+
+# Literal[True] would take 1 as well.
+Yes = Annotated[bool, AfterValidator(_is_yes)]
+No = Annotated[bool, AfterValidator(_is_no)]
 
 
 class Closed(BaseModel):
@@ -46,7 +63,7 @@ class Volume(Closed):
     Target: Literal["/understudy"]
     Source: None
     Type: Literal["volume"]
-    ReadOnly: Literal[False]
+    ReadOnly: No
 
 
 class Gpus(Closed):
@@ -62,11 +79,11 @@ class Gpus(Closed):
 class Host(Closed):
     """The machine's side: nothing of the machine, no right, bounded resources."""
 
-    ReadonlyRootfs: Literal[True]
+    ReadonlyRootfs: Yes
     CapDrop: Once[Literal["ALL"]]
     SecurityOpt: Once[Literal["no-new-privileges:true"]]
-    Init: Literal[True]
-    AutoRemove: Literal[True] | None = None
+    Init: Yes
+    AutoRemove: Yes | None = None
     NetworkMode: Text
     Memory: Bytes
     MemorySwap: Bytes
@@ -107,7 +124,7 @@ class Description(Closed):
     Cmd: list[str] = Field(max_length=0)
     Entrypoint: list[str] | None = None
     WorkingDir: Literal["/tmp"]  # noqa: S108
-    Tty: Literal[False]
+    Tty: No
     OpenStdin: bool
     StdinOnce: bool
     AttachStdin: bool

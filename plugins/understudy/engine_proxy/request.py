@@ -104,6 +104,8 @@ class Request:
 
     def on_headers_complete(self) -> None:
         """Note that the body is next."""
+        if self._parser.get_http_version() not in {"1.0", "1.1"}:
+            raise Unreadable("it is no HTTP/1.1")
         self._is_head_read = True
 
     def on_body(self, part: bytes) -> None:

@@ -45,6 +45,7 @@ class Route:
     method: str
     path: re.Pattern[str]
     query: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict)
+    needs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Asked:
 
 
 FILES, ANSWERED = STAGE_FOLDER, f"{STAGE_FOLDER}/{ANSWER}"
+PATH = frozenset({"path"})
 LISTED = {"all": EITHER, "limit": {"-1": "-1"}, "size": NO, "trunc_cmd": EITHER, "filters": None}
 ROUTES = (
     Route(Act.LOOK_AT_ENGINE, "GET", re.compile(r"/(version|_ping)")),
@@ -70,8 +72,8 @@ ROUTES = (
     Route(Act.ATTACH, "POST", re.compile(rf"{CONTAINER}/attach"), {"stdin": YES, "stdout": YES, "stream": YES}),
     Route(Act.LOGS, "GET", re.compile(rf"{CONTAINER}/logs"), {"follow": EITHER, "stdout": YES, "stderr": YES}),
     Route(Act.MEASURE, "GET", re.compile(rf"{CONTAINER}/stats"), {"stream": NO, "one-shot": YES}),
-    Route(Act.PUT, "PUT", re.compile(rf"{CONTAINER}/archive"), {"path": {FILES: FILES}}),
-    Route(Act.GET, "GET", re.compile(rf"{CONTAINER}/archive"), {"path": {ANSWERED: ANSWERED}}),
+    Route(Act.PUT, "PUT", re.compile(rf"{CONTAINER}/archive"), {"path": {FILES: FILES}}, PATH),
+    Route(Act.GET, "GET", re.compile(rf"{CONTAINER}/archive"), {"path": {ANSWERED: ANSWERED}}, PATH),
     Route(Act.REMOVE, "DELETE", re.compile(CONTAINER), {"v": EITHER, "link": NO, "force": EITHER}),
 )
 
@@ -114,4 +116,6 @@ def _query(route: Route, query: str, asked: str) -> dict[str, str]:
         if may is not None and value not in may:
             raise NotAsked(asked)
         found[name] = value if may is None else may[value]
+    if not found.keys() >= route.needs:
+        raise NotAsked(asked)
     return found

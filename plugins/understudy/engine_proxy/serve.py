@@ -107,12 +107,13 @@ async def _tell(answer: Answer, writer: asyncio.StreamWriter) -> None:
 
 async def _close(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError):
-        if not request.is_whole and writer.can_write_eof() and not writer.is_closing():
-            writer.write_eof()
-            await linger(reader)
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
+        try:
+            if not request.is_whole and not writer.is_closing():
+                writer.write_eof()
+                await linger(reader)
+        finally:
+            writer.close()
+            await writer.wait_closed()
 
 
 async def serve(desk: Desk, host: str, port: int) -> None:

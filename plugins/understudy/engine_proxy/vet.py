@@ -86,6 +86,8 @@ def _in_words(problem: Any) -> str:
     known = {
         "extra_forbidden": "is nothing that a stage or a gateway asks for",
         "missing": "has to be said",
+        "too_long": "has more or fewer entries than a stage's",
+        "too_short": "has more or fewer entries than a stage's",
         "value_error": message.removeprefix("Value error, "),
     }
     return known.get(problem["type"], message.replace("Input should", "should")[:200])
