@@ -41,7 +41,9 @@ def descriptions(image: str) -> list[Bypass]:
     bodies = {
         "the machine's files, with a long s": create(image, host={"Bindſ": ["/etc:/host:ro"]}),
         "the machine's files": create(image, host={"Binds": ["/etc:/host:ro"]}),
-        "the machine's files, as a mount": create(image, host={"Mounts": [{**volume, "Type": "bind", "Source": "/etc"}]}),
+        "the machine's files, as a mount": create(
+            image, host={"Mounts": [{**volume, "Type": "bind", "Source": "/etc"}]}
+        ),
         "the machine's files, as a volume": create(image, host={"Mounts": [{**volume, "VolumeOptions": disguised}]}),
         "the machine's files, as volumes of another": create(image, host={"VolumesFrom": ["postgres"]}),
         "somebody else's volume": create(image, host={"Mounts": [{**volume, "Source": "understudy_postgres"}]}),
@@ -67,7 +69,11 @@ def descriptions(image: str) -> list[Bypass]:
         "a device": create(image, host={"Devices": [{"PathOnHost": "/dev/sda"}]}),
         "GPUs": create(
             image,
-            host={"DeviceRequests": [{"Driver": "", "Count": -1, "DeviceIDs": [], "Capabilities": [["gpu"]], "Options": {}}]},
+            host={
+                "DeviceRequests": [
+                    {"Driver": "", "Count": -1, "DeviceIDs": [], "Capabilities": [["gpu"]], "Options": {}}
+                ]
+            },
         ),
         "a log that the engine sends elsewhere": create(image, host={"LogConfig": {"Type": "syslog", "Config": {}}}),
         "a command of one's own": create(image, {"Entrypoint": ["sh", "-c", "id"]}),
@@ -75,7 +81,9 @@ def descriptions(image: str) -> list[Bypass]:
         "the label of the stack": create(image, {"Labels": {"org.understudy.stack": "another"}}),
         "more than is read": create(image) + b" " * 70_000,
     }
-    found = [Bypass(what, written("POST", CREATE, body, "Content-Type: application/json")) for what, body in bodies.items()]
+    found = [
+        Bypass(what, written("POST", CREATE, body, "Content-Type: application/json")) for what, body in bodies.items()
+    ]
     chunked = create(image, host={"Privileged": True})
     head = f"POST {CREATE} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     chunks = b"".join(b"1\r\n%b\r\n" % chunked[at : at + 1] for at in range(len(chunked)))
@@ -84,7 +92,8 @@ def descriptions(image: str) -> list[Bypass]:
 
 def acts_on(container: str) -> list[Bypass]:
     """Act on a container that is not ours."""
-    at = f"/v1.41/containers/{container}"
+    at, of_old = f"/v1.41/containers/{container}", f"/containers/{container}/start"
+    rights, remove = '{"Binds":["/etc:/host:ro"],"CapAdd":["NET_RAW"]}', written("DELETE", f"{at}?force=1")
     return [
         Bypass("look at it", written("GET", f"{at}/json")),
         Bypass("read its log", written("GET", f"{at}/logs?follow=0&stdout=1&stderr=1")),
@@ -94,15 +103,15 @@ def acts_on(container: str) -> list[Bypass]:
         Bypass("write its files", written("PUT", f"{at}/archive?path=/understudy", b"x")),
         Bypass("speak to it", written("POST", f"{at}/attach?stdin=1&stream=1", "", *UPGRADE)),
         Bypass("start it", written("POST", f"{at}/start")),
-        Bypass("start it with rights, as the engine of old let one", written("POST", f"/v1.23/containers/{container}/start", '{"Binds":["/etc:/host:ro"],"CapAdd":["NET_RAW"]}')),
+        Bypass("start it with rights, as the engine of old let one", written("POST", f"/v1.23{of_old}", rights)),
         Bypass("start it with a body", written("POST", f"{at}/start", '{"Privileged":true}')),
         Bypass("kill it", written("POST", f"{at}/kill")),
         Bypass("run something in it", written("POST", f"{at}/exec", '{"Cmd":["id"]}')),
         Bypass("make an image of it", written("POST", f"/v1.41/commit?container={container}", "{}")),
         Bypass("rename it", written("POST", f"{at}/rename?name=understudy-x")),
         Bypass("remove it", written("DELETE", f"{at}?v=1&force=1")),
-        Bypass("remove it behind a harmless request", written("GET", "/_ping") + written("DELETE", f"{at}?force=1")),
-        Bypass("remove it in the body of a harmless request", written("GET", "/_ping", written("DELETE", f"{at}?force=1"))),
+        Bypass("remove it behind a harmless request", written("GET", "/_ping") + remove),
+        Bypass("remove it in the body of a harmless request", written("GET", "/_ping", remove)),
     ]  # fmt: skip
 
 

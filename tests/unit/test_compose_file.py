@@ -82,7 +82,9 @@ def test_only_the_proxy_holds_the_socket_of_the_engine() -> None:
 def test_the_proxy_lets_stages_into_the_network_that_they_ask_for_and_knows_its_containers_by_the_stack() -> None:
     proxy, network = SERVICES["docker-proxy"], "${STACK_STAGE_NETWORK:-bridge}"
     assert proxy["command"][:3] == ["python3", "-m", "understudy.engine_proxy"]
-    assert {f"--network={network}", "--stack=${STACK_ID:?run make env}", "--gpus=${STACK_GPUS:-0}"} <= set(proxy["command"])
+    assert {f"--network={network}", "--stack=${STACK_ID:?run make env}", "--gpus=${STACK_GPUS:-0}"} <= set(
+        proxy["command"]
+    )
     for name in ("scheduler", "worker", "gateway", "cli"):
         assert SERVICES[name]["environment"]["AIRFLOW__UNDERSTUDY__NETWORK"] == network
 

@@ -28,6 +28,8 @@ STACK = "0a1b2c"
 ALLOWANCE = Allowance(stack=STACK)
 OURS, THEIRS, STARTED, FULL = "a" * 64, "b" * 64, "c" * 64, "d" * 64
 NAMES = {OURS: "understudy-ours", THEIRS: "postgres", STARTED: "understudy-started", FULL: "understudy-full"}
+CREATED = {"Status": "created", "ExitCode": 0, "OOMKilled": False, "StartedAt": "0001-01-01T00:00:00Z"}
+RUNNING = {**CREATED, "Status": "running"}
 STAGE_IMAGE, OTHER_IMAGE = "understudy-stage:1", "postgres:15"
 
 
@@ -46,10 +48,10 @@ class FakeEngine(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: Path) -> None:
         self.told: list[Told] = []
         self.containers = {
-            OURS: {"Id": OURS, "State": {"Status": "created"}, "Config": {"Labels": {STACK_LABEL: STACK}}},
-            STARTED: {"Id": STARTED, "State": {"Status": "running"}, "Config": {"Labels": {STACK_LABEL: STACK}}},
-            FULL: {"Id": FULL, "State": {"Status": "created"}, "Config": {"Labels": {STACK_LABEL: STACK}}},
-            THEIRS: {"Id": THEIRS, "State": {"Status": "running"}, "Config": {"Labels": {STACK_LABEL: "another"}}},
+            OURS: {"Id": OURS, "State": CREATED, "Config": {"Labels": {STACK_LABEL: STACK}}},
+            STARTED: {"Id": STARTED, "State": RUNNING, "Config": {"Labels": {STACK_LABEL: STACK}}},
+            FULL: {"Id": FULL, "State": CREATED, "Config": {"Labels": {STACK_LABEL: STACK}}},
+            THEIRS: {"Id": THEIRS, "State": RUNNING, "Config": {"Labels": {STACK_LABEL: "another"}}},
         }
         self.images: dict[str, Any] = {
             STAGE_IMAGE: {"Id": "sha256:1", "Config": {"Env": ["A=b"], "Labels": {ENTRY_LABEL: "1"}}},
@@ -103,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         if path.endswith("/create"):
             labels = json.loads(self.server.told[-1].body)["Labels"]
-            made = {"Id": "e" * 64, "State": {"Status": "created"}, "Config": {"Labels": labels}}
+            made = {"Id": "e" * 64, "State": CREATED, "Config": {"Labels": labels}}
             self.server.containers["e" * 64] = made
             self._answer(201, {"Id": "e" * 64})
         elif path.endswith("/attach"):
@@ -168,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(409, {"message": "it is full"})
             return
         self.close_connection = True
-        self.wfile.write(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nhello ")
+        self.wfile.write(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
         self.server.attached.set()
         while heard := self.connection.recv(1024):
             self.wfile.write(heard.upper())
