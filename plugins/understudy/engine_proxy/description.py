@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from understudy.contract.entry_point import SECRETS_ENV, TIMEOUT_ENV
 from understudy.gateway.container_engine import COMMAND
 from understudy.runners.copied import CopiedFiles
-from understudy.runners.environment import FIXED, SECRETS_ENV, THREADS, TIMEOUT_ENV
+from understudy.runners.environment import FIXED, THREADS
 from understudy.runners.protocol import LABEL
 
 Item = TypeVar("Item", bound=Hashable)

@@ -105,7 +105,7 @@ def test_nobody_is_root(value: object) -> None:
     assert "'User'" in refusal(put("User", value))
 
 
-SEALS = {
+SEALS: dict[str, list[object]] = {
     "ReadonlyRootfs": [False, 0, 1, "true", None, GONE],
     "Init": [False, None, GONE],
     "CapDrop": [[], ["all"], ["NET_RAW"], ["ALL", "NET_RAW"], "ALL", None, GONE],
