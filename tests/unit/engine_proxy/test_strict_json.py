@@ -20,6 +20,7 @@ VALUES = st.recursive(
     [
         pytest.param(b'{"a":1,"a":2}', "'a' twice", id="a key twice"),
         pytest.param(b'{"x":{"Binds":[],"binds":["/:/host"]}}', "'binds' twice", id="a key twice, in another case"),
+        pytest.param(b'{"binds":[],"Binds":["/:/host"]}', "'Binds' twice", id="a key twice, the engine's last"),
         pytest.param('{"Bindſ":[]}'.encode(), "not in ASCII", id="a long s"),
         pytest.param('{"Networ\u212aMode":""}'.encode(), "not in ASCII", id="the sign for Kelvin"),
         pytest.param(rb'{"Bind\u017f":[]}', "not in ASCII", id="a long s behind an escape"),
