@@ -9,6 +9,7 @@ from understudy.contract.alert import Alert, alert_of, summary_of
 from understudy.contract.alert_cause import TOLD_KINDS, TRIALS, told_of
 from understudy.contract.card_text import LONGEST_LINE, shortened
 from understudy.contract.declared import Fact
+from understudy.contract.failed_rollback import FailedRollback
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alert_conditions import STANDING, Condition
@@ -76,13 +77,15 @@ class Alerts:
             after = entries[-1].seq
             new += self.put([alert for entry in entries for alert in self._alerts(entry)], up_to=after)
 
-    def sweep(self, found: Sequence[Condition], now: datetime) -> Delivered:
+    def sweep(self, found: Sequence[Condition], failed: Iterable[FailedRollback], now: datetime) -> Delivered:
         """Tell, beside what the ledger holds, what is wrong now: once when it begins, and again when it comes back.
 
         :param found: everything that is wrong by :func:`~understudy.hooks.alert_conditions.conditions`.
+        :param failed: the rollbacks that Airflow has failed.
         """
+        new = self.put(self.failed_rollback(one) for one in failed if not self._was_done(one))
         since = self.outbox.stand([one.name for one in found], [f"{kind}/" for kind in STANDING], now)
-        new = self.put(self._of_condition(one, since[one.name]) for one in found)
+        new += self.put(self._of_condition(one, since[one.name]) for one in found)
         told = self.tell(now)
         return told.model_copy(update={"found": told.found + new})
 
@@ -95,15 +98,16 @@ class Alerts:
                 addressed[alert.key] = (alert, terms.to)
         return self.outbox.put(addressed, up_to=up_to)
 
-    def failed_rollback(self, model: str, run: str, why: str) -> Alert:
-        """Give the alert that a rollback which somebody asked for did not happen."""
-        kind = AlertKind.ROLLBACK_FAILED
+    def failed_rollback(self, failed: FailedRollback) -> Alert:
+        """Give the alert that a rollback which somebody asked for did not happen, the same whoever tells it."""
+        kind, model = AlertKind.ROLLBACK_FAILED, failed.model
+        told = f"{model}: a rollback failed, and what served may serve on: {failed.why}"
         return Alert(
-            key=f"{kind}/{model}/{run}",
+            key=f"{kind}/{model}/{failed.run}",
             kind=kind,
             model=model,
-            at=datetime.now(timezone.utc),
-            sentence=shortened(mask(f"{model}: a rollback failed, and what served may serve on: {why}"), LONGEST_LINE),
+            at=failed.at,
+            sentence=shortened(mask(told), LONGEST_LINE),
             page=page_of(model),
             runbook=self._terms(model).runbook_of(kind, self._settings.alerts_runbooks),
         )
@@ -162,6 +166,10 @@ class Alerts:
         begin = max(past, default=newest[-1].seq - 1 if newest else 0)
         self.outbox.put({}, up_to=begin)
         return begin
+
+    def _was_done(self, failed: FailedRollback) -> bool:
+        """Tell whether a rollback was recorded before its run failed; that it is served is watched for itself."""
+        return bool(self._ledger.entries(failed.model, [EntryKind.DEPLOYED], run=failed.run, limit=1))
 
     def _of_condition(self, one: Condition, since: datetime) -> Alert:
         # A run fails once; what else stands may end and begin again, which is another alert.

@@ -1,9 +1,11 @@
 """Tell people at once what a task has decided; what cannot be told now is told by the next sweep."""
 
 import logging
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.failed_rollback import KILLED, FailedRollback
 from understudy.hooks.connect import Hooks, connect
 from understudy.operators.run_context import run_folder
 
@@ -30,10 +32,10 @@ def tell_failed_rollback(context: "Context") -> None:
     if asked.get("dry_run"):
         return
     model, problem = str(asked.get("model", "")), context.get("exception")
-    run, why = run_folder(context, model).run, str(problem or "its task was killed")
-    hooks = connect()
+    run, why = run_folder(context, model).run, str(problem or KILLED)
+    hooks, now = connect(), datetime.now(timezone.utc)
     try:
-        hooks.alerts.put([hooks.alerts.failed_rollback(model, run, why)])
+        hooks.alerts.put([hooks.alerts.failed_rollback(FailedRollback(model=model, run=run, at=now, why=why))])
     except UnderstudyError as unreachable:
         log.error("nobody could be told that the rollback of %s failed: %s", model, unreachable)
         return

@@ -8,6 +8,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 
 from understudy.hooks.alert_conditions import conditions
 from understudy.hooks.connect import connect
+from understudy.operators.failed_rollbacks import failed_rollbacks
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -35,7 +36,7 @@ class SweepAlertsOperator(BaseOperator):
 
         # The clock's time and not the run's: a run that was late must not tell yesterday's news as today's.
         hooks, now = connect(), datetime.now(timezone.utc)
-        told = hooks.alerts.sweep(conditions(hooks, now, state_of), now)
+        told = hooks.alerts.sweep(conditions(hooks, now, state_of), failed_rollbacks(ti, now), now)
         self.log.info("%s new alerts, %s messages sent", told.found, told.sent)
         for problem in told.problems:
             self.log.warning("%s", problem)

@@ -7,10 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
-from airflow.sdk.execution_time.comms import DagRunStateResult, ErrorResponse
 
 from tests.unit.hooks.receivers import WebReceiver, web_receiver
+from tests.unit.operators.known_runs import known_runs
 from understudy.action_dags import build_rollback_dag
 from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.connect import connect
@@ -92,19 +91,14 @@ def test_the_rollback_form_tells_of_its_failure() -> None:
     assert tell_failed_rollback in task.on_failure_callback
 
 
-def test_the_sweep_tells_of_runs_that_airflow_killed(web: WebReceiver) -> None:
+def test_the_sweep_tells_of_runs_that_airflow_killed(web: WebReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
     for run in ("killed", "deleted"):
         facts = {"dag_id": "retrain__price", "run_id": run}
         connect().ledger.append("price", EntryKind.TRIGGERED, "ann", "weekly", run, facts)
 
-    def state(dag_id: str, run_id: str) -> str:
-        if run_id == "deleted":
-            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.GENERIC_ERROR))
-        # What Airflow gives, whatever its own signature promises: no text but one of an enum.
-        return DagRunStateResult.model_validate({"state": "failed"}).state
-
-    sweep = SweepAlertsOperator(task_id="sweep")
-    context: Any = {"ti": SimpleNamespace(get_dagrun_state=state)}
-    assert sweep.execute(context) == {"found": 1, "sent": 1, "problems": []}
-    assert sweep.execute(context)["found"] == 0
+    airflow = known_runs(monkeypatch)
+    airflow.add("retrain__price", "killed", "failed", {})
+    sweep, context = SweepAlertsOperator(task_id="sweep"), {"ti": airflow}
+    assert sweep.execute(context) == {"found": 1, "sent": 1, "problems": []}  # type: ignore[arg-type]
+    assert sweep.execute(context)["found"] == 0  # type: ignore[arg-type]
     assert [(told["kind"], told["seq"]) for told in web.taken] == [("run_broken", 1)]
