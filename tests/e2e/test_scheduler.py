@@ -183,7 +183,6 @@ def test_a_rollback_whose_task_is_killed_at_each_try_is_told_once(site: Site, we
 
     # Nobody gets past the ledger, so that each try is still there to be killed.
     with closing(sqlite3.connect(site.home / "ledger.db", timeout=120, isolation_level=None)) as locked:
-        locked.execute("CREATE TABLE IF NOT EXISTS kept_open (nothing)")
         locked.execute("BEGIN EXCLUSIVE")
         run = site.api.trigger("rollback", {"model": "beta", "reason": "it hurts"})
         for number in (1, 2, 3):

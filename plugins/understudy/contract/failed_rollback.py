@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from understudy.contract.declared import Fact
+from understudy.contract.words import AlertKind
 
 KILLED = "its task was killed"
 """Why, where nothing is left that could say it."""
@@ -15,3 +16,10 @@ class FailedRollback(Fact):
     run: str
     at: datetime
     why: str = KILLED
+    told_to: tuple[str, ...] = ()
+    """The receivers that its task has told past the ledger."""
+
+    @property
+    def key(self) -> str:
+        """Give the key of its alert, the same whoever tells it."""
+        return f"{AlertKind.ROLLBACK_FAILED}/{self.model}/{self.run}"

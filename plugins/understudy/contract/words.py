@@ -126,6 +126,8 @@ class AlertKind(Word):
     SCHEDULE_MISSED = "schedule_missed"
     RUN_BROKEN = "run_broken"
     APPROVAL_WAITS = "approval_waits"
+    LEDGER_UNREADABLE = "ledger_unreadable"  # it does not answer: nothing is promoted, taken back or recorded
+    LEDGER_BROKEN = "ledger_broken"  # an entry cannot be what was written
 
     @property
     def severity(self) -> "Severity":
@@ -154,6 +156,8 @@ _SEVERITIES = {
     AlertKind.SCHEDULE_MISSED: Severity.ERROR,
     AlertKind.RUN_BROKEN: Severity.ERROR,
     AlertKind.APPROVAL_WAITS: Severity.INFO,
+    AlertKind.LEDGER_UNREADABLE: Severity.CRITICAL,
+    AlertKind.LEDGER_BROKEN: Severity.CRITICAL,
 }
 
 

@@ -1,6 +1,6 @@
 """The outbox of alerts: tables beside the ledger that say what is to be told to whom, and what was."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -30,13 +30,22 @@ class Claimed(Fact):
     """One, or many that are summed up."""
 
 
+class Addressed(Fact):
+    """Say to whom an alert goes."""
+
+    alert: Alert
+    to: tuple[str, ...]
+    told: tuple[str, ...] = ()
+    """Those of them that have it already."""
+
+
 class Outbox:
     """Keep alerts and their deliveries in the ledger's database; every change is one transaction."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def put(self, alerts: Mapping[str, tuple[Alert, tuple[str, ...]]], *, up_to: int | None = None) -> int:
+    def put(self, addressed: Iterable[Addressed], *, up_to: int | None = None) -> int:
         """Add alerts that are not known yet, each with its receivers; return how many were new.
 
         :param up_to: the ledger entry up to which everything was looked at.
@@ -44,8 +53,8 @@ class Outbox:
         new = 0
         with self._ledger.writing() as pen:
             METADATA.create_all(pen.connection)
-            for alert, receivers in alerts.values():
-                new += _put(pen.connection, alert, receivers)
+            for one in addressed:
+                new += _put(pen.connection, one)
             if up_to is not None:
                 _move_cursor(pen.connection, up_to)
         return new
@@ -150,17 +159,18 @@ def _exists(connection: Connection) -> bool:
     return connection.dialect.has_table(connection, CURSORS.name)
 
 
-def _put(connection: Connection, alert: Alert, receivers: tuple[str, ...]) -> int:
+def _put(connection: Connection, addressed: Addressed) -> int:
+    alert = addressed.alert
     key = alert.key[:400]
     if connection.execute(select(ALERTS.c.key).where(ALERTS.c.key == key)).first() is not None:
         return 0
     row = {"key": key, "at": text_of(alert.at), "model": alert.model, "kind": alert.kind.value}
     connection.execute(insert(ALERTS).values(**row, alert=alert.model_dump_json()))
-    for receiver in dict.fromkeys(receivers):
+    at = text_of(alert.at)
+    for receiver in dict.fromkeys(addressed.to):
+        told = {"sent_at": at, "message": uuid4().hex} if receiver in addressed.told else {}
         connection.execute(
-            insert(DELIVERIES).values(
-                key=key, receiver=receiver, model=alert.model, attempts=0, next_at=text_of(alert.at)
-            )
+            insert(DELIVERIES).values(key=key, receiver=receiver, model=alert.model, attempts=0, next_at=at, **told)
         )
     return 1
 

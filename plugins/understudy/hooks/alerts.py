@@ -1,9 +1,10 @@
 """Tell people: from ledger entries to alerts in the outbox, and from there to their receivers."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from time import monotonic
+from types import MappingProxyType
 
 from understudy.contract.alert import Alert, alert_of, summary_of
 from understudy.contract.alert_cause import TOLD_KINDS, TRIALS, told_of
@@ -13,13 +14,14 @@ from understudy.contract.failed_rollback import FailedRollback
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alert_conditions import STANDING, Condition
-from understudy.hooks.alert_outbox import LOOK_BACK, Outbox
+from understudy.hooks.alert_outbox import LOOK_BACK, Addressed, Outbox
 from understudy.hooks.alert_pages import page_of
 from understudy.hooks.alert_receivers import NotTaken, ReceiverUnusable, send
 from understudy.hooks.alert_terms import AlertTerms, alert_terms
 from understudy.hooks.cards import card_of_entry
+from understudy.hooks.direct_alerts import ToldDirectly
 from understudy.hooks.ledger import Ledger
-from understudy.hooks.ledger_facts import mask
+from understudy.hooks.rollback_alert import rollback_alert
 from understudy.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -77,40 +79,43 @@ class Alerts:
             after = entries[-1].seq
             new += self.put([alert for entry in entries for alert in self._alerts(entry)], up_to=after)
 
-    def sweep(self, found: Sequence[Condition], failed: Iterable[FailedRollback], now: datetime) -> Delivered:
+    def sweep(
+        self,
+        found: Sequence[Condition],
+        failed: Sequence[FailedRollback],
+        earlier: ToldDirectly,
+        now: datetime,
+    ) -> Delivered:
         """Tell, beside what the ledger holds, what is wrong now: once when it begins, and again when it comes back.
 
         :param found: everything that is wrong by :func:`~understudy.hooks.alert_conditions.conditions`.
         :param failed: the rollbacks that Airflow has failed.
+        :param earlier: who was told of what while the ledger was down.
         """
-        new = self.put(self.failed_rollback(one) for one in failed if not self._was_done(one))
+        told = earlier.and_also(failed).to
+        new = self.put([rollback_alert(self._settings, one) for one in failed if not self._was_done(one)], told=told)
         since = self.outbox.stand([one.name for one in found], [f"{kind}/" for kind in STANDING], now)
         new += self.put(self._of_condition(one, since[one.name]) for one in found)
-        told = self.tell(now)
-        return told.model_copy(update={"found": told.found + new})
+        sent = self.tell(now)
+        return sent.model_copy(update={"found": sent.found + new})
 
-    def put(self, alerts: Iterable[Alert], *, up_to: int | None = None) -> int:
-        """Put alerts into the outbox for whoever is told of their kind and model; return how many were new."""
-        addressed = {}
+    def put(
+        self,
+        alerts: Iterable[Alert],
+        *,
+        told: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        up_to: int | None = None,
+    ) -> int:
+        """Put alerts into the outbox for whoever is told of their kind and model; return how many were new.
+
+        :param told: by an alert's key, the receivers that have it already.
+        """
+        addressed = []
         for alert in alerts:
             terms = self._terms(alert.model)
             if alert.kind in terms.kinds and terms.to:
-                addressed[alert.key] = (alert, terms.to)
+                addressed.append(Addressed(alert=alert, to=terms.to, told=told.get(alert.key, ())))
         return self.outbox.put(addressed, up_to=up_to)
-
-    def failed_rollback(self, failed: FailedRollback) -> Alert:
-        """Give the alert that a rollback which somebody asked for did not happen, the same whoever tells it."""
-        kind, model = AlertKind.ROLLBACK_FAILED, failed.model
-        told = f"{model}: a rollback failed, and what served may serve on: {failed.why}"
-        return Alert(
-            key=f"{kind}/{model}/{failed.run}",
-            kind=kind,
-            model=model,
-            at=failed.at,
-            sentence=shortened(mask(told), LONGEST_LINE),
-            page=page_of(model),
-            runbook=self._terms(model).runbook_of(kind, self._settings.alerts_runbooks),
-        )
 
     def deliver(self, now: datetime | None = None) -> Delivered:
         """Send what is due for a minute; what is left, and a receiver that fails, is left to the next pass."""
@@ -164,7 +169,7 @@ class Alerts:
         newest = self._ledger.entries(kinds=TOLD_KINDS, limit=AT_ONCE, newest_first=True)
         past = [entry.seq for entry in newest if entry.at < now - LOOK_BACK]
         begin = max(past, default=newest[-1].seq - 1 if newest else 0)
-        self.outbox.put({}, up_to=begin)
+        self.outbox.put((), up_to=begin)
         return begin
 
     def _was_done(self, failed: FailedRollback) -> bool:

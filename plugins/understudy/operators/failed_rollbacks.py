@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from understudy.contract.failed_rollback import KILLED, FailedRollback
+from understudy.contract.read_facts import read_as
+from understudy.hooks.direct_alerts import ToldDirectly
+from understudy.operators.alerting import TOLD_KEY
 from understudy.operators.decisions import PROBLEM_KEY
 from understudy.workspace import run_key
 
@@ -32,11 +35,17 @@ def failed_rollbacks(ti: Any, now: datetime) -> Iterator[FailedRollback]:
         if run is None or run.state != FAILED or run.end_date is None or now - run.end_date > OLD_NEWS:
             continue
         asked = run.conf or {}
-        if not asked.get("dry_run"):
-            told = ti.xcom_pull(dag_id=ROLLBACK, run_id=run_id, task_ids=ROLLBACK, key=PROBLEM_KEY, map_indexes=-1)
-            yield FailedRollback(
-                model=str(asked.get("model", "")), run=run_key(run_id), at=run.end_date, why=str(told or KILLED)
-            )
+        if asked.get("dry_run"):
+            continue
+        problem, told = (
+            ti.xcom_pull(dag_id=ROLLBACK, run_id=run_id, task_ids=ROLLBACK, key=key, map_indexes=-1)
+            for key in (PROBLEM_KEY, TOLD_KEY)
+        )
+        failed = FailedRollback(
+            model=str(asked.get("model", "")), run=run_key(run_id), at=run.end_date, why=str(problem or KILLED)
+        )
+        already = read_as(ToldDirectly, told) or ToldDirectly()
+        yield failed.model_copy(update={"told_to": already.to.get(failed.key, ())})
 
 
 def _run(run_id: str) -> "DagRunProtocol | None":

@@ -13,6 +13,7 @@ from understudy.contract.words import AlertKind, Change, EntryKind, Outcome
 from understudy.hooks import alert_conditions
 from understudy.hooks.alert_conditions import Condition, conditions
 from understudy.hooks.connect import Hooks
+from understudy.hooks.direct_alerts import ToldDirectly
 from understudy.settings import Settings
 
 DAY = timedelta(days=1)
@@ -136,7 +137,7 @@ def test_a_gateway_that_is_down_is_told_once_and_again_when_it_falls_again(
         at = now()
         for status in (200, 503, 503, 200, 503):
             gateway.status, at = status, at + timedelta(minutes=5)
-            hooks.alerts.sweep(found(hooks, at), [], at)
+            hooks.alerts.sweep(found(hooks, at), [], ToldDirectly(), at)
         assert [told["kind"] for told in receiver.taken] == ["gateway_dead", "gateway_dead"]
         assert [told["severity"] for told in receiver.taken] == ["critical", "critical"]
         assert gateway.url in receiver.taken[0]["sentence"]
@@ -163,8 +164,10 @@ def test_a_run_that_fails_is_told_once_by_whoever_comes_first(tmp_path: Path, mo
         hooks, states = hooks_of(tmp_path, alerts_to="hook"), {"manual__run1": "failed"}
         begin(hooks, "run1")
         for _ in range(3):
-            hooks.alerts.sweep(found(hooks, states=states), [], datetime.now(timezone.utc))
+            hooks.alerts.sweep(found(hooks, states=states), [], ToldDirectly(), datetime.now(timezone.utc))
         facts = {"outcome": Outcome.BROKEN.value}
         hooks.ledger.append("price", EntryKind.CONCLUDED, "ann", "cleared, and broke", "run1", facts)
-        hooks.alerts.sweep(found(hooks, states=states), [], datetime.now(timezone.utc) + timedelta(minutes=1))
+        hooks.alerts.sweep(
+            found(hooks, states=states), [], ToldDirectly(), datetime.now(timezone.utc) + timedelta(minutes=1)
+        )
         assert [told["kind"] for told in receiver.taken] == ["run_broken"]

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.api.datamodels._generated import PreviousTIResponse
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import DagRunResult, DagRunStateResult, ErrorResponse, GetDagRun
@@ -17,6 +19,13 @@ class KnownRuns:
     runs: dict[tuple[str, str], DagRunResult] = field(default_factory=dict)
     tasks: dict[str, dict[str, dict[str, str | None]]] = field(default_factory=dict)
     xcoms: dict[tuple[str, str, str, str], Any] = field(default_factory=dict)
+
+    pushed: dict[str, Any] = field(default_factory=dict)
+    sweeps: list[str] = field(default_factory=list)
+    previous: PreviousTIResponse | None = None
+
+    def context(self, **more: Any) -> Any:
+        return {"ti": self, "dag_run": SimpleNamespace(logical_date=None), **more}
 
     def add(self, dag_id: str, run_id: str, state: str, tasks: dict[str, str | None], **more: Any) -> None:
         now = datetime.now(timezone.utc)
@@ -40,6 +49,25 @@ class KnownRuns:
 
     def get_task_states(self, dag_id: str) -> dict[str, dict[str, str | None]]:
         return self.tasks.get(dag_id, {})
+
+    def get_previous_ti(self, logical_date: datetime) -> PreviousTIResponse | None:
+        assert logical_date.tzinfo is not None
+        return self.previous
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+    def begin(self, failed: bool = True) -> None:
+        """Let the next sweep begin, after one that failed or did not."""
+        number = len(self.sweeps)
+        self.sweeps.append(f"scheduled__{number}")
+        for key, value in self.pushed.items():
+            self.xcoms["alerts", self.sweeps[-1], "sweep", key] = value
+        self.pushed.clear()
+        state = "failed" if failed else "success"
+        self.previous = PreviousTIResponse.model_validate(
+            {"dag_id": "alerts", "task_id": "sweep", "run_id": self.sweeps[-1], "state": state, "try_number": 1}
+        )
 
     def xcom_pull(self, *, dag_id: str, run_id: str, task_ids: str, key: str, map_indexes: int) -> Any:
         assert map_indexes == -1, "of all copies of a task Airflow gives a list"

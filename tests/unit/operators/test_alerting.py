@@ -98,7 +98,7 @@ def test_the_sweep_tells_of_runs_that_airflow_killed(web: WebReceiver, monkeypat
 
     airflow = known_runs(monkeypatch)
     airflow.add("retrain__price", "killed", "failed", {})
-    sweep, context = SweepAlertsOperator(task_id="sweep"), {"ti": airflow}
-    assert sweep.execute(context) == {"found": 1, "sent": 1, "problems": []}  # type: ignore[arg-type]
-    assert sweep.execute(context)["found"] == 0  # type: ignore[arg-type]
+    sweep = SweepAlertsOperator(task_id="sweep")
+    assert sweep.execute(airflow.context()) == {"found": 1, "sent": 1, "problems": []}
+    assert sweep.execute(airflow.context())["found"] == 0
     assert [(told["kind"], told["seq"]) for told in web.taken] == [("run_broken", 1)]

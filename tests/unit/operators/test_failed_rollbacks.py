@@ -42,8 +42,7 @@ def airflow(tmp_path: Path, web: WebReceiver, monkeypatch: pytest.MonkeyPatch) -
 
 
 def sweep(airflow: KnownRuns) -> None:
-    context: Any = {"ti": airflow}
-    SweepAlertsOperator(task_id="sweep").execute(context)
+    SweepAlertsOperator(task_id="sweep").execute(airflow.context())
 
 
 @pytest.mark.parametrize("task", ["failed", "skipped"])  # skipped where a person failed the run between two tries
