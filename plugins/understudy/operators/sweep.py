@@ -16,7 +16,7 @@ from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
 from understudy.hooks.ledger_alert import ledger_alert
 from understudy.hooks.rollback_alert import rollback_alert
 from understudy.operators.alerting import TOLD_KEY
-from understudy.operators.failed_rollbacks import FAILED, failed_rollbacks
+from understudy.operators.failed_rollbacks import failed_rollbacks
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -77,11 +77,11 @@ class SweepAlertsOperator(BaseOperator):
         context["ti"].xcom_push(key=TOLD_KEY, value=told.model_dump(mode="json"))
 
     def _told_before(self, context: "Context", now: datetime) -> ToldDirectly:
-        """Read what earlier sweeps told past the ledger, as long as one after the other failed."""
+        """Read what earlier sweeps told past the ledger; only one that the ledger failed leaves a word for the next."""
         ti: Any = context["ti"]
         # A sweep that a person started has no place in the row, and Airflow would take any other for the one before.
         before = ti.get_previous_ti(logical_date=context["dag_run"].logical_date or now)
-        if before is None or before.state != FAILED:
+        if before is None:
             return ToldDirectly()
         told = ti.xcom_pull(
             dag_id=before.dag_id, run_id=before.run_id, task_ids=before.task_id, key=TOLD_KEY, map_indexes=-1

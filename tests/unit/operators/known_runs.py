@@ -57,16 +57,15 @@ class KnownRuns:
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = value
 
-    def begin(self, failed: bool = True) -> None:
-        """Let the next sweep begin, after one that failed or did not."""
+    def begin(self) -> None:
+        """Let the next sweep begin, after one whose words Airflow has kept."""
         number = len(self.sweeps)
         self.sweeps.append(f"scheduled__{number}")
         for key, value in self.pushed.items():
             self.xcoms["alerts", self.sweeps[-1], "sweep", key] = value
         self.pushed.clear()
-        state = "failed" if failed else "success"
         self.previous = PreviousTIResponse.model_validate(
-            {"dag_id": "alerts", "task_id": "sweep", "run_id": self.sweeps[-1], "state": state, "try_number": 1}
+            {"dag_id": "alerts", "task_id": "sweep", "run_id": self.sweeps[-1], "try_number": 1}
         )
 
     def xcom_pull(self, *, dag_id: str, run_id: str, task_ids: str, key: str, map_indexes: int) -> Any:

@@ -128,7 +128,7 @@ def test_a_ledger_that_is_down_is_told_by_the_first_sweep_that_fails(
     assert told["key"] == second.taken[0]["key"]
 
     sweep(airflow)
-    airflow.begin(failed=False)
+    airflow.begin()
     with down(ledger), pytest.raises(LedgerUnavailable):
         sweep(airflow)
     assert kinds(first) == ["ledger_unreadable"] * 2, "it was back in between"
@@ -143,6 +143,7 @@ def test_a_rollback_that_is_killed_while_the_ledger_is_down_is_told_by_the_sweep
             with pytest.raises(LedgerUnavailable):
                 sweep(airflow)
             airflow.begin()
+        assert kinds(first) == ["ledger_unreadable", "rollback_failed"]
     sweep(airflow)
     assert kinds(first) == ["ledger_unreadable", "rollback_failed"]
 
