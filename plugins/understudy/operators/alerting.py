@@ -28,6 +28,10 @@ def tell_now(hooks: Hooks) -> None:
     except UnderstudyError as unreachable:
         log.warning("alerts are left to the next sweep: %s", unreachable)
         return
+    except Exception:
+        # The decision stands and is recorded; whatever keeps people from being told, the sweep meets it too and is red.
+        log.exception("alerts are left to the next sweep")
+        return
     for problem in told.problems:
         log.warning("%s", problem)
 

@@ -273,3 +273,43 @@ def test_with_nobody_to_tell_nothing_is_kept(tmp_path: Path, ledger: Ledger) -> 
     refuse(ledger)
     alerts = Alerts(ledger, settings_of(tmp_path, alerts_to=""))
     assert (alerts.tell().found, alerts.outbox.deliveries(10)) == (0, [])
+
+
+@pytest.mark.parametrize("extra", [{"timeout": None}, {"retry_limit": None}, {"timeout": "soon"}, {"retry_limit": [5]}])
+def test_a_mail_server_with_an_odd_field_keeps_nobody_else_from_being_told(
+    extra: dict[str, Any], tmp_path: Path, ledger: Ledger, web: WebReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = {"from_email": "understudy@example.com", **extra}
+    connection(monkeypatch, "aaa", conn_type="smtp", host="127.0.0.1", port=1, extra=fields)
+    refuse(ledger)
+    told = Alerts(ledger, settings_of(tmp_path, alerts_to="aaa,hook")).tell()
+    assert (told.sent, len(web.taken), len(told.problems)) == (1, 1, 1)
+    assert "'aaa', which alerts go to, cannot be used as it is set up (" in told.problems[0]
+
+
+@pytest.mark.parametrize("conn_type", ["http", "smtp"])
+def test_an_extra_that_is_a_list_keeps_nobody_else_from_being_told(
+    conn_type: str, tmp_path: Path, ledger: Ledger, web: WebReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection(monkeypatch, "aaa", conn_type=conn_type, host=web.url, extra='["X-Key"]')
+    refuse(ledger)
+    told = Alerts(ledger, settings_of(tmp_path, alerts_to="aaa,hook")).tell()
+    assert (told.sent, len(web.taken), len(told.problems)) == (1, 1, 1)
+
+
+def test_an_address_over_two_lines_keeps_nobody_else_from_being_told(
+    tmp_path: Path, ledger: Ledger, web: WebReceiver, mail: MailReceiver
+) -> None:
+    refuse(ledger)
+    odd = settings_of(tmp_path, alerts_to="mail,hook", alerts_mail_to="oncall@example.com\nBcc: eve@example.com")
+    told = Alerts(ledger, odd).tell()
+    assert (told.sent, len(web.taken), len(told.problems), mail.taken) == (1, 1, 1, [])
+
+
+def test_a_connection_that_cannot_be_read_is_not_said_to_be_unknown(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_TYPO", '{"conn_type": "http", ')
+    refuse(ledger)
+    (problem,) = Alerts(ledger, settings_of(tmp_path, alerts_to="typo")).tell().problems
+    assert problem.endswith("'typo', which alerts go to, cannot be read; correct the JSON in AIRFLOW_CONN_TYPO.")

@@ -68,6 +68,16 @@ def test_a_dead_receiver_and_a_dead_ledger_fail_no_task(
     assert "alerts are left to the next sweep" in caplog.text
 
 
+def test_whatever_else_goes_wrong_fails_no_task(caplog: pytest.LogCaptureFixture) -> None:
+    broken_run()
+    tell_now(connect())
+    with connect().ledger.writing() as pen:
+        pen.connection.exec_driver_sql('UPDATE alerts SET alert = \'{"of": "a later release"}\'')
+        pen.connection.exec_driver_sql("UPDATE alert_deliveries SET sent_at = NULL")
+    tell_now(connect())
+    assert "alerts are left to the next sweep" in caplog.text
+
+
 def test_a_rollback_that_failed_or_was_killed_is_told_once(web: WebReceiver) -> None:
     tell_failed_rollback(rollback_context(exception=RuntimeError("gateway 2 does not answer")))
     tell_failed_rollback(rollback_context())
