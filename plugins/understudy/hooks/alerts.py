@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from time import monotonic
 from types import MappingProxyType
 
@@ -32,6 +32,10 @@ PASS_S = 60.0
 """How long one pass sends: a task that has decided something else must not wait for a thousand messages."""
 TRIALS_OF_A_RUN = 20
 """The most judgements of one run, steps of a canary included, that are read to see how it ended."""
+
+
+ADDRESS_WITHIN = timedelta(days=1)
+"""How long an alert waits for a process that knows whom to tell; who is named later is not told of it."""
 
 
 class Delivered(Fact):
@@ -66,7 +70,7 @@ class Alerts:
 
     def tell(self, now: datetime | None = None) -> Delivered:
         """Put what the ledger holds since the last time into the outbox, and send what is due."""
-        found = self.find(now)
+        found = self.find(now) + self._address(now or datetime.now(timezone.utc))
         return self.deliver(now).model_copy(update={"found": found})
 
     def find(self, now: datetime | None = None) -> int:
@@ -106,16 +110,18 @@ class Alerts:
         told: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
         up_to: int | None = None,
     ) -> int:
-        """Put alerts into the outbox for whoever is told of their kind and model; return how many were new.
+        """Put alerts into the outbox for whoever is told of their kind and model; return how many are told anew.
+
+        Where this process knows nobody to tell, they wait for one that does.
 
         :param told: by an alert's key, the receivers that have it already.
         """
         addressed = []
         for alert in alerts:
             terms = self._terms(alert.model)
-            if alert.kind in terms.kinds and terms.to:
+            if terms.tells(alert.kind):
                 addressed.append(Addressed(alert=alert, to=terms.to, told=told.get(alert.key, ())))
-        return self.outbox.put(addressed, up_to=up_to)
+        return self.outbox.put(addressed, up_to=up_to) if addressed or up_to is not None else 0
 
     def deliver(self, now: datetime | None = None) -> Delivered:
         """Send what is due for a minute; what is left, and a receiver that fails, is left to the next pass."""
@@ -176,6 +182,11 @@ class Alerts:
         """Tell whether a rollback was recorded before its run failed; that it is served is watched for itself."""
         return bool(self._ledger.entries(failed.model, [EntryKind.DEPLOYED], run=failed.run, limit=1))
 
+    def _address(self, now: datetime) -> int:
+        """Name receivers for what a process put that knew none: its settings may be others than ours."""
+        alerts = self.outbox.unaddressed(now - ADDRESS_WITHIN)
+        return self.put([alert for alert in alerts if self._terms(alert.model).to])
+
     def _of_condition(self, one: Condition, since: datetime) -> Alert:
         # A run fails once; what else stands may end and begin again, which is another alert.
         is_run = one.kind is AlertKind.RUN_BROKEN
@@ -193,7 +204,7 @@ class Alerts:
     def _alerts(self, entry: LedgerEntry) -> list[Alert]:
         terms = self._terms(entry.model)
         told = told_of(entry, self._before(entry, terms.inconclusive_after), terms.inconclusive_after)
-        if not any(one.kind in terms.kinds for one in told) or not terms.to:
+        if not any(terms.tells(one.kind) for one in told):
             return []
         card = card_of_entry(self._ledger, entry)
         return [

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from tests.unit.hooks.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
+from understudy.contract.failed_rollback import FailedRollback
 from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks import alerts as alerts_module
 from understudy.hooks.alerts import Alerts
 from understudy.hooks.ledger import Ledger
+from understudy.hooks.rollback_alert import rollback_alert
 from understudy.settings import Settings
 
 HOUR = timedelta(hours=1)
@@ -185,6 +187,30 @@ def test_a_hundred_refusals_in_a_minute_are_ten_messages(ledger: Ledger, chosen:
     assert alerts.outbox.deliveries(200, only_open=True) == []
 
 
+def test_a_failed_rollback_goes_out_at_once_after_a_dozen_refusals(
+    ledger: Ledger, chosen: Settings, web: WebReceiver
+) -> None:
+    begin, alerts = now(), Alerts(ledger, chosen)
+    for number in range(12):
+        refuse(ledger, f"run{number}")
+    for minutes in (0, 2):
+        alerts.tell(begin + timedelta(minutes=minutes))
+    at = begin + timedelta(minutes=3)
+    alerts.put([rollback_alert(chosen, FailedRollback(model="price", run="run99", at=at))])
+    assert alerts.tell(at).sent == 1
+    assert [told["kind"] for told in web.taken] == ["refused"] * 10 + ["rollback_failed"]
+
+
+def test_what_is_critical_about_one_model_goes_before_what_is_minor_about_another(
+    ledger: Ledger, chosen: Settings, web: WebReceiver
+) -> None:
+    begin, alerts = now(), Alerts(ledger, chosen)
+    refuse(ledger, model="alpha")
+    alerts.put([rollback_alert(chosen, FailedRollback(model="zeta", run="run99", at=begin))])
+    alerts.tell(begin)
+    assert [told["model"] for told in web.taken] == ["zeta", "alpha"]
+
+
 def test_a_sender_that_dies_while_it_sends_is_replaced_later(
     ledger: Ledger, chosen: Settings, web: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,10 +295,41 @@ def test_a_hostile_reason_is_told_in_one_short_line(
     assert Alerts(ledger, chosen).outbox.deliveries(1)[0].sent_at is not None
 
 
-def test_with_nobody_to_tell_nothing_is_kept(tmp_path: Path, ledger: Ledger) -> None:
+def test_what_a_process_without_receivers_looked_at_is_told_by_one_that_knows_them(
+    tmp_path: Path, ledger: Ledger, web: WebReceiver
+) -> None:
+    failed = FailedRollback(model="price", run="run2", at=now())
+    nobody, somebody = (Alerts(ledger, settings_of(tmp_path, alerts_to=to)) for to in ("", "hook"))
     refuse(ledger)
-    alerts = Alerts(ledger, settings_of(tmp_path, alerts_to=""))
-    assert (alerts.tell().found, alerts.outbox.deliveries(10)) == (0, [])
+    assert nobody.put([rollback_alert(settings_of(tmp_path), failed)]) == 0
+    assert (nobody.tell().found, nobody.outbox.deliveries(10)) == (0, [])
+    assert somebody.tell(now()).found == 2
+    assert {nobody.tell(now()).found, somebody.tell(now()).found} == {0}
+    assert sorted(told["kind"] for told in web.taken) == ["refused", "rollback_failed"]
+
+
+def test_who_is_named_a_day_later_is_told_of_what_happens_from_then_on(
+    tmp_path: Path, ledger: Ledger, web: WebReceiver
+) -> None:
+    refuse(ledger)
+    Alerts(ledger, settings_of(tmp_path, alerts_to="")).tell()
+    later = now() + timedelta(days=1, minutes=1)
+    assert Alerts(ledger, settings_of(tmp_path)).tell(later).found == 0
+    assert web.taken == []
+
+
+def test_a_declaration_that_says_nobody_is_obeyed_by_every_process(
+    tmp_path: Path, ledger: Ledger, web: WebReceiver
+) -> None:
+    folder = tmp_path / "models" / "price"
+    folder.mkdir(parents=True)
+    data = "data: {source: x.csv, time: at, target: y}\ngates: [{metric: rmse, ceiling: 5}]"
+    folder.joinpath("model.yaml").write_text(f"model: price\nowner: me\ntask: regression\n{data}\nalerts: {{to: []}}\n")
+    refuse(ledger)
+    for to in ("", "hook"):
+        assert Alerts(ledger, settings_of(tmp_path, alerts_to=to)).tell().found == 0
+    folder.joinpath("model.yaml").unlink()
+    assert Alerts(ledger, settings_of(tmp_path)).tell().found == 0
 
 
 @pytest.mark.parametrize("extra", [{"timeout": None}, {"retry_limit": None}, {"timeout": "soon"}, {"retry_limit": [5]}])
