@@ -1,17 +1,18 @@
 """Tell people: from ledger entries to alerts in the outbox, and from there to their receivers."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from time import monotonic
 from types import MappingProxyType
 
 from understudy.contract.alert import Alert, alert_of, summary_of
-from understudy.contract.alert_cause import TOLD_KINDS, TRIALS, told_of
+from understudy.contract.alert_cause import TOLD_KINDS, told_of
 from understudy.contract.card_text import LONGEST_LINE, shortened
 from understudy.contract.declared import Fact
 from understudy.contract.failed_rollback import FailedRollback
 from understudy.contract.release import LedgerEntry
+from understudy.contract.undecided import TRIALS, Streak, blind_looks, undecided_runs
 from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alert_conditions import STANDING, Condition
 from understudy.hooks.alert_outbox import LOOK_BACK, Addressed, Outbox
@@ -30,8 +31,10 @@ AT_ONCE = 500
 """So many ledger entries are looked at before what came of them is written down."""
 PASS_S = 60.0
 """How long one pass sends: a task that has decided something else must not wait for a thousand messages."""
-TRIALS_OF_A_RUN = 20
-"""The most judgements of one run, steps of a canary included, that are read to see how it ended."""
+PAGE = 50
+"""So many entries are read at once to see how long nothing could be decided."""
+LONGEST_STREAK = 1_000
+"""So many entries are read at most; a longer row was told long ago, and where it began is not known any more."""
 
 
 ADDRESS_WITHIN = timedelta(days=1)
@@ -203,7 +206,10 @@ class Alerts:
 
     def _alerts(self, entry: LedgerEntry) -> list[Alert]:
         terms = self._terms(entry.model)
-        told = told_of(entry, self._before(entry, terms.inconclusive_after), terms.inconclusive_after)
+        before, is_whole = self._before(entry)
+        told = told_of(entry, before, terms.inconclusive_after)
+        if not is_whole:
+            told = tuple(one for one in told if one.kind is not AlertKind.INCONCLUSIVE)
         if not any(terms.tells(one.kind) for one in told):
             return []
         card = card_of_entry(self._ledger, entry)
@@ -218,22 +224,32 @@ class Alerts:
             for one in told
         ]
 
-    def _before(self, entry: LedgerEntry, patience: int) -> list[LedgerEntry]:
-        """Read what says whether an entry is news: its run, what served before it, the looks and runs before it."""
+    def _before(self, entry: LedgerEntry) -> tuple[list[LedgerEntry], bool]:
+        """Read what says whether an entry is news: its run, what served before it, the looks and runs before it.
+
+        Return, too, whether that reaches back to where a row began that could not decide.
+        """
         if entry.kind is EntryKind.MONITORED:
-            wanted: tuple[tuple[tuple[EntryKind, ...], int], ...] = (((EntryKind.MONITORED,), patience + 1),)
-        elif entry.kind is EntryKind.CONCLUDED:
-            wanted = ((TRIALS, (patience + 1) * TRIALS_OF_A_RUN),)
-        else:
-            wanted = (((EntryKind.DEPLOYED,), 1),)
-        earlier = [
-            other
-            for kinds, limit in wanted
-            for other in self._ledger.entries(entry.model, kinds, before=entry.seq, limit=limit, newest_first=True)
-        ]
-        if entry.kind is EntryKind.CONCLUDED and entry.run is not None:
+            return self._back_to_a_decision(entry, (EntryKind.MONITORED,), blind_looks)
+        if entry.kind is not EntryKind.CONCLUDED:
+            kinds = (EntryKind.DEPLOYED,)
+            return self._ledger.entries(entry.model, kinds, before=entry.seq, limit=1, newest_first=True), True
+        earlier, is_whole = self._back_to_a_decision(entry, (*TRIALS, EntryKind.CONCLUDED), undecided_runs)
+        if entry.run is not None:
             earlier += self._ledger.entries(entry.model, [EntryKind.GUARDED, EntryKind.DEPLOYED], run=entry.run)
-        return earlier
+        return earlier, is_whole
+
+    def _back_to_a_decision(
+        self, entry: LedgerEntry, kinds: tuple[EntryKind, ...], streak_of: Callable[[list[LedgerEntry]], Streak]
+    ) -> tuple[list[LedgerEntry], bool]:
+        earlier, before = list[LedgerEntry](), entry.seq
+        while len(earlier) < LONGEST_STREAK:
+            page = self._ledger.entries(entry.model, kinds, before=before, limit=PAGE, newest_first=True)
+            earlier += page
+            if len(page) < PAGE or streak_of([entry, *earlier]).is_whole:
+                return earlier, True
+            before = page[-1].seq
+        return earlier, False
 
     def _terms(self, model: str) -> AlertTerms:
         return alert_terms(self._settings, model)

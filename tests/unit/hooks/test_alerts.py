@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.hooks.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
 from understudy.contract.failed_rollback import FailedRollback
-from understudy.contract.words import EntryKind, Outcome
+from understudy.contract.words import EntryKind, Outcome, Verdict
 from understudy.hooks import alerts as alerts_module
 from understudy.hooks.alerts import Alerts
 from understudy.hooks.ledger import Ledger
@@ -209,6 +209,35 @@ def test_what_is_critical_about_one_model_goes_before_what_is_minor_about_anothe
     alerts.put([rollback_alert(chosen, FailedRollback(model="zeta", run="run99", at=begin))])
     alerts.tell(begin)
     assert [told["model"] for told in web.taken] == ["zeta", "alpha"]
+
+
+def decline(ledger: Ledger, run: str) -> None:
+    """Let a retraining end in doubt after two steps of a canary."""
+    for _ in range(2):
+        ledger.append("price", EntryKind.CANARIED, "ann", "a step", run, {"verdict": Verdict.INCONCLUSIVE.value})
+    facts = {"outcome": Outcome.DECLINED.value, "version": 2, "champion": 1, "sentence": "too few rows"}
+    ledger.append("price", EntryKind.CONCLUDED, "ann", "too few rows", run, facts)
+
+
+def test_a_doubt_is_told_once_however_long_it_lasts(
+    ledger: Ledger, chosen: Settings, web: WebReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts_module, "PAGE", 2)
+    for number in range(8):
+        decline(ledger, f"run{number}")
+        Alerts(ledger, chosen).tell()
+    assert [told["key"] for told in web.taken] == ["inconclusive/price/run/run0"]
+
+
+def test_a_doubt_of_which_nobody_can_read_the_beginning_any_more_is_not_told_again(
+    ledger: Ledger, chosen: Settings, web: WebReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts_module, "PAGE", 2)
+    monkeypatch.setattr(alerts_module, "LONGEST_STREAK", 10)
+    for number in range(8):
+        decline(ledger, f"run{number}")
+        Alerts(ledger, chosen).tell()
+    assert [told["key"] for told in web.taken] == ["inconclusive/price/run/run0"]
 
 
 def test_a_sender_that_dies_while_it_sends_is_replaced_later(
