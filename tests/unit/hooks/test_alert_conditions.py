@@ -85,6 +85,35 @@ def test_a_schedule_that_nobody_kept_is_found_and_one_that_is_kept_is_not(tmp_pa
     assert found(hooks) == []
 
 
+def test_what_was_due_while_another_run_was_under_way_was_not_missed(tmp_path: Path, hooks: Hooks) -> None:
+    declare(tmp_path, more='retrain: {schedule: "0 * * * *", timeout: 5h}')
+    begin(hooks, "run1")
+    later = now() + timedelta(hours=3)
+    assert found(hooks, later, {"manual__run1": "running"}) == []
+    assert [told.kind for told in found(hooks, later)] == [AlertKind.SCHEDULE_MISSED]
+    facts = {"outcome": Outcome.PROMOTED.value}
+    hooks.ledger.append("price", EntryKind.CONCLUDED, "ann", "well", "run1", facts)
+    assert found(hooks, now() + timedelta(minutes=50)) == [], "what comes next has its time from then on"
+    assert len(found(hooks, now() + timedelta(hours=3))) == 1
+
+
+def test_a_run_that_died_keeps_no_schedule_from_being_told(tmp_path: Path, hooks: Hooks) -> None:
+    declare(tmp_path, more='retrain: {schedule: "0 * * * *"}')
+    begin(hooks, "run1")
+    told = found(hooks, now() + timedelta(hours=3), {"manual__run1": "failed"})
+    assert [one.kind for one in told] == [AlertKind.SCHEDULE_MISSED, AlertKind.RUN_BROKEN]
+
+
+def test_a_run_that_is_silent_for_longer_than_it_may_take_is_named(tmp_path: Path, hooks: Hooks) -> None:
+    declare(tmp_path, more='retrain: {schedule: "0 * * * *", timeout: 5h}\npromotion: {mode: approval, timeout: 2d}')
+    begin(hooks, "run1")
+    states = {"manual__run1": "running"}
+    assert found(hooks, now() + timedelta(days=2, hours=5), states) == []
+    (told,) = found(hooks, now() + timedelta(days=2, hours=6), states)
+    assert (told.kind, told.name) == (AlertKind.SCHEDULE_MISSED, "schedule_missed/price/retraining")
+    assert "waits for the run manual__run1, which had to be over by " in told.sentence
+
+
 def test_a_slot_before_the_declaration_or_within_the_grace_is_not_missed(tmp_path: Path, hooks: Hooks) -> None:
     at_three = now().replace(hour=3, minute=0, second=0, microsecond=0)
     declare(tmp_path, since=at_three + timedelta(minutes=1), more='retrain: {schedule: "0 3 * * *"}')
