@@ -10,7 +10,7 @@ from understudy.contract.read_facts import read_as, word_of
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.retrainings import Look
 from understudy.contract.undecided import blind_looks, undecided_runs
-from understudy.contract.words import AlertKind, Change, EntryKind, Outcome, Verdict
+from understudy.contract.words import AlertKind, Answer, Change, EntryKind, Outcome, Verdict
 
 AGE_GATE = "age"
 
@@ -95,6 +95,11 @@ def _approval_asked(entry: LedgerEntry, _earlier: Sequence[LedgerEntry], _patien
     yield Told(kind=AlertKind.APPROVAL_WAITS, key=f"approval_waits/{entry.model}/{entry.seq}")
 
 
+def _approval_answered(entry: LedgerEntry, _earlier: Sequence[LedgerEntry], _patience: int) -> Iterable[Told]:
+    if word_of(Answer, entry.facts.get("answer")) is Answer.VOID:
+        yield Told(kind=AlertKind.ANSWER_VOID, key=f"answer_void/{entry.model}/{entry.seq}")
+
+
 def _drilled(entry: LedgerEntry, _earlier: Sequence[LedgerEntry], _patience: int) -> Iterable[Told]:
     if verdict_of(entry) is not Verdict.PASSED:
         yield Told(kind=AlertKind.ROLLBACK_FAILED, key=f"rollback_failed/{entry.model}/{entry.run}")
@@ -128,6 +133,7 @@ _RULES: Mapping[EntryKind, Callable[[LedgerEntry, Sequence[LedgerEntry], int], I
         EntryKind.MONITORED: _monitored,
         EntryKind.DRILLED: _drilled,
         EntryKind.APPROVAL_ASKED: _approval_asked,
+        EntryKind.APPROVAL_ANSWERED: _approval_answered,
     }
 )
 TOLD_KINDS = tuple(_RULES)

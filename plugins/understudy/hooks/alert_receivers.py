@@ -171,7 +171,7 @@ def _base(connection: "Connection", otherwise: str) -> str:
 
 
 def _links(alert: Alert) -> list[tuple[str, str]]:
-    named = ((alert.page, "Open the card"), (alert.runbook, "What to do"))
+    named = ((alert.page, alert.page_title), (alert.runbook, "What to do"))
     return [(link, name) for link, name in named if link]
 
 

@@ -19,6 +19,7 @@ from understudy.hooks.alert_outbox import LOOK_BACK, Addressed, Outbox
 from understudy.hooks.alert_pages import page_of
 from understudy.hooks.alert_receivers import NotTaken, ReceiverUnusable, send
 from understudy.hooks.alert_terms import AlertTerms, alert_terms
+from understudy.hooks.approval_alerts import reminders, void_answer
 from understudy.hooks.cards import card_of_entry
 from understudy.hooks.direct_alerts import ToldDirectly
 from understudy.hooks.ledger import Ledger
@@ -101,6 +102,7 @@ class Alerts:
         """
         told = earlier.and_also(failed).to
         new = self.put([rollback_alert(self._settings, one) for one in failed if not self._was_done(one)], told=told)
+        new += self.put(reminders(self._ledger, self._settings, now))
         since = self.outbox.stand([one.name for one in found], [f"{kind}/" for kind in STANDING], now)
         new += self.put(self._of_condition(one, since[one.name]) for one in found)
         sent = self.tell(now)
@@ -213,7 +215,7 @@ class Alerts:
         if not any(terms.tells(one.kind) for one in told):
             return []
         card = card_of_entry(self._ledger, entry)
-        return [
+        alerts = [
             alert_of(
                 card,
                 one.kind,
@@ -222,6 +224,10 @@ class Alerts:
                 runbook=terms.runbook_of(one.kind, self._settings.alerts_runbooks),
             )
             for one in told
+        ]
+        return [
+            void_answer(self._ledger, entry, alert) if alert.kind is AlertKind.ANSWER_VOID else alert
+            for alert in alerts
         ]
 
     def _before(self, entry: LedgerEntry) -> tuple[list[LedgerEntry], bool]:

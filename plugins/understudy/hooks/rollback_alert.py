@@ -3,7 +3,6 @@
 from understudy.contract.alert import Alert
 from understudy.contract.card_text import LONGEST_LINE, shortened
 from understudy.contract.failed_rollback import FailedRollback
-from understudy.contract.words import AlertKind
 from understudy.hooks.alert_pages import page_of
 from understudy.hooks.alert_terms import alert_terms
 from understudy.hooks.ledger_facts import mask
@@ -12,8 +11,9 @@ from understudy.settings import Settings
 
 def rollback_alert(chosen: Settings, failed: FailedRollback) -> Alert:
     """Tell that a rollback which somebody asked for did not happen."""
-    kind, model = AlertKind.ROLLBACK_FAILED, failed.model
-    told = f"{model}: a rollback failed, and what served may serve on: {failed.why}"
+    kind, model = failed.kind, failed.model
+    what = "was refused, and nothing was changed" if failed.is_refused else "failed, and what served may serve on"
+    told = f"{model}: a rollback {what}: {failed.why}"
     return Alert(
         key=failed.key,
         kind=kind,

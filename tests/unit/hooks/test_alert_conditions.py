@@ -3,6 +3,7 @@
 import os
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,16 +86,21 @@ def test_a_schedule_that_nobody_kept_is_found_and_one_that_is_kept_is_not(tmp_pa
     assert found(hooks) == []
 
 
-def test_what_was_due_while_another_run_was_under_way_was_not_missed(tmp_path: Path, hooks: Hooks) -> None:
+def test_what_was_due_while_another_run_was_under_way_was_not_missed(
+    tmp_path: Path, hooks: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     declare(tmp_path, more='retrain: {schedule: "0 * * * *", timeout: 5h}')
     begin(hooks, "run1")
     later = now() + timedelta(hours=3)
     assert found(hooks, later, {"manual__run1": "running"}) == []
     assert [told.kind for told in found(hooks, later)] == [AlertKind.SCHEDULE_MISSED]
+    ended = now() + timedelta(hours=3)
+    clock = SimpleNamespace(now=lambda _zone: ended)
+    monkeypatch.setattr("understudy.hooks.ledger_pen.datetime", clock)
     facts = {"outcome": Outcome.PROMOTED.value}
     hooks.ledger.append("price", EntryKind.CONCLUDED, "ann", "well", "run1", facts)
-    assert found(hooks, now() + timedelta(minutes=50)) == [], "what comes next has its time from then on"
-    assert len(found(hooks, now() + timedelta(hours=3))) == 1
+    assert found(hooks, ended + timedelta(minutes=1)) == [], "what comes next has its time from then on"
+    assert len(found(hooks, ended + timedelta(hours=3))) == 1
 
 
 def test_a_run_that_died_keeps_no_schedule_from_being_told(tmp_path: Path, hooks: Hooks) -> None:
