@@ -16,10 +16,17 @@ class FailedRollback(Fact):
     run: str
     at: datetime
     why: str = KILLED
+    is_refused: bool = False
+    """Whether a person asked for it and was told no: that is no emergency, and nothing was changed."""
     told_to: tuple[str, ...] = ()
     """The receivers that its task has told past the ledger."""
 
     @property
+    def kind(self) -> AlertKind:
+        """Say as what it is told."""
+        return AlertKind.REFUSED if self.is_refused else AlertKind.ROLLBACK_FAILED
+
+    @property
     def key(self) -> str:
         """Give the key of its alert, the same whoever tells it."""
-        return f"{AlertKind.ROLLBACK_FAILED}/{self.model}/{self.run}"
+        return f"{self.kind}/{self.model}/{self.run}"

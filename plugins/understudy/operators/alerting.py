@@ -9,6 +9,7 @@ from understudy.contract.failed_rollback import KILLED, FailedRollback
 from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.direct_alerts import ToldDirectly, tell_directly
 from understudy.hooks.rollback_alert import rollback_alert
+from understudy.operators.errors import RollbackRefused
 from understudy.operators.run_context import run_folder
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ def tell_failed_rollback(context: "Context") -> None:
     model, problem = str(asked.get("model", "")), context.get("exception")
     run, why = run_folder(context, model).run, str(problem or KILLED)
     hooks = connect()
-    alert = rollback_alert(hooks.settings, FailedRollback(model=model, run=run, at=datetime.now(timezone.utc), why=why))
+    # A program that is told no cannot see to it, as the person can who presses the button.
+    is_refused = isinstance(problem, RollbackRefused) and bool(context["dag_run"].triggering_user_name)
+    at = datetime.now(timezone.utc)
+    alert = rollback_alert(hooks.settings, FailedRollback(model=model, run=run, at=at, why=why, is_refused=is_refused))
     try:
         hooks.alerts.put([alert])
     except UnderstudyError as unreachable:

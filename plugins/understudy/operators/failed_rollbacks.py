@@ -10,7 +10,7 @@ from understudy.contract.failed_rollback import KILLED, FailedRollback
 from understudy.contract.read_facts import read_as
 from understudy.hooks.direct_alerts import ToldDirectly
 from understudy.operators.alerting import TOLD_KEY
-from understudy.operators.decisions import PROBLEM_KEY
+from understudy.operators.decisions import PROBLEM_KEY, REFUSAL_KEY
 from understudy.workspace import run_key
 
 if TYPE_CHECKING:
@@ -37,12 +37,16 @@ def failed_rollbacks(ti: Any, now: datetime) -> Iterator[FailedRollback]:
         asked = run.conf or {}
         if asked.get("dry_run"):
             continue
-        problem, told = (
+        refusal, problem, told = (
             ti.xcom_pull(dag_id=ROLLBACK, run_id=run_id, task_ids=ROLLBACK, key=key, map_indexes=-1)
-            for key in (PROBLEM_KEY, TOLD_KEY)
+            for key in (REFUSAL_KEY, PROBLEM_KEY, TOLD_KEY)
         )
         failed = FailedRollback(
-            model=str(asked.get("model", "")), run=run_key(run_id), at=run.end_date, why=str(problem or KILLED)
+            model=str(asked.get("model", "")),
+            run=run_key(run_id),
+            at=run.end_date,
+            why=str(refusal or problem or KILLED),
+            is_refused=bool(refusal and run.triggering_user_name),
         )
         already = read_as(ToldDirectly, told) or ToldDirectly()
         yield failed.model_copy(update={"told_to": already.to.get(failed.key, ())})

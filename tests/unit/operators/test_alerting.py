@@ -42,7 +42,7 @@ def broken_run() -> None:
 
 def rollback_context(**more: Any) -> Any:
     return {
-        "dag_run": SimpleNamespace(conf={"model": "price", "reason": "hurts"}),
+        "dag_run": SimpleNamespace(conf={"model": "price", "reason": "hurts"}, triggering_user_name="ann"),
         "params": {"model": "price", "dry_run": False},
         "run_id": "manual__1",
         **more,

@@ -78,7 +78,11 @@ def kinds(receiver: WebReceiver) -> list[str]:
 
 
 def fail_rollback(airflow: KnownRuns) -> None:
-    failed = {"dag_run": SimpleNamespace(conf=ASKED), "run_id": "manual__1", "exception": RuntimeError("no ledger")}
+    failed = {
+        "dag_run": SimpleNamespace(conf=ASKED, triggering_user_name="ann"),
+        "run_id": "manual__1",
+        "exception": RuntimeError("no ledger"),
+    }
     tell_failed_rollback({**failed, "ti": airflow})  # type: ignore[typeddict-item]
     airflow.add(ROLLBACK, "manual__1", "failed", {ROLLBACK: "failed"}, conf=ASKED)
     airflow.xcoms[ROLLBACK, "manual__1", ROLLBACK, TOLD_KEY] = airflow.pushed.pop(TOLD_KEY, None)
@@ -102,7 +106,11 @@ def test_a_rollback_that_fails_with_the_ledger_is_told_at_once_and_once(
 def test_where_airflow_takes_no_note_it_is_told_all_the_same(
     ledger: Path, airflow: KnownRuns, first: WebReceiver
 ) -> None:
-    lost: Any = {"dag_run": SimpleNamespace(conf=ASKED), "run_id": "manual__1", "ti": airflow}
+    lost: Any = {
+        "dag_run": SimpleNamespace(conf=ASKED, triggering_user_name="ann"),
+        "run_id": "manual__1",
+        "ti": airflow,
+    }
     with down(ledger):
         tell_failed_rollback(lost)
     assert (kinds(first), airflow.pushed) == (["rollback_failed"], {})
