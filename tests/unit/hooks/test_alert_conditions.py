@@ -95,7 +95,7 @@ def test_what_was_due_while_another_run_was_under_way_was_not_missed(
     assert found(hooks, later, {"manual__run1": "running"}) == []
     assert [told.kind for told in found(hooks, later)] == [AlertKind.SCHEDULE_MISSED]
     ended = now() + timedelta(hours=3)
-    clock = SimpleNamespace(now=lambda _zone: ended)
+    clock = SimpleNamespace(now=lambda _zone: ended, fromisoformat=datetime.fromisoformat)
     monkeypatch.setattr("understudy.hooks.ledger_pen.datetime", clock)
     facts = {"outcome": Outcome.PROMOTED.value}
     hooks.ledger.append("price", EntryKind.CONCLUDED, "ann", "well", "run1", facts)
