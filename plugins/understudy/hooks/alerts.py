@@ -1,27 +1,25 @@
 """Tell people: from ledger entries to alerts in the outbox, and from there to their receivers."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from time import monotonic
 from types import MappingProxyType
 
-from understudy.contract.alert import Alert, alert_of, summary_of
-from understudy.contract.alert_cause import TOLD_KINDS, told_of
+from understudy.contract.alert import Alert, summary_of
+from understudy.contract.alert_cause import TOLD_KINDS
 from understudy.contract.card_text import LONGEST_LINE, shortened
 from understudy.contract.declared import Fact
 from understudy.contract.failed_rollback import FailedRollback
-from understudy.contract.release import LedgerEntry
-from understudy.contract.undecided import TRIALS, Streak, blind_looks, undecided_runs
 from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alert_conditions import STANDING, Condition
 from understudy.hooks.alert_outbox import LOOK_BACK, Addressed, Outbox
 from understudy.hooks.alert_pages import page_of
 from understudy.hooks.alert_receivers import NotTaken, ReceiverUnusable, send
 from understudy.hooks.alert_terms import AlertTerms, alert_terms
-from understudy.hooks.approval_alerts import reminders, void_answer
-from understudy.hooks.cards import card_of_entry
+from understudy.hooks.approval_alerts import reminders
 from understudy.hooks.direct_alerts import ToldDirectly
+from understudy.hooks.entry_alerts import entry_alerts
 from understudy.hooks.ledger import Ledger
 from understudy.hooks.rollback_alert import rollback_alert
 from understudy.settings import Settings
@@ -32,12 +30,6 @@ AT_ONCE = 500
 """So many ledger entries are looked at before what came of them is written down."""
 PASS_S = 60.0
 """How long one pass sends: a task that has decided something else must not wait for a thousand messages."""
-PAGE = 50
-"""So many entries are read at once to see how long nothing could be decided."""
-LONGEST_STREAK = 1_000
-"""So many entries are read at most; a longer row was told long ago, and where it began is not known any more."""
-
-
 ADDRESS_WITHIN = timedelta(days=1)
 """How long an alert waits for a process that knows whom to tell; who is named later is not told of it."""
 
@@ -85,7 +77,9 @@ class Alerts:
             if not entries:
                 return new
             after = entries[-1].seq
-            new += self.put([alert for entry in entries for alert in self._alerts(entry)], up_to=after)
+            new += self.put(
+                [alert for entry in entries for alert in entry_alerts(self._ledger, self._settings, entry)], up_to=after
+            )
 
     def sweep(
         self,
@@ -205,57 +199,6 @@ class Alerts:
             page=page_of(one.model, one.seq),
             runbook=self._terms(one.model).runbook_of(one.kind, self._settings.alerts_runbooks),
         )
-
-    def _alerts(self, entry: LedgerEntry) -> list[Alert]:
-        terms = self._terms(entry.model)
-        before, is_whole = self._before(entry)
-        told = told_of(entry, before, terms.inconclusive_after)
-        if not is_whole:
-            told = tuple(one for one in told if one.kind is not AlertKind.INCONCLUSIVE)
-        if not any(terms.tells(one.kind) for one in told):
-            return []
-        card = card_of_entry(self._ledger, entry)
-        alerts = [
-            alert_of(
-                card,
-                one.kind,
-                one.key,
-                page=page_of(entry.model, entry.seq),
-                runbook=terms.runbook_of(one.kind, self._settings.alerts_runbooks),
-            )
-            for one in told
-        ]
-        return [
-            void_answer(self._ledger, entry, alert) if alert.kind is AlertKind.ANSWER_VOID else alert
-            for alert in alerts
-        ]
-
-    def _before(self, entry: LedgerEntry) -> tuple[list[LedgerEntry], bool]:
-        """Read what says whether an entry is news: its run, what served before it, the looks and runs before it.
-
-        Return, too, whether that reaches back to where a row began that could not decide.
-        """
-        if entry.kind is EntryKind.MONITORED:
-            return self._back_to_a_decision(entry, (EntryKind.MONITORED,), blind_looks)
-        if entry.kind is not EntryKind.CONCLUDED:
-            kinds = (EntryKind.DEPLOYED,)
-            return self._ledger.entries(entry.model, kinds, before=entry.seq, limit=1, newest_first=True), True
-        earlier, is_whole = self._back_to_a_decision(entry, (*TRIALS, EntryKind.CONCLUDED), undecided_runs)
-        if entry.run is not None:
-            earlier += self._ledger.entries(entry.model, [EntryKind.GUARDED, EntryKind.DEPLOYED], run=entry.run)
-        return earlier, is_whole
-
-    def _back_to_a_decision(
-        self, entry: LedgerEntry, kinds: tuple[EntryKind, ...], streak_of: Callable[[list[LedgerEntry]], Streak]
-    ) -> tuple[list[LedgerEntry], bool]:
-        earlier, before = list[LedgerEntry](), entry.seq
-        while len(earlier) < LONGEST_STREAK:
-            page = self._ledger.entries(entry.model, kinds, before=before, limit=PAGE, newest_first=True)
-            earlier += page
-            if len(page) < PAGE or streak_of([entry, *earlier]).is_whole:
-                return earlier, True
-            before = page[-1].seq
-        return earlier, False
 
     def _terms(self, model: str) -> AlertTerms:
         return alert_terms(self._settings, model)

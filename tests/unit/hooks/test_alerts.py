@@ -14,6 +14,7 @@ from tests.unit.hooks.receivers import MailReceiver, WebReceiver, mail_receiver,
 from understudy.contract.failed_rollback import FailedRollback
 from understudy.contract.words import EntryKind, Outcome, Verdict
 from understudy.hooks import alerts as alerts_module
+from understudy.hooks import entry_alerts
 from understudy.hooks.alerts import Alerts
 from understudy.hooks.ledger import Ledger
 from understudy.hooks.rollback_alert import rollback_alert
@@ -222,7 +223,7 @@ def decline(ledger: Ledger, run: str) -> None:
 def test_a_doubt_is_told_once_however_long_it_lasts(
     ledger: Ledger, chosen: Settings, web: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alerts_module, "PAGE", 2)
+    monkeypatch.setattr(entry_alerts, "PAGE", 2)
     for number in range(8):
         decline(ledger, f"run{number}")
         Alerts(ledger, chosen).tell()
@@ -232,8 +233,8 @@ def test_a_doubt_is_told_once_however_long_it_lasts(
 def test_a_doubt_of_which_nobody_can_read_the_beginning_any_more_is_not_told_again(
     ledger: Ledger, chosen: Settings, web: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alerts_module, "PAGE", 2)
-    monkeypatch.setattr(alerts_module, "LONGEST_STREAK", 10)
+    monkeypatch.setattr(entry_alerts, "PAGE", 2)
+    monkeypatch.setattr(entry_alerts, "LONGEST_STREAK", 10)
     for number in range(8):
         decline(ledger, f"run{number}")
         Alerts(ledger, chosen).tell()

@@ -16,7 +16,7 @@ from understudy.hooks.direct_alerts import ToldDirectly
 from understudy.settings import Settings
 
 NOW = datetime.now(timezone.utc)
-REMIND_AT, UNTIL = NOW + timedelta(minutes=20), NOW + timedelta(minutes=40)
+REMIND_AT, UNTIL = NOW + timedelta(hours=20), NOW + timedelta(hours=40)
 PAGE = "https://airflow.example.com/dags/retrain__price/runs/manual__2026-01-01T00%3A00%3A00/tasks/approve/required_actions"
 
 
@@ -82,7 +82,7 @@ def test_a_second_person_is_reminded_of_a_question_of_their_own(hooks: Hooks, we
 
 def test_what_is_answered_or_over_is_not_reminded_of(hooks: Hooks, web: WebReceiver) -> None:
     put(hooks)
-    for at in (NOW + timedelta(minutes=1), UNTIL):
+    for at in (datetime.now(timezone.utc) + timedelta(seconds=1), UNTIL):
         sweep(hooks, at)
     answer(hooks, Answer.REJECTED, "not now")
     sweep(hooks, REMIND_AT)
@@ -93,7 +93,7 @@ def test_an_answer_that_does_not_count_is_told_to_who_believes_that_it_does(hook
     put(hooks)
     answer(hooks, Answer.VOID, "the reason has none")
     for _ in range(2):
-        hooks.alerts.tell(NOW + timedelta(minutes=1))
+        hooks.alerts.tell(datetime.now(timezone.utc) + timedelta(seconds=1))
     assert sorted(kinds(web)) == ["answer_void", "approval_waits"]
     told = next(told for told in web.taken if told["kind"] == "answer_void")
     assert told["sentence"] == "price: the answer of Ann does not count, so it is asked again: the reason has none"
@@ -103,7 +103,7 @@ def test_an_answer_that_does_not_count_is_told_to_who_believes_that_it_does(hook
 def test_an_answer_that_counts_is_nobody_s_alert(hooks: Hooks, web: WebReceiver) -> None:
     put(hooks)
     answer(hooks, Answer.APPROVED, "it gains")
-    hooks.alerts.tell(NOW + timedelta(minutes=1))
+    hooks.alerts.tell(datetime.now(timezone.utc) + timedelta(seconds=1))
     assert kinds(web) == ["approval_waits"]
 
 
