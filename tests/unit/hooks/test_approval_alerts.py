@@ -16,7 +16,7 @@ from understudy.hooks.direct_alerts import ToldDirectly
 from understudy.settings import Settings
 
 NOW = datetime.now(timezone.utc)
-REMIND_AT, UNTIL = NOW + timedelta(hours=20), NOW + timedelta(hours=40)
+REMIND_AT, UNTIL = NOW + timedelta(minutes=30), NOW + timedelta(minutes=50)
 PAGE = "https://airflow.example.com/dags/retrain__price/runs/manual__2026-01-01T00%3A00%3A00/tasks/approve/required_actions"
 
 
