@@ -52,7 +52,7 @@ class Site:
 
         def runs() -> bool:
             seen.update(self.task_of(dag_id, run, task))
-            return seen["state"] == "running" and seen["try_number"] == number and seen["pid"]
+            return (seen["state"], seen["try_number"]) == ("running", number) and seen["pid"] is not None
 
         seen: dict[str, Any] = {}
         wait(runs, 400, 0.2)

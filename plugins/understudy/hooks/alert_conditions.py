@@ -150,7 +150,7 @@ def _schedules(
         last = max(known_since, run.at if run else known_since, ended.get(spec.model, known_since))
         slot = _missed(retrain.schedule, retrain.timezone, last, now - grace)
         if slot is not None:
-            heard_at = run and _under_way_since(hooks, run, state_of)
+            heard_at = _under_way_since(hooks, run, state_of) if run else None
             if run is None or heard_at is None:
                 yield _missed_slot(spec.model, "retraining", slot, _not_begun(grace))
             elif now - heard_at > longest_run(spec):
