@@ -12,6 +12,7 @@ from understudy.dag_factory import START, TAG, retry_policy
 from understudy.dag_pages import ACTIONS_IN_WORDS, action_page, rollback_page
 from understudy.operators.act import CHAMPION, ActOperator
 from understudy.operators.alerting import tell_failed_rollback
+from understudy.operators.failed_rollbacks import ROLLBACK
 from understudy.operators.rollback import PREVIOUS, RollbackOperator
 
 MODEL, REASON, DRY_RUN = "{{ params.model }}", "{{ params.reason }}", "{{ params.dry_run }}"
@@ -26,9 +27,9 @@ def build_rollback_dag(models: Sequence[str]) -> DAG:
         title="Back to",
         description="previous, or the number of a version that has served before.",
     )
-    with _form("rollback", models, rollback_page(), "Take a model back to what served before.", target=target) as dag:
+    with _form(ROLLBACK, models, rollback_page(), "Take a model back to what served before.", target=target) as dag:
         RollbackOperator(
-            task_id="rollback",
+            task_id=ROLLBACK,
             model=MODEL,
             target="{{ params.target }}",
             reason=REASON,

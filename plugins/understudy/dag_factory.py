@@ -24,6 +24,7 @@ from airflow.sdk import (
 from understudy.contract.approval import TASKS
 from understudy.contract.cause import RETRAIN_PREFIX, retrain_uri
 from understudy.contract.errors import SpecProblem
+from understudy.contract.run_time import longest_run
 from understudy.contract.spec import ModelSpec
 from understudy.dag_pages import broken_page, housekeeping_page, retraining_page
 from understudy.hooks.search import rounds
@@ -41,7 +42,6 @@ from understudy.operators.snapshot import SnapshotDataOperator
 from understudy.operators.tidy import TidyOperator
 from understudy.operators.train import TrainOperator
 from understudy.operators.trial import AskTrialsOperator, TrialOperator
-from understudy.operators.watching import SLACK
 
 TAG = "understudy"
 MOMENT = (
@@ -122,8 +122,7 @@ def build_retraining_dag(spec: ModelSpec) -> DAG:
         # No start date: a model that is declared on a Tuesday waits for Monday instead of running at once.
         catchup=False,
         max_active_runs=1,
-        # Waiting for live traffic or for people takes no worker, so it does not count as work that takes too long.
-        dagrun_timeout=spec.retrain.timeout + _waiting(spec),
+        dagrun_timeout=longest_run(spec),
         tags=[TAG, "retrain", spec.owner, *spec.tags],
         doc_md=retraining_page(spec),
         description=spec.description or f"Retrain {spec.model} and promote it only if it is better.",
@@ -181,14 +180,6 @@ def _retraining_schedule(spec: ModelSpec) -> Any:
         return [asked]
     timetable = CronTriggerTimetable(spec.retrain.schedule, timezone=spec.retrain.timezone)
     return AssetOrTimeSchedule(timetable=timetable, assets=[asked])
-
-
-def _waiting(spec: ModelSpec) -> timedelta:
-    """Give how long a run may wait for live traffic and for people at most."""
-    rehearsal = spec.shadow.deadline + SLACK if spec.shadow else timedelta()
-    canary = spec.canary.longest + len(spec.canary.shares) * SLACK if spec.canary else timedelta()
-    people = spec.promotion.persons * (spec.promotion.timeout + SLACK)
-    return rehearsal + canary + people + (spec.guard.probation + SLACK if spec.guard else timedelta())
 
 
 def _questions(spec: ModelSpec, evaluate: EvaluateVsChampionOperator) -> list[AskApprovalOperator]:

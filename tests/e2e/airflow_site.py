@@ -1,6 +1,8 @@
 """A running embedded stack of its own, as the tests of real schedulers and browsers see it."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,7 +42,22 @@ class Site:
         return self.api._airflow
 
     def task(self, model: str, run: str, task: str) -> Any:
-        return self._airflow.call("GET", f"{self._tasks(model, run)}/{task}", "look at the task")
+        return self.task_of(f"retrain__{model}", run, task)
+
+    def task_of(self, dag_id: str, run: str, task: str) -> Any:
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run}/taskInstances/{task}"
+        return self._airflow.call("GET", path, "look at the task")
+
+    def kill(self, dag_id: str, run: str, task: str, number: int) -> None:
+        """Kill the process of a try once it runs, which leaves it no time to say anything."""
+
+        def runs() -> bool:
+            seen.update(self.task_of(dag_id, run, task))
+            return (seen["state"], seen["try_number"]) == ("running", number) and seen["pid"] is not None
+
+        seen: dict[str, Any] = {}
+        wait(runs, 400, 0.2)
+        os.kill(seen["pid"], signal.SIGKILL)
 
     def fail_train(self, model: str, run: str) -> None:
         self._airflow.call("PATCH", f"{self._tasks(model, run)}/train", "fail the task", {"new_state": "failed"})

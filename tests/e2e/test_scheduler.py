@@ -70,7 +70,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, web: WebReceiver) -> Iterator
     }
     with running_site(home, isolation, told) as running:
         retrained = ("alpha", "beta", "gale", "storm", "vote")
-        for dag_id in (*(f"retrain__{model}" for model in retrained), "monitor__gale", "hold", "alerts"):
+        for dag_id in (*(f"retrain__{model}" for model in retrained), "monitor__gale", "hold", "rollback", "alerts"):
             running.api.wait_for_dag(dag_id, 400)
         yield running
 
@@ -175,6 +175,27 @@ def test_a_run_that_was_ended_before_it_could_say_why_is_told_once(site: Site, w
     (alert,) = [alert for alert in web.taken if alert["sentence"] == sentence]
     assert (alert["kind"], alert["model"]) == (AlertKind.RUN_BROKEN, "beta")
     wait(lambda: site.jobs("beta") == [], 60)
+
+
+def test_a_rollback_whose_task_is_killed_at_each_try_is_told_once(site: Site, web: WebReceiver) -> None:
+    def told() -> list[Any]:
+        return [alert for alert in web.taken if alert["kind"] == AlertKind.ROLLBACK_FAILED]
+
+    # Nobody gets past the ledger, so that each try is still there to be killed.
+    with closing(sqlite3.connect(site.home / "ledger.db", timeout=120, isolation_level=None)) as locked:
+        locked.execute("BEGIN EXCLUSIVE")
+        run = site.api.trigger("rollback", {"model": "beta", "reason": "it hurts"})
+        for number in (1, 2, 3):
+            site.kill("rollback", run, "rollback", number)
+        assert site.api.follow("rollback", run, lambda _: None) == "failed"
+        locked.execute("ROLLBACK")
+    for _ in range(2):
+        sweep = site.api.trigger("alerts", {})
+        assert site.api.follow("alerts", sweep, lambda _: None) == "success"
+    (alert,) = told()
+    assert (alert["model"], alert["severity"]) == ("beta", "critical")
+    assert alert["key"] == f"rollback_failed/beta/{run_key(run)}"
+    assert alert["sentence"].endswith("its task was killed")
 
 
 def test_drift_starts_exactly_one_retraining_which_knows_why(site: Site) -> None:

@@ -12,6 +12,7 @@ from understudy.contract.words import AlertKind, Severity
 SHOWN_NUMBERS = 5
 LONGEST_SUBJECT = 150
 LONGEST_NUMBER = 300
+_ANSWERED = {AlertKind.APPROVAL_REMINDER, AlertKind.ANSWER_VOID}
 
 
 class Alert(Fact):
@@ -29,7 +30,7 @@ class Alert(Fact):
     seq: int | None = None
     """The ledger entry that is told, where it is one."""
     page: str | None = None
-    """The address of its card, else of the model."""
+    """The address of its card, else of the model; where it wants an answer, the address that takes one."""
     runbook: str | None = None
     """Where it is written what to do."""
     is_test: bool = False
@@ -39,6 +40,11 @@ class Alert(Fact):
     def severity(self) -> Severity:
         """Say how soon somebody has to look."""
         return self.kind.severity
+
+    @property
+    def page_title(self) -> str:
+        """Say what one does at its page."""
+        return "Answer" if self.kind in _ANSWERED else "Open the card"
 
     @property
     def subject(self) -> str:

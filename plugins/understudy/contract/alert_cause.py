@@ -9,10 +9,10 @@ from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.read_facts import read_as, word_of
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.retrainings import Look
-from understudy.contract.words import AlertKind, Change, EntryKind, Outcome, Verdict
+from understudy.contract.undecided import blind_looks, undecided_runs
+from understudy.contract.words import AlertKind, Answer, Change, EntryKind, Outcome, Verdict
 
 AGE_GATE = "age"
-TRIALS = (EntryKind.JUDGED, EntryKind.REHEARSED, EntryKind.CANARIED)
 
 
 class Told(Fact):
@@ -26,7 +26,7 @@ def told_of(entry: LedgerEntry, before: Sequence[LedgerEntry], patience: int) ->
     """Say what people are told of an entry; nothing of most.
 
     :param before: earlier entries of the model: those of the same run, the deployment record before it, and the newest
-        ``patience`` looks and runs.
+        looks and runs, back to where the row of those began that could not decide.
     :param patience: so many looks, or retrainings, in a row that could not decide are told.
     """
     rule = _RULES.get(entry.kind)
@@ -51,22 +51,11 @@ def _concluded(entry: LedgerEntry, earlier: Sequence[LedgerEntry], patience: int
         # Without the outcome: a run that the sweep found broken is not told again when it says so itself.
         yield Told(kind=kind, key=f"{kind}/{entry.model}/{entry.run}")
     if outcome is Outcome.DECLINED:
-        streak = _undecided_runs([entry, *earlier])
-        if not streak:
+        streak = undecided_runs([entry, *earlier]).names
+        if entry.run not in streak:
             yield Told(kind=AlertKind.REFUSED, key=f"refused/{own}")
-        elif len(streak) == patience:
+        elif len(streak) >= patience:
             yield Told(kind=AlertKind.INCONCLUSIVE, key=f"inconclusive/{entry.model}/run/{streak[-1]}")
-
-
-def _undecided_runs(newest_first: Sequence[LedgerEntry]) -> list[str | None]:
-    """List the newest runs in a row whose last trial was inconclusive."""
-    verdicts: dict[str | None, Verdict | None] = {}
-    for entry in newest_first:
-        if entry.kind in TRIALS:
-            verdicts.setdefault(entry.run, verdict_of(entry))
-    runs = list(verdicts)
-    decided = next((at for at, run in enumerate(runs) if verdicts[run] is not Verdict.INCONCLUSIVE), len(runs))
-    return runs[:decided]
 
 
 def _deployed(entry: LedgerEntry, earlier: Sequence[LedgerEntry], _patience: int) -> Iterable[Told]:
@@ -93,18 +82,22 @@ def _monitored(entry: LedgerEntry, earlier: Sequence[LedgerEntry], patience: int
     since = looks[0][1].champion_since
     # What lasted longer was told by an earlier look; a new champion is a new story.
     reign = [(seq, look) for seq, look in looks if look.champion_since == since]
-    for kind, holds, least in (
-        (AlertKind.DRIFT, _drifts, 1),
-        (AlertKind.CHAMPION_STALE, _is_stale, 1),
-        (AlertKind.INCONCLUSIVE, _is_blind, patience),
-    ):
-        over = next((at for at, (_, look) in enumerate(reign) if not holds(look)), len(reign))
-        if over == least:
-            yield Told(kind=kind, key=f"{kind}/{entry.model}/look/{reign[over - 1][0]}")
+    for kind, holds in ((AlertKind.DRIFT, _drifts), (AlertKind.CHAMPION_STALE, _is_stale)):
+        if holds(reign[0][1]) and not any(holds(look) for _, look in reign[1:2]):
+            yield Told(kind=kind, key=f"{kind}/{entry.model}/look/{entry.seq}")
+    # Under the key of the first, and not only at the last that patience allows: patience may have been lowered since.
+    blind = blind_looks([entry, *earlier]).names
+    if len(blind) >= patience:
+        yield Told(kind=AlertKind.INCONCLUSIVE, key=f"{AlertKind.INCONCLUSIVE}/{entry.model}/look/{blind[-1]}")
 
 
 def _approval_asked(entry: LedgerEntry, _earlier: Sequence[LedgerEntry], _patience: int) -> Iterable[Told]:
     yield Told(kind=AlertKind.APPROVAL_WAITS, key=f"approval_waits/{entry.model}/{entry.seq}")
+
+
+def _approval_answered(entry: LedgerEntry, _earlier: Sequence[LedgerEntry], _patience: int) -> Iterable[Told]:
+    if word_of(Answer, entry.facts.get("answer")) is Answer.VOID:
+        yield Told(kind=AlertKind.ANSWER_VOID, key=f"answer_void/{entry.model}/{entry.seq}")
 
 
 def _drilled(entry: LedgerEntry, _earlier: Sequence[LedgerEntry], _patience: int) -> Iterable[Told]:
@@ -114,10 +107,6 @@ def _drilled(entry: LedgerEntry, _earlier: Sequence[LedgerEntry], _patience: int
 
 def _drifts(look: Look) -> bool:
     return look.decision.is_drifting
-
-
-def _is_blind(look: Look) -> bool:
-    return look.is_blind
 
 
 def _is_stale(look: Look) -> bool:
@@ -144,6 +133,7 @@ _RULES: Mapping[EntryKind, Callable[[LedgerEntry, Sequence[LedgerEntry], int], I
         EntryKind.MONITORED: _monitored,
         EntryKind.DRILLED: _drilled,
         EntryKind.APPROVAL_ASKED: _approval_asked,
+        EntryKind.APPROVAL_ANSWERED: _approval_answered,
     }
 )
 TOLD_KINDS = tuple(_RULES)

@@ -11,6 +11,9 @@ HOUR = timedelta(hours=1)
 GATHER = timedelta(minutes=1)
 """How long the last message of an hour waits for others to sum up."""
 
+CRITICAL_PER_HOUR = 60
+"""How many messages of an hour may be out before what is critical waits too: a person can take one a minute."""
+
 
 class Turn(Fact):
     """Name what the next message tells: one alert, or many in a summary; or until when to wait."""
@@ -24,11 +27,18 @@ def next_turn(waiting: Sequence[Alert], sent: Sequence[datetime], now: datetime,
     """Choose the next message, the most severe and the oldest alert first.
 
     All but one message of an hour tell one alert each; the last one waits a moment and sums up the rest, and what comes
-    after it waits until an hour has passed since the first.
+    after it waits until an hour has passed since the first. What is critical does not wait behind anything else.
 
     :param sent: when messages of this model went to this receiver.
     """
     recent = sorted(moment for moment in sent if now - moment < HOUR)
+    critical = [alert for alert in waiting if alert.severity is Severity.CRITICAL]
+    if critical:
+        return _turn(critical, recent, now, max(per_hour, CRITICAL_PER_HOUR))
+    return _turn(waiting, recent, now, per_hour)
+
+
+def _turn(waiting: Sequence[Alert], recent: Sequence[datetime], now: datetime, per_hour: int) -> Turn:
     left = per_hour - len(recent)
     if not waiting:
         return Turn()

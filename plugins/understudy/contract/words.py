@@ -126,6 +126,10 @@ class AlertKind(Word):
     SCHEDULE_MISSED = "schedule_missed"
     RUN_BROKEN = "run_broken"
     APPROVAL_WAITS = "approval_waits"
+    APPROVAL_REMINDER = "approval_reminder"  # it waits still, and no answer in time is a no
+    ANSWER_VOID = "answer_void"  # somebody answered in a way that does not count, and may not know it
+    LEDGER_UNREADABLE = "ledger_unreadable"  # it does not answer: nothing is promoted, taken back or recorded
+    LEDGER_BROKEN = "ledger_broken"  # an entry cannot be what was written
 
     @property
     def severity(self) -> "Severity":
@@ -154,6 +158,10 @@ _SEVERITIES = {
     AlertKind.SCHEDULE_MISSED: Severity.ERROR,
     AlertKind.RUN_BROKEN: Severity.ERROR,
     AlertKind.APPROVAL_WAITS: Severity.INFO,
+    AlertKind.APPROVAL_REMINDER: Severity.WARNING,
+    AlertKind.ANSWER_VOID: Severity.WARNING,
+    AlertKind.LEDGER_UNREADABLE: Severity.CRITICAL,
+    AlertKind.LEDGER_BROKEN: Severity.CRITICAL,
 }
 
 

@@ -11,6 +11,7 @@ from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import declared, read_model
 from understudy.contract.read_facts import read_as, whole_number
 from understudy.contract.release import Deployment, LedgerEntry
+from understudy.contract.run_time import longest_run
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import AlertKind, Change, EntryKind
 from understudy.hooks.connect import Hooks
@@ -57,7 +58,7 @@ def conditions(hooks: Hooks, now: datetime, state_of: StateOf) -> list[Condition
     return [
         *broken,
         *_gateways(hooks.settings.gateway_urls),
-        *_schedules(hooks, specs, now),
+        *_schedules(hooks, specs, now, state_of),
         *_stale(hooks, specs, now),
         *_unconfirmed(hooks, now),
         *broken_runs(hooks, state_of),
@@ -134,32 +135,65 @@ def _silence_of(url: str) -> str | None:
     return problem
 
 
-def _schedules(hooks: Hooks, specs: Iterable[tuple[ModelSpec, Path]], now: datetime) -> Iterable[Condition]:
-    begun = {entry.model: entry.at for entry in hooks.ledger.newest(EntryKind.TRIGGERED)}
+def _schedules(
+    hooks: Hooks, specs: Iterable[tuple[ModelSpec, Path]], now: datetime, state_of: StateOf
+) -> Iterable[Condition]:
+    begun = {entry.model: entry for entry in hooks.ledger.newest(EntryKind.TRIGGERED)}
+    ended = {entry.model: entry.at for entry in hooks.ledger.newest(EntryKind.CONCLUDED)}
     looked = {entry.model: entry.at for entry in hooks.ledger.newest(EntryKind.MONITORED)}
     served = {entry.model: entry.at for entry in _newest(hooks, EntryKind.DEPLOYED)}
     grace = hooks.settings.retrain_within
     for spec, path in specs:
         known_since = datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
-        retrain, monitor = spec.retrain, spec.monitor
-        asked = [
-            ("retraining", retrain.schedule, retrain.timezone, max(known_since, begun.get(spec.model, known_since)))
-        ]
+        retrain, monitor, run = spec.retrain, spec.monitor, begun.get(spec.model)
+        # One retraining at a time: what was due while another was under way was not missed.
+        last = max(known_since, run.at if run else known_since, ended.get(spec.model, known_since))
+        slot = _missed(retrain.schedule, retrain.timezone, last, now - grace)
+        if slot is not None:
+            heard_at = _under_way_since(hooks, run, state_of) if run else None
+            if run is None or heard_at is None:
+                yield _missed_slot(spec.model, "retraining", slot, _not_begun(grace))
+            elif now - heard_at > longest_run(spec):
+                over_by = heard_at + longest_run(spec)
+                why = (
+                    f"waits for the run {run.facts['run_id']}, which had to be over by {over_by:%Y-%m-%d %H:%M} UTC; "
+                    "is its DAG paused?"
+                )
+                yield _missed_slot(spec.model, "retraining", slot, why)
         if monitor is not None and spec.model in served:
             # Each change of what serves is looked at from the next slot on.
             last = max(known_since, served[spec.model], looked.get(spec.model, known_since))
-            asked.append(("look", monitor.schedule, monitor.timezone, last))
-        for what, schedule, zone, last in asked:
-            slot = _last_slot(schedule, zone, now - grace) if schedule else None
-            if slot is None or last >= slot:
-                continue
-            yield Condition(
-                name=f"{AlertKind.SCHEDULE_MISSED}/{spec.model}/{what}",
-                kind=AlertKind.SCHEDULE_MISSED,
-                model=spec.model,
-                sentence=f"{spec.model}: a {what} was due at {slot:%Y-%m-%d %H:%M} UTC and has not begun within "
-                f"{format_duration(grace)}; is its DAG paused, or the scheduler down?",
-            )
+            slot = _missed(monitor.schedule, monitor.timezone, last, now - grace)
+            if slot is not None:
+                yield _missed_slot(spec.model, "look", slot, _not_begun(grace))
+
+
+def _missed_slot(model: str, what: str, slot: datetime, why: str) -> Condition:
+    return Condition(
+        name=f"{AlertKind.SCHEDULE_MISSED}/{model}/{what}",
+        kind=AlertKind.SCHEDULE_MISSED,
+        model=model,
+        sentence=f"{model}: a {what} was due at {slot:%Y-%m-%d %H:%M} UTC and {why}",
+    )
+
+
+def _not_begun(grace: timedelta) -> str:
+    return f"has not begun within {format_duration(grace)}; is its DAG paused, or the scheduler down?"
+
+
+def _under_way_since(hooks: Hooks, begun: LedgerEntry, state_of: StateOf) -> datetime | None:
+    """Say when a retraining that Airflow still runs was last heard of; None where it is over."""
+    dag_id, run_id = begun.facts.get("dag_id"), begun.facts.get("run_id")
+    if not isinstance(dag_id, str) or not isinstance(run_id, str) or state_of(dag_id, run_id) != "running":
+        return None
+    # A run that was cleared began long ago, and does something again.
+    heard = hooks.ledger.entries(begun.model, run=begun.run, limit=1, newest_first=True)
+    return max((entry.at for entry in heard), default=begun.at)
+
+
+def _missed(schedule: str | None, zone: str, last: datetime, before: datetime) -> datetime | None:
+    slot = _last_slot(schedule, zone, before) if schedule else None
+    return slot if slot is not None and last < slot else None
 
 
 def _last_slot(schedule: str, zone: str, before: datetime) -> datetime:

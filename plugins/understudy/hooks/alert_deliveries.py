@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select, update
 from understudy.contract.alert import Alert
 from understudy.contract.alert_rate import HOUR
 from understudy.contract.declared import Fact
-from understudy.contract.words import AlertKind
+from understudy.contract.words import AlertKind, Severity
 from understudy.hooks.alert_schema import ALERTS, DELIVERIES, moment_of, text_of
 
 CLAIM = timedelta(minutes=5)
@@ -38,9 +38,19 @@ def _is_open(now: datetime) -> Any:
 
 
 def due(connection: Connection, now: datetime) -> list[tuple[str, str]]:
-    """List the receivers that wait for something now, and the models that it is about."""
-    query = select(DELIVERIES.c.receiver, DELIVERIES.c.model).where(_is_open(now)).distinct()
-    return sorted((str(row.receiver), str(row.model)) for row in connection.execute(query))
+    """List the receivers that wait for something now, and the models that it is about, the most severe first."""
+    query = (
+        select(DELIVERIES.c.receiver, DELIVERIES.c.model, ALERTS.c.kind)
+        .join(ALERTS, ALERTS.c.key == DELIVERIES.c.key)
+        .where(_is_open(now))
+        .distinct()
+    )
+    severities = list(Severity)
+    found = sorted(
+        (severities.index(AlertKind(row.kind).severity), str(row.receiver), str(row.model))
+        for row in connection.execute(query)
+    )
+    return list(dict.fromkeys((receiver, model) for _, receiver, model in found))
 
 
 def waiting(connection: Connection, receiver: str, model: str, now: datetime) -> list[Alert]:

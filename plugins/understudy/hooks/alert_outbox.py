@@ -1,10 +1,10 @@
 """The outbox of alerts: tables beside the ledger that say what is to be told to whom, and what was."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, exists, func, insert, select, update
 
 from understudy.contract.alert import Alert
 from understudy.contract.alert_rate import HOUR, next_turn
@@ -18,6 +18,7 @@ LONGEST_RETRY = timedelta(hours=1)
 LOOK_BACK = timedelta(hours=1)
 """How much of an existing ledger is told when alerts are looked at for the first time."""
 LEDGER_CURSOR = "ledger"
+_HAS_RECEIVERS = exists().where(DELIVERIES.c.key == ALERTS.c.key)
 
 
 class Claimed(Fact):
@@ -30,25 +31,42 @@ class Claimed(Fact):
     """One, or many that are summed up."""
 
 
+class Addressed(Fact):
+    """Say to whom an alert goes."""
+
+    alert: Alert
+    to: tuple[str, ...]
+    told: tuple[str, ...] = ()
+    """Those of them that have it already."""
+
+
 class Outbox:
     """Keep alerts and their deliveries in the ledger's database; every change is one transaction."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def put(self, alerts: Mapping[str, tuple[Alert, tuple[str, ...]]], *, up_to: int | None = None) -> int:
-        """Add alerts that are not known yet, each with its receivers; return how many were new.
+    def put(self, addressed: Iterable[Addressed], *, up_to: int | None = None) -> int:
+        """Add alerts that are not known yet, each with its receivers; return how many have receivers since.
 
         :param up_to: the ledger entry up to which everything was looked at.
         """
         new = 0
         with self._ledger.writing() as pen:
             METADATA.create_all(pen.connection)
-            for alert, receivers in alerts.values():
-                new += _put(pen.connection, alert, receivers)
+            for one in addressed:
+                new += _put(pen.connection, one)
             if up_to is not None:
                 _move_cursor(pen.connection, up_to)
         return new
+
+    def unaddressed(self, since: datetime) -> list[Alert]:
+        """List the alerts of some time that were put by processes which knew nobody to tell."""
+        with self._ledger.reading() as connection:
+            if connection is None or not _exists(connection):
+                return []
+            query = select(ALERTS.c.alert).where(ALERTS.c.at >= text_of(since), ~_HAS_RECEIVERS).order_by(ALERTS.c.at)
+            return [Alert.model_validate_json(row.alert) for row in connection.execute(query)]
 
     def looked_at(self) -> int | None:
         """Say up to which ledger entry everything was looked at; None where nobody has looked yet."""
@@ -150,19 +168,21 @@ def _exists(connection: Connection) -> bool:
     return connection.dialect.has_table(connection, CURSORS.name)
 
 
-def _put(connection: Connection, alert: Alert, receivers: tuple[str, ...]) -> int:
-    key = alert.key[:400]
-    if connection.execute(select(ALERTS.c.key).where(ALERTS.c.key == key)).first() is not None:
+def _put(connection: Connection, addressed: Addressed) -> int:
+    alert = addressed.alert
+    key, at = alert.key[:400], text_of(alert.at)
+    known = connection.execute(select(_HAS_RECEIVERS).where(ALERTS.c.key == key)).scalar_one_or_none()
+    if known:
         return 0
-    row = {"key": key, "at": text_of(alert.at), "model": alert.model, "kind": alert.kind.value}
-    connection.execute(insert(ALERTS).values(**row, alert=alert.model_dump_json()))
-    for receiver in dict.fromkeys(receivers):
+    if known is None:
+        row = {"key": key, "at": at, "model": alert.model, "kind": alert.kind.value}
+        connection.execute(insert(ALERTS).values(**row, alert=alert.model_dump_json()))
+    for receiver in dict.fromkeys(addressed.to):
+        told = {"sent_at": at, "message": uuid4().hex} if receiver in addressed.told else {}
         connection.execute(
-            insert(DELIVERIES).values(
-                key=key, receiver=receiver, model=alert.model, attempts=0, next_at=text_of(alert.at)
-            )
+            insert(DELIVERIES).values(key=key, receiver=receiver, model=alert.model, attempts=0, next_at=at, **told)
         )
-    return 1
+    return 1 if addressed.to else 0
 
 
 def _move_cursor(connection: Connection, seq: int) -> None:

@@ -2,6 +2,7 @@
 
 from urllib.parse import quote
 
+from understudy.contract.approval import Question
 from understudy.contract.card_places import Pages
 from understudy.settings import settings
 
@@ -26,6 +27,15 @@ def runbooks_page() -> str:
     """Give the address of the runbooks; the file's name where Airflow does not know its own."""
     base = _base_url()
     return f"{base}/understudy/runbooks" if base else "docs/runbooks.md"
+
+
+def answer_page(question: Question) -> str | None:
+    """Give the address at which Airflow takes the answer to a question; None where it does not know its own."""
+    base = _base_url()
+    if not base:
+        return None
+    dag, run, task = (quote(name, safe="") for name in (question.dag_id, question.run_id, question.task_id))
+    return f"{base}/dags/{dag}/runs/{run}/tasks/{task}/required_actions"
 
 
 def _base_url() -> str:

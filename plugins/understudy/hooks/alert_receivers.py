@@ -4,6 +4,7 @@ A connection's secrets go to its receiver and nowhere else. A webhook's address 
 wrong is told without it.
 """
 
+import os
 import smtplib
 from collections.abc import Callable, Mapping
 from html import escape
@@ -55,7 +56,16 @@ def send(conn_id: str, alert: Alert, mail_to: tuple[str, ...]) -> None:
     if send_to is None:
         needed = f"one of {', '.join(_KINDS)} is needed{nearest(conn_type, list(_KINDS))}"
         raise ReceiverUnusable(conn_id, f"is of the type {conn_type!r}; {needed}")
-    send_to(connection, alert, mail_to)
+    try:
+        send_to(connection, alert, mail_to)
+    except UnderstudyError:
+        raise
+    except Exception as odd:  # noqa: BLE001
+        # People type connections, and each field that is odd in its own way breaks somebody else's code in another: one
+        # receiver that cannot be used must neither keep the others from being told nor fail the task that decided.
+        raise ReceiverUnusable(
+            conn_id, f"cannot be used as it is set up ({type(odd).__name__}); look at its fields and its extra"
+        ) from None
 
 
 def _connection(conn_id: str) -> "Connection":
@@ -65,9 +75,12 @@ def _connection(conn_id: str) -> "Connection":
     try:
         return BaseHook.get_connection(conn_id)
     except (AirflowException, AirflowRuntimeError) as unknown:
-        raise ReceiverUnusable(
-            conn_id, f"is unknown; add it, for example as AIRFLOW_CONN_{conn_id.upper()}"
-        ) from unknown
+        variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+        # Airflow takes one that it cannot read for one that is not there.
+        problem = (
+            "cannot be read; correct the JSON in" if variable in os.environ else "is unknown; add it, for example as"
+        )
+        raise ReceiverUnusable(conn_id, f"{problem} {variable}") from unknown
 
 
 def _mail(connection: "Connection", alert: Alert, mail_to: tuple[str, ...]) -> None:
@@ -90,8 +103,6 @@ def _mail(connection: "Connection", alert: Alert, mail_to: tuple[str, ...]) -> N
             )
     except (smtplib.SMTPException, AirflowException, OSError) as broken:
         raise NotTaken(conn_id, type(broken).__name__) from None
-    except (RuntimeError, ValueError) as wrong:
-        raise ReceiverUnusable(conn_id, f"cannot be used ({type(wrong).__name__})") from None
 
 
 def _slack(connection: "Connection", alert: Alert, _mail_to: tuple[str, ...]) -> None:
@@ -162,7 +173,7 @@ def _base(connection: "Connection", otherwise: str) -> str:
 
 
 def _links(alert: Alert) -> list[tuple[str, str]]:
-    named = ((alert.page, "Open the card"), (alert.runbook, "What to do"))
+    named = ((alert.page, alert.page_title), (alert.runbook, "What to do"))
     return [(link, name) for link, name in named if link]
 
 

@@ -1,24 +1,27 @@
 """Tell people: from ledger entries to alerts in the outbox, and from there to their receivers."""
 
 import logging
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timezone
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from time import monotonic
+from types import MappingProxyType
 
-from understudy.contract.alert import Alert, alert_of, summary_of
-from understudy.contract.alert_cause import TOLD_KINDS, TRIALS, told_of
+from understudy.contract.alert import Alert, summary_of
+from understudy.contract.alert_cause import TOLD_KINDS
 from understudy.contract.card_text import LONGEST_LINE, shortened
 from understudy.contract.declared import Fact
-from understudy.contract.release import LedgerEntry
+from understudy.contract.failed_rollback import FailedRollback
 from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alert_conditions import STANDING, Condition
-from understudy.hooks.alert_outbox import LOOK_BACK, Outbox
+from understudy.hooks.alert_outbox import LOOK_BACK, Addressed, Outbox
 from understudy.hooks.alert_pages import page_of
 from understudy.hooks.alert_receivers import NotTaken, ReceiverUnusable, send
 from understudy.hooks.alert_terms import AlertTerms, alert_terms
-from understudy.hooks.cards import card_of_entry
+from understudy.hooks.approval_alerts import reminders
+from understudy.hooks.direct_alerts import ToldDirectly
+from understudy.hooks.entry_alerts import entry_alerts
 from understudy.hooks.ledger import Ledger
-from understudy.hooks.ledger_facts import mask
+from understudy.hooks.rollback_alert import rollback_alert
 from understudy.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -27,8 +30,8 @@ AT_ONCE = 500
 """So many ledger entries are looked at before what came of them is written down."""
 PASS_S = 60.0
 """How long one pass sends: a task that has decided something else must not wait for a thousand messages."""
-TRIALS_OF_A_RUN = 20
-"""The most judgements of one run, steps of a canary included, that are read to see how it ended."""
+ADDRESS_WITHIN = timedelta(days=1)
+"""How long an alert waits for a process that knows whom to tell; who is named later is not told of it."""
 
 
 class Delivered(Fact):
@@ -63,7 +66,7 @@ class Alerts:
 
     def tell(self, now: datetime | None = None) -> Delivered:
         """Put what the ledger holds since the last time into the outbox, and send what is due."""
-        found = self.find(now)
+        found = self.find(now) + self._address(now or datetime.now(timezone.utc))
         return self.deliver(now).model_copy(update={"found": found})
 
     def find(self, now: datetime | None = None) -> int:
@@ -74,39 +77,50 @@ class Alerts:
             if not entries:
                 return new
             after = entries[-1].seq
-            new += self.put([alert for entry in entries for alert in self._alerts(entry)], up_to=after)
+            new += self.put(
+                [alert for entry in entries for alert in entry_alerts(self._ledger, self._settings, entry)], up_to=after
+            )
 
-    def sweep(self, found: Sequence[Condition], now: datetime) -> Delivered:
+    def sweep(
+        self,
+        found: Sequence[Condition],
+        failed: Sequence[FailedRollback],
+        earlier: ToldDirectly,
+        now: datetime,
+    ) -> Delivered:
         """Tell, beside what the ledger holds, what is wrong now: once when it begins, and again when it comes back.
 
         :param found: everything that is wrong by :func:`~understudy.hooks.alert_conditions.conditions`.
+        :param failed: the rollbacks that Airflow has failed.
+        :param earlier: who was told of what while the ledger was down.
         """
+        told = earlier.and_also(failed).to
+        new = self.put([rollback_alert(self._settings, one) for one in failed if not self._was_done(one)], told=told)
+        new += self.put(reminders(self._ledger, self._settings, now))
         since = self.outbox.stand([one.name for one in found], [f"{kind}/" for kind in STANDING], now)
-        new = self.put(self._of_condition(one, since[one.name]) for one in found)
-        told = self.tell(now)
-        return told.model_copy(update={"found": told.found + new})
+        new += self.put(self._of_condition(one, since[one.name]) for one in found)
+        sent = self.tell(now)
+        return sent.model_copy(update={"found": sent.found + new})
 
-    def put(self, alerts: Iterable[Alert], *, up_to: int | None = None) -> int:
-        """Put alerts into the outbox for whoever is told of their kind and model; return how many were new."""
-        addressed = {}
+    def put(
+        self,
+        alerts: Iterable[Alert],
+        *,
+        told: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        up_to: int | None = None,
+    ) -> int:
+        """Put alerts into the outbox for whoever is told of their kind and model; return how many are told anew.
+
+        Where this process knows nobody to tell, they wait for one that does.
+
+        :param told: by an alert's key, the receivers that have it already.
+        """
+        addressed = []
         for alert in alerts:
             terms = self._terms(alert.model)
-            if alert.kind in terms.kinds and terms.to:
-                addressed[alert.key] = (alert, terms.to)
-        return self.outbox.put(addressed, up_to=up_to)
-
-    def failed_rollback(self, model: str, run: str, why: str) -> Alert:
-        """Give the alert that a rollback which somebody asked for did not happen."""
-        kind = AlertKind.ROLLBACK_FAILED
-        return Alert(
-            key=f"{kind}/{model}/{run}",
-            kind=kind,
-            model=model,
-            at=datetime.now(timezone.utc),
-            sentence=shortened(mask(f"{model}: a rollback failed, and what served may serve on: {why}"), LONGEST_LINE),
-            page=page_of(model),
-            runbook=self._terms(model).runbook_of(kind, self._settings.alerts_runbooks),
-        )
+            if terms.tells(alert.kind):
+                addressed.append(Addressed(alert=alert, to=terms.to, told=told.get(alert.key, ())))
+        return self.outbox.put(addressed, up_to=up_to) if addressed or up_to is not None else 0
 
     def deliver(self, now: datetime | None = None) -> Delivered:
         """Send what is due for a minute; what is left, and a receiver that fails, is left to the next pass."""
@@ -160,8 +174,17 @@ class Alerts:
         newest = self._ledger.entries(kinds=TOLD_KINDS, limit=AT_ONCE, newest_first=True)
         past = [entry.seq for entry in newest if entry.at < now - LOOK_BACK]
         begin = max(past, default=newest[-1].seq - 1 if newest else 0)
-        self.outbox.put({}, up_to=begin)
+        self.outbox.put((), up_to=begin)
         return begin
+
+    def _was_done(self, failed: FailedRollback) -> bool:
+        """Tell whether a rollback was recorded before its run failed; that it is served is watched for itself."""
+        return bool(self._ledger.entries(failed.model, [EntryKind.DEPLOYED], run=failed.run, limit=1))
+
+    def _address(self, now: datetime) -> int:
+        """Name receivers for what a process put that knew none: its settings may be others than ours."""
+        alerts = self.outbox.unaddressed(now - ADDRESS_WITHIN)
+        return self.put([alert for alert in alerts if self._terms(alert.model).to])
 
     def _of_condition(self, one: Condition, since: datetime) -> Alert:
         # A run fails once; what else stands may end and begin again, which is another alert.
@@ -176,40 +199,6 @@ class Alerts:
             page=page_of(one.model, one.seq),
             runbook=self._terms(one.model).runbook_of(one.kind, self._settings.alerts_runbooks),
         )
-
-    def _alerts(self, entry: LedgerEntry) -> list[Alert]:
-        terms = self._terms(entry.model)
-        told = told_of(entry, self._before(entry, terms.inconclusive_after), terms.inconclusive_after)
-        if not any(one.kind in terms.kinds for one in told) or not terms.to:
-            return []
-        card = card_of_entry(self._ledger, entry)
-        return [
-            alert_of(
-                card,
-                one.kind,
-                one.key,
-                page=page_of(entry.model, entry.seq),
-                runbook=terms.runbook_of(one.kind, self._settings.alerts_runbooks),
-            )
-            for one in told
-        ]
-
-    def _before(self, entry: LedgerEntry, patience: int) -> list[LedgerEntry]:
-        """Read what says whether an entry is news: its run, what served before it, the looks and runs before it."""
-        if entry.kind is EntryKind.MONITORED:
-            wanted: tuple[tuple[tuple[EntryKind, ...], int], ...] = (((EntryKind.MONITORED,), patience + 1),)
-        elif entry.kind is EntryKind.CONCLUDED:
-            wanted = ((TRIALS, (patience + 1) * TRIALS_OF_A_RUN),)
-        else:
-            wanted = (((EntryKind.DEPLOYED,), 1),)
-        earlier = [
-            other
-            for kinds, limit in wanted
-            for other in self._ledger.entries(entry.model, kinds, before=entry.seq, limit=limit, newest_first=True)
-        ]
-        if entry.kind is EntryKind.CONCLUDED and entry.run is not None:
-            earlier += self._ledger.entries(entry.model, [EntryKind.GUARDED, EntryKind.DEPLOYED], run=entry.run)
-        return earlier
 
     def _terms(self, model: str) -> AlertTerms:
         return alert_terms(self._settings, model)

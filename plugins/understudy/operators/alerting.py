@@ -1,16 +1,25 @@
 """Tell people at once what a task has decided; what cannot be told now is told by the next sweep."""
 
 import logging
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.failed_rollback import KILLED, FailedRollback
 from understudy.hooks.connect import Hooks, connect
+from understudy.hooks.direct_alerts import ToldDirectly, tell_directly
+from understudy.hooks.rollback_alert import rollback_alert
+from understudy.operators.errors import RollbackRefused
 from understudy.operators.run_context import run_folder
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from understudy.contract.alert import Alert
+
 log = logging.getLogger(__name__)
+TOLD_KEY = "told_directly"
+"""The XCom of a task that told people of something while the ledger was down: who took which alert."""
 
 
 def tell_now(hooks: Hooks) -> None:
@@ -19,6 +28,10 @@ def tell_now(hooks: Hooks) -> None:
         told = hooks.alerts.tell()
     except UnderstudyError as unreachable:
         log.warning("alerts are left to the next sweep: %s", unreachable)
+        return
+    except Exception:
+        # The decision stands and is recorded; whatever keeps people from being told, the sweep meets it too and is red.
+        log.exception("alerts are left to the next sweep")
         return
     for problem in told.problems:
         log.warning("%s", problem)
@@ -30,11 +43,25 @@ def tell_failed_rollback(context: "Context") -> None:
     if asked.get("dry_run"):
         return
     model, problem = str(asked.get("model", "")), context.get("exception")
-    run, why = run_folder(context, model).run, str(problem or "its task was killed")
+    run, why = run_folder(context, model).run, str(problem or KILLED)
     hooks = connect()
+    # A program that is told no cannot see to it, as the person can who presses the button.
+    is_refused = isinstance(problem, RollbackRefused) and bool(context["dag_run"].triggering_user_name)
+    at = datetime.now(timezone.utc)
+    alert = rollback_alert(hooks.settings, FailedRollback(model=model, run=run, at=at, why=why, is_refused=is_refused))
     try:
-        hooks.alerts.put([hooks.alerts.failed_rollback(model, run, why)])
+        hooks.alerts.put([alert])
     except UnderstudyError as unreachable:
-        log.error("nobody could be told that the rollback of %s failed: %s", model, unreachable)
+        log.warning("the rollback of %s failed, and is told past the ledger: %s", model, unreachable)
+        _tell_past_the_ledger(context, hooks, alert)
         return
     tell_now(hooks)
+
+
+def _tell_past_the_ledger(context: "Context", hooks: Hooks, alert: "Alert") -> None:
+    told = tell_directly(hooks.settings, [alert], ToldDirectly())
+    for problem in told.problems:
+        log.warning("%s", problem)
+    if context.get("exception") is not None:
+        # For a task that was lost this is the DAG processor, whose supervisor takes no XCom and never says so.
+        context["ti"].xcom_push(key=TOLD_KEY, value=told.model_dump(mode="json"))

@@ -10,7 +10,7 @@ from understudy.hooks.errors import Refused
 from understudy.hooks.known_models import refuse_unknown
 from understudy.hooks.rollback import plan_rollback, rollback
 from understudy.operators.alerting import tell_now
-from understudy.operators.decisions import actor_of
+from understudy.operators.decisions import REFUSAL_KEY, actor_of
 from understudy.operators.errors import RollbackRefused
 from understudy.operators.handover import Deployed
 from understudy.operators.problem import telling
@@ -46,7 +46,11 @@ class RollbackOperator(BaseOperator):
     def execute(self, context: "Context") -> dict[str, Any]:
         """Roll back once, however often it is run."""
         with telling(context):
-            return self._do(context)
+            try:
+                return self._do(context)
+            except RollbackRefused as refused:
+                context["ti"].xcom_push(key=REFUSAL_KEY, value=str(refused))
+                raise
 
     def _do(self, context: "Context") -> dict[str, Any]:
         require_known_fields(context)

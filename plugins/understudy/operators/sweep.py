@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowRuntimeError
 
+from understudy.contract.failed_rollback import FailedRollback
+from understudy.contract.read_facts import read_as
 from understudy.hooks.alert_conditions import conditions
 from understudy.hooks.alert_life import note_sweep
-from understudy.hooks.connect import connect
+from understudy.hooks.alerts import Delivered
+from understudy.hooks.connect import Hooks, connect
+from understudy.hooks.direct_alerts import ToldDirectly, tell_directly
+from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
+from understudy.hooks.ledger_alert import ledger_alert
+from understudy.hooks.rollback_alert import rollback_alert
+from understudy.operators.alerting import TOLD_KEY
+from understudy.operators.failed_rollbacks import failed_rollbacks
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -17,7 +26,8 @@ if TYPE_CHECKING:
 class SweepAlertsOperator(BaseOperator):
     """Tell what the ledger, Airflow, the declarations and the gateways show and nobody was told yet.
 
-    A receiver that takes nothing does not fail the task: its messages wait in the outbox.
+    A receiver that takes nothing does not fail the task: its messages wait in the outbox. Without the ledger there is
+    none, and the sweep fails; the first one that does tells so itself, and which rollbacks failed meanwhile.
     """
 
     ui_color = "#eeeeee"
@@ -25,7 +35,22 @@ class SweepAlertsOperator(BaseOperator):
     def execute(self, context: "Context") -> dict[str, Any]:
         """Return what was found and sent."""
         ti: Any = context["ti"]
+        # The clock's time and not the run's: a run that was late must not tell yesterday's news as today's.
+        hooks, now = connect(), datetime.now(timezone.utc)
+        earlier, failed = self._told_before(context, now), list(failed_rollbacks(ti, now))
+        try:
+            told = self._sweep(ti, hooks, failed, earlier, now)
+        except (LedgerUnavailable, LedgerDamaged) as problem:
+            self._tell_past_the_ledger(context, hooks, problem, failed, earlier, now)
+            raise
+        self.log.info("%s new alerts, %s messages sent", told.found, told.sent)
+        for line in told.problems:
+            self.log.warning("%s", line)
+        return told.model_dump(mode="json")
 
+    def _sweep(
+        self, ti: Any, hooks: Hooks, failed: list[FailedRollback], earlier: ToldDirectly, now: datetime
+    ) -> Delivered:
         def state_of(dag_id: str, run_id: str) -> str | None:
             try:
                 # One of Airflow's enums: equal to its value, which its text is not from Python 3.11 on.
@@ -34,11 +59,34 @@ class SweepAlertsOperator(BaseOperator):
                 return None  # the run was deleted
             return state
 
-        # The clock's time and not the run's: a run that was late must not tell yesterday's news as today's.
-        hooks, now = connect(), datetime.now(timezone.utc)
-        told = hooks.alerts.sweep(conditions(hooks, now, state_of), now)
+        told = hooks.alerts.sweep(conditions(hooks, now, state_of), failed, earlier, now)
         note_sweep(hooks.ledger, datetime.now(timezone.utc))
-        self.log.info("%s new alerts, %s messages sent", told.found, told.sent)
-        for problem in told.problems:
-            self.log.warning("%s", problem)
-        return told.model_dump(mode="json")
+        return told
+
+    def _tell_past_the_ledger(  # noqa: PLR0917 - what the sweep knew when the ledger failed it
+        self,
+        context: "Context",
+        hooks: Hooks,
+        problem: LedgerUnavailable | LedgerDamaged,
+        failed: list[FailedRollback],
+        earlier: ToldDirectly,
+        now: datetime,
+    ) -> None:
+        chosen = hooks.settings
+        alerts = [ledger_alert(chosen, problem, earlier, now), *(rollback_alert(chosen, one) for one in failed)]
+        told = tell_directly(chosen, alerts, earlier.and_also(failed))
+        for line in told.problems:
+            self.log.warning("%s", line)
+        context["ti"].xcom_push(key=TOLD_KEY, value=told.model_dump(mode="json"))
+
+    def _told_before(self, context: "Context", now: datetime) -> ToldDirectly:
+        """Read what earlier sweeps told past the ledger; only one that the ledger failed leaves a word for the next."""
+        ti: Any = context["ti"]
+        # A sweep that a person started has no place in the row, and Airflow would take any other for the one before.
+        before = ti.get_previous_ti(logical_date=context["dag_run"].logical_date or now)
+        if before is None:
+            return ToldDirectly()
+        told = ti.xcom_pull(
+            dag_id=before.dag_id, run_id=before.run_id, task_ids=before.task_id, key=TOLD_KEY, map_indexes=-1
+        )
+        return read_as(ToldDirectly, told) or ToldDirectly()

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from understudy.hooks.approvals import waiting
 from understudy.hooks.connect import connect
-from understudy.hooks.ledger import Ledger
 from understudy.operators.engine_connection import engine_of
 from understudy.operators.housekeeping import reap
 from understudy.operators.mirrors import end_orphaned_mirrors
@@ -59,14 +57,9 @@ class TidyOperator(BaseOperator):
         ended, left = end_orphaned_mirrors(connect(), as_of(context), is_running)
         self.log.info("removed %s orphaned stages and %s old run folders", len(reaped), len(removed))
         self.log.info("ended %s mirrors or canaries that nobody watched", len(ended))
-        for problem in (*left, *reminders(connect().ledger, as_of(context))):
+        for problem in left:
             self.log.warning("%s", problem)
         return {"stages": reaped, "runs": removed, "mirrors": ended}
-
-
-def reminders(ledger: Ledger, now: datetime) -> list[str]:
-    """Name what has waited so long for an approval that people are to be reminded."""
-    return [one.sentence for one in waiting(ledger, now) if one.is_late(now)]
 
 
 def runners_of(chosen: Settings) -> list[Runner]:

@@ -1,12 +1,13 @@
 """What operators that watch live traffic have in common: they wait without a worker, and come back to judge."""
 
 from abc import abstractmethod
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
 
 from understudy.contract.release import Deployment
+from understudy.contract.run_time import SLACK
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import Hooks, connect
 from understudy.operators.canary_trigger import CanaryTrigger
@@ -20,9 +21,6 @@ from understudy.operators.watch import Seen, Watch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-SLACK = timedelta(minutes=10)
-"""How much longer than its watch a trigger may take; a triggerer that was down has to catch up."""
 
 
 class WatchingOperator(BaseOperator):

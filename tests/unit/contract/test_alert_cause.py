@@ -62,13 +62,49 @@ def test_a_breach_after_which_nothing_was_taken_back_is_a_failed_rollback() -> N
     assert kinds(concluded(5, Outcome.BROKEN), breach, taken_back) == [AlertKind.RUN_BROKEN]
 
 
-def test_a_doubt_is_told_once_it_has_lasted() -> None:
-    doubts = [judged(seq, Verdict.INCONCLUSIVE, f"run{seq}") for seq in (1, 3, 5, 7)]
-    ends = {seq: concluded(seq + 1, Outcome.DECLINED, f"run{seq}") for seq in (1, 3, 5, 7)}
-    told = {seq: kinds(ends[seq], *(doubt for doubt in doubts if doubt.seq <= seq)) for seq in ends}
-    assert told == {1: [], 3: [], 5: [AlertKind.INCONCLUSIVE], 7: []}
-    decided = judged(4, Verdict.FAILED, "run4")
-    assert kinds(ends[7], *doubts, decided) == []
+def run(number: int, outcome: Outcome | None, verdict: Verdict = Verdict.INCONCLUSIVE) -> list[LedgerEntry]:
+    """Give a retraining's trial and, unless it was killed, its end."""
+    trial = judged(10 * number, verdict, f"run{number}")
+    return [trial, *([concluded(10 * number + 1, outcome, f"run{number}")] if outcome else [])]
+
+
+def doubts(*runs: list[LedgerEntry], patience: int = PATIENCE) -> list[str]:
+    """List the keys of what the last entry tells."""
+    *before, last = [told for one in runs for told in one]
+    return [one.key for one in told_of(last, before, patience) if one.kind is AlertKind.INCONCLUSIVE]
+
+
+def test_a_doubt_that_lasts_is_told_under_the_key_of_its_first_run() -> None:
+    runs = [run(number, Outcome.DECLINED) for number in (1, 2, 3, 4)]
+    told = [doubts(*runs[:number]) for number in (1, 2, 3, 4)]
+    assert told == [[], [], ["inconclusive/price/run/run1"], ["inconclusive/price/run/run1"]]
+    decided = run(3, Outcome.DECLINED, Verdict.FAILED)
+    assert doubts(*runs[:2], decided, runs[3]) == []
+    assert kinds(decided[1], decided[0], *runs[1]) == [AlertKind.REFUSED]
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_dry_run_neither_ends_a_doubt_nor_belongs_to_it(verdict: Verdict) -> None:
+    dry = run(3, Outcome.DRY_RUN, verdict)
+    declined = [run(number, Outcome.DECLINED) for number in (1, 2, 4, 5)]
+    assert doubts(*declined[:2], dry) == []
+    assert doubts(*declined[:2], dry, declined[2]) == ["inconclusive/price/run/run1"]
+    assert doubts(run(1, Outcome.DRY_RUN), declined[1], declined[2]) == []
+
+
+@pytest.mark.parametrize("outcome", [Outcome.BROKEN, None])
+def test_a_run_that_broke_in_doubt_neither_ends_it_nor_belongs_to_it(outcome: Outcome | None) -> None:
+    broken = run(2, outcome)
+    assert doubts(run(1, Outcome.DECLINED), broken, run(3, Outcome.DECLINED)) == []
+    told = doubts(run(1, Outcome.DECLINED), broken, run(3, Outcome.DECLINED), run(4, Outcome.DECLINED))
+    assert told == ["inconclusive/price/run/run1"]
+
+
+def test_patience_that_was_lowered_meanwhile_is_over_at_once() -> None:
+    declined = [run(number, Outcome.DECLINED) for number in (1, 2, 3, 4)]
+    assert doubts(*declined, patience=2) == ["inconclusive/price/run/run1"]
+    blind = [look(seq, ("drift", "inconclusive")) for seq in (1, 2, 3, 4)]
+    assert [one.key for one in told_of(blind[-1], blind[:-1], 2)] == ["inconclusive/price/look/1"]
 
 
 def test_a_rollback_is_told_once_whoever_reports_it() -> None:
@@ -92,9 +128,12 @@ def test_drift_and_age_are_told_when_they_begin_and_again_for_the_next_champion(
     assert kinds(look(5, ("drift", "failed"), is_drifting=True, since=2), calm, later) == [AlertKind.DRIFT]
 
 
-def test_looks_that_see_nothing_are_told_at_the_third() -> None:
+def test_looks_that_see_nothing_are_told_from_the_third_on_under_the_key_of_the_first() -> None:
     blind = [look(seq, ("drift", "inconclusive")) for seq in (1, 2, 3, 4)]
-    assert [kinds(blind[at], *blind[:at]) for at in range(4)] == [[], [], [AlertKind.INCONCLUSIVE], []]
+    told = [[one.key for one in told_of(blind[at], blind[:at], PATIENCE)] for at in range(4)]
+    assert told == [[], [], ["inconclusive/price/look/1"], ["inconclusive/price/look/1"]]
+    of_another = look(4, ("drift", "inconclusive"), since=2)
+    assert kinds(of_another, *blind[:3]) == []
 
 
 @pytest.mark.parametrize("verdict", ["failed", "inconclusive", None])

@@ -1,7 +1,7 @@
 from datetime import datetime, timedelta, timezone
 
 from understudy.contract.alert import Alert, summary_of
-from understudy.contract.alert_rate import next_turn
+from understudy.contract.alert_rate import CRITICAL_PER_HOUR, next_turn
 from understudy.contract.words import AlertKind
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
@@ -34,6 +34,20 @@ def test_what_comes_after_that_waits_until_a_message_is_an_hour_old() -> None:
     assert (turn.alerts, turn.wait_until) == ((), NOW + timedelta(minutes=10))
     lowered = next_turn([alert(5)], ago(50, 40, 30, 20), NOW, 2)
     assert lowered.wait_until == NOW + timedelta(minutes=30), "the limit was lowered meanwhile"
+
+
+def test_what_is_critical_does_not_wait_behind_the_limit() -> None:
+    grave, minor = alert(0, AlertKind.ROLLBACK_FAILED), alert(5)
+    for sent in (ago(50, 40, 30), ago(50, 40, 30, 20), ago(*range(1, CRITICAL_PER_HOUR - 1))):
+        assert next_turn([minor, grave], sent, NOW, LIMIT).alerts == (grave,)
+
+
+def test_what_is_critical_has_a_limit_of_its_own() -> None:
+    last, over = ago(*range(1, CRITICAL_PER_HOUR)), ago(*(minute / 2 for minute in range(1, CRITICAL_PER_HOUR + 1)))
+    grave = [alert(minutes, AlertKind.GATEWAY_DEAD) for minutes in (3, 2)]
+    assert next_turn([*grave, alert(5)], last, NOW, LIMIT).alerts == tuple(grave)
+    assert next_turn(grave, over, NOW, LIMIT).wait_until == NOW + timedelta(minutes=30)
+    assert next_turn(grave, over, NOW, 100).alerts == (grave[0],), "a larger limit holds for all"
 
 
 def test_messages_of_more_than_an_hour_ago_do_not_count() -> None:

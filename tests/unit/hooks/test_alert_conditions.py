@@ -3,6 +3,7 @@
 import os
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from understudy.contract.words import AlertKind, Change, EntryKind, Outcome
 from understudy.hooks import alert_conditions
 from understudy.hooks.alert_conditions import Condition, conditions
 from understudy.hooks.connect import Hooks
+from understudy.hooks.direct_alerts import ToldDirectly
 from understudy.settings import Settings
 
 DAY = timedelta(days=1)
@@ -84,6 +86,40 @@ def test_a_schedule_that_nobody_kept_is_found_and_one_that_is_kept_is_not(tmp_pa
     assert found(hooks) == []
 
 
+def test_what_was_due_while_another_run_was_under_way_was_not_missed(
+    tmp_path: Path, hooks: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(tmp_path, more='retrain: {schedule: "0 * * * *", timeout: 5h}')
+    begin(hooks, "run1")
+    later = now() + timedelta(hours=3)
+    assert found(hooks, later, {"manual__run1": "running"}) == []
+    assert [told.kind for told in found(hooks, later)] == [AlertKind.SCHEDULE_MISSED]
+    ended = now() + timedelta(hours=3)
+    clock = SimpleNamespace(now=lambda _zone: ended, fromisoformat=datetime.fromisoformat)
+    monkeypatch.setattr("understudy.hooks.ledger_pen.datetime", clock)
+    facts = {"outcome": Outcome.PROMOTED.value}
+    hooks.ledger.append("price", EntryKind.CONCLUDED, "ann", "well", "run1", facts)
+    assert found(hooks, ended + timedelta(minutes=1)) == [], "what comes next has its time from then on"
+    assert len(found(hooks, ended + timedelta(hours=3))) == 1
+
+
+def test_a_run_that_died_keeps_no_schedule_from_being_told(tmp_path: Path, hooks: Hooks) -> None:
+    declare(tmp_path, more='retrain: {schedule: "0 * * * *"}')
+    begin(hooks, "run1")
+    told = found(hooks, now() + timedelta(hours=3), {"manual__run1": "failed"})
+    assert [one.kind for one in told] == [AlertKind.SCHEDULE_MISSED, AlertKind.RUN_BROKEN]
+
+
+def test_a_run_that_is_silent_for_longer_than_it_may_take_is_named(tmp_path: Path, hooks: Hooks) -> None:
+    declare(tmp_path, more='retrain: {schedule: "0 * * * *", timeout: 5h}\npromotion: {mode: approval, timeout: 2d}')
+    begin(hooks, "run1")
+    states = {"manual__run1": "running"}
+    assert found(hooks, now() + timedelta(days=2, hours=5), states) == []
+    (told,) = found(hooks, now() + timedelta(days=2, hours=6), states)
+    assert (told.kind, told.name) == (AlertKind.SCHEDULE_MISSED, "schedule_missed/price/retraining")
+    assert "waits for the run manual__run1, which had to be over by " in told.sentence
+
+
 def test_a_slot_before_the_declaration_or_within_the_grace_is_not_missed(tmp_path: Path, hooks: Hooks) -> None:
     at_three = now().replace(hour=3, minute=0, second=0, microsecond=0)
     declare(tmp_path, since=at_three + timedelta(minutes=1), more='retrain: {schedule: "0 3 * * *"}')
@@ -136,7 +172,7 @@ def test_a_gateway_that_is_down_is_told_once_and_again_when_it_falls_again(
         at = now()
         for status in (200, 503, 503, 200, 503):
             gateway.status, at = status, at + timedelta(minutes=5)
-            hooks.alerts.sweep(found(hooks, at), at)
+            hooks.alerts.sweep(found(hooks, at), [], ToldDirectly(), at)
         assert [told["kind"] for told in receiver.taken] == ["gateway_dead", "gateway_dead"]
         assert [told["severity"] for told in receiver.taken] == ["critical", "critical"]
         assert gateway.url in receiver.taken[0]["sentence"]
@@ -163,8 +199,10 @@ def test_a_run_that_fails_is_told_once_by_whoever_comes_first(tmp_path: Path, mo
         hooks, states = hooks_of(tmp_path, alerts_to="hook"), {"manual__run1": "failed"}
         begin(hooks, "run1")
         for _ in range(3):
-            hooks.alerts.sweep(found(hooks, states=states), datetime.now(timezone.utc))
+            hooks.alerts.sweep(found(hooks, states=states), [], ToldDirectly(), datetime.now(timezone.utc))
         facts = {"outcome": Outcome.BROKEN.value}
         hooks.ledger.append("price", EntryKind.CONCLUDED, "ann", "cleared, and broke", "run1", facts)
-        hooks.alerts.sweep(found(hooks, states=states), datetime.now(timezone.utc) + timedelta(minutes=1))
+        hooks.alerts.sweep(
+            found(hooks, states=states), [], ToldDirectly(), datetime.now(timezone.utc) + timedelta(minutes=1)
+        )
         assert [told["kind"] for told in receiver.taken] == ["run_broken"]

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from tests.unit.hooks.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
-from understudy.contract.words import EntryKind, Outcome
+from understudy.contract.failed_rollback import FailedRollback
+from understudy.contract.words import EntryKind, Outcome, Verdict
 from understudy.hooks import alerts as alerts_module
+from understudy.hooks import entry_alerts
 from understudy.hooks.alerts import Alerts
 from understudy.hooks.ledger import Ledger
+from understudy.hooks.rollback_alert import rollback_alert
 from understudy.settings import Settings
 
 HOUR = timedelta(hours=1)
@@ -205,6 +208,59 @@ def test_a_hundred_refusals_in_a_minute_are_ten_messages(ledger: Ledger, chosen:
     assert alerts.outbox.deliveries(200, only_open=True) == []
 
 
+def test_a_failed_rollback_goes_out_at_once_after_a_dozen_refusals(
+    ledger: Ledger, chosen: Settings, web: WebReceiver
+) -> None:
+    begin, alerts = now(), Alerts(ledger, chosen)
+    for number in range(12):
+        refuse(ledger, f"run{number}")
+    for minutes in (0, 2):
+        alerts.tell(begin + timedelta(minutes=minutes))
+    at = begin + timedelta(minutes=3)
+    alerts.put([rollback_alert(chosen, FailedRollback(model="price", run="run99", at=at))])
+    assert alerts.tell(at).sent == 1
+    assert [told["kind"] for told in web.taken] == ["refused"] * 10 + ["rollback_failed"]
+
+
+def test_what_is_critical_about_one_model_goes_before_what_is_minor_about_another(
+    ledger: Ledger, chosen: Settings, web: WebReceiver
+) -> None:
+    begin, alerts = now(), Alerts(ledger, chosen)
+    refuse(ledger, model="alpha")
+    alerts.put([rollback_alert(chosen, FailedRollback(model="zeta", run="run99", at=begin))])
+    alerts.tell(begin)
+    assert [told["model"] for told in web.taken] == ["zeta", "alpha"]
+
+
+def decline(ledger: Ledger, run: str) -> None:
+    """Let a retraining end in doubt after two steps of a canary."""
+    for _ in range(2):
+        ledger.append("price", EntryKind.CANARIED, "ann", "a step", run, {"verdict": Verdict.INCONCLUSIVE.value})
+    facts = {"outcome": Outcome.DECLINED.value, "version": 2, "champion": 1, "sentence": "too few rows"}
+    ledger.append("price", EntryKind.CONCLUDED, "ann", "too few rows", run, facts)
+
+
+def test_a_doubt_is_told_once_however_long_it_lasts(
+    ledger: Ledger, chosen: Settings, web: WebReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entry_alerts, "PAGE", 2)
+    for number in range(8):
+        decline(ledger, f"run{number}")
+        Alerts(ledger, chosen).tell()
+    assert [told["key"] for told in web.taken] == ["inconclusive/price/run/run0"]
+
+
+def test_a_doubt_of_which_nobody_can_read_the_beginning_any_more_is_not_told_again(
+    ledger: Ledger, chosen: Settings, web: WebReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entry_alerts, "PAGE", 2)
+    monkeypatch.setattr(entry_alerts, "LONGEST_STREAK", 10)
+    for number in range(8):
+        decline(ledger, f"run{number}")
+        Alerts(ledger, chosen).tell()
+    assert [told["key"] for told in web.taken] == ["inconclusive/price/run/run0"]
+
+
 def test_a_sender_that_dies_while_it_sends_is_replaced_later(
     ledger: Ledger, chosen: Settings, web: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,7 +345,78 @@ def test_a_hostile_reason_is_told_in_one_short_line(
     assert Alerts(ledger, chosen).outbox.deliveries(1)[0].sent_at is not None
 
 
-def test_with_nobody_to_tell_nothing_is_kept(tmp_path: Path, ledger: Ledger) -> None:
+def test_what_a_process_without_receivers_looked_at_is_told_by_one_that_knows_them(
+    tmp_path: Path, ledger: Ledger, web: WebReceiver
+) -> None:
+    failed = FailedRollback(model="price", run="run2", at=now())
+    nobody, somebody = (Alerts(ledger, settings_of(tmp_path, alerts_to=to)) for to in ("", "hook"))
     refuse(ledger)
-    alerts = Alerts(ledger, settings_of(tmp_path, alerts_to=""))
-    assert (alerts.tell().found, alerts.outbox.deliveries(10)) == (0, [])
+    assert nobody.put([rollback_alert(settings_of(tmp_path), failed)]) == 0
+    assert (nobody.tell().found, nobody.outbox.deliveries(10)) == (0, [])
+    assert somebody.tell(now()).found == 2
+    assert {nobody.tell(now()).found, somebody.tell(now()).found} == {0}
+    assert sorted(told["kind"] for told in web.taken) == ["refused", "rollback_failed"]
+
+
+def test_who_is_named_a_day_later_is_told_of_what_happens_from_then_on(
+    tmp_path: Path, ledger: Ledger, web: WebReceiver
+) -> None:
+    refuse(ledger)
+    Alerts(ledger, settings_of(tmp_path, alerts_to="")).tell()
+    later = now() + timedelta(days=1, minutes=1)
+    assert Alerts(ledger, settings_of(tmp_path)).tell(later).found == 0
+    assert web.taken == []
+
+
+def test_a_declaration_that_says_nobody_is_obeyed_by_every_process(
+    tmp_path: Path, ledger: Ledger, web: WebReceiver
+) -> None:
+    folder = tmp_path / "models" / "price"
+    folder.mkdir(parents=True)
+    data = "data: {source: x.csv, time: at, target: y}\ngates: [{metric: rmse, ceiling: 5}]"
+    folder.joinpath("model.yaml").write_text(f"model: price\nowner: me\ntask: regression\n{data}\nalerts: {{to: []}}\n")
+    refuse(ledger)
+    for to in ("", "hook"):
+        assert Alerts(ledger, settings_of(tmp_path, alerts_to=to)).tell().found == 0
+    folder.joinpath("model.yaml").unlink()
+    assert Alerts(ledger, settings_of(tmp_path)).tell().found == 0
+
+
+@pytest.mark.parametrize("extra", [{"timeout": None}, {"retry_limit": None}, {"timeout": "soon"}, {"retry_limit": [5]}])
+def test_a_mail_server_with_an_odd_field_keeps_nobody_else_from_being_told(
+    extra: dict[str, Any], tmp_path: Path, ledger: Ledger, web: WebReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = {"from_email": "understudy@example.com", **extra}
+    connection(monkeypatch, "aaa", conn_type="smtp", host="127.0.0.1", port=1, extra=fields)
+    refuse(ledger)
+    told = Alerts(ledger, settings_of(tmp_path, alerts_to="aaa,hook")).tell()
+    assert (told.sent, len(web.taken), len(told.problems)) == (1, 1, 1)
+    assert "'aaa', which alerts go to, cannot be used as it is set up (" in told.problems[0]
+
+
+@pytest.mark.parametrize("conn_type", ["http", "smtp"])
+def test_an_extra_that_is_a_list_keeps_nobody_else_from_being_told(
+    conn_type: str, tmp_path: Path, ledger: Ledger, web: WebReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection(monkeypatch, "aaa", conn_type=conn_type, host=web.url, extra='["X-Key"]')
+    refuse(ledger)
+    told = Alerts(ledger, settings_of(tmp_path, alerts_to="aaa,hook")).tell()
+    assert (told.sent, len(web.taken), len(told.problems)) == (1, 1, 1)
+
+
+def test_an_address_over_two_lines_keeps_nobody_else_from_being_told(
+    tmp_path: Path, ledger: Ledger, web: WebReceiver, mail: MailReceiver
+) -> None:
+    refuse(ledger)
+    odd = settings_of(tmp_path, alerts_to="mail,hook", alerts_mail_to="oncall@example.com\nBcc: eve@example.com")
+    told = Alerts(ledger, odd).tell()
+    assert (told.sent, len(web.taken), len(told.problems), mail.taken) == (1, 1, 1, [])
+
+
+def test_a_connection_that_cannot_be_read_is_not_said_to_be_unknown(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_TYPO", '{"conn_type": "http", ')
+    refuse(ledger)
+    (problem,) = Alerts(ledger, settings_of(tmp_path, alerts_to="typo")).tell().problems
+    assert problem.endswith("'typo', which alerts go to, cannot be read; correct the JSON in AIRFLOW_CONN_TYPO.")

@@ -8,10 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
-from airflow.sdk.execution_time.comms import DagRunStateResult, ErrorResponse
 
 from tests.unit.hooks.receivers import WebReceiver, web_receiver
+from tests.unit.operators.known_runs import known_runs
 from understudy.action_dags import build_rollback_dag
 from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.alert_life import alert_life
@@ -45,7 +44,7 @@ def broken_run() -> None:
 
 def rollback_context(**more: Any) -> Any:
     return {
-        "dag_run": SimpleNamespace(conf={"model": "price", "reason": "hurts"}),
+        "dag_run": SimpleNamespace(conf={"model": "price", "reason": "hurts"}, triggering_user_name="ann"),
         "params": {"model": "price", "dry_run": False},
         "run_id": "manual__1",
         **more,
@@ -67,6 +66,16 @@ def test_a_dead_receiver_and_a_dead_ledger_fail_no_task(
     tell_now(connect())
     assert "hook did not take the alert (HTTP 500)" in caplog.text
     (home / "ledger.db").write_bytes(b"this is no database" * 100)
+    tell_now(connect())
+    assert "alerts are left to the next sweep" in caplog.text
+
+
+def test_whatever_else_goes_wrong_fails_no_task(caplog: pytest.LogCaptureFixture) -> None:
+    broken_run()
+    tell_now(connect())
+    with connect().ledger.writing() as pen:
+        pen.connection.exec_driver_sql('UPDATE alerts SET alert = \'{"of": "a later release"}\'')
+        pen.connection.exec_driver_sql("UPDATE alert_deliveries SET sent_at = NULL")
     tell_now(connect())
     assert "alerts are left to the next sweep" in caplog.text
 
@@ -94,21 +103,16 @@ def test_the_rollback_form_tells_of_its_failure() -> None:
     assert tell_failed_rollback in task.on_failure_callback
 
 
-def test_the_sweep_tells_of_runs_that_airflow_killed(web: WebReceiver) -> None:
+def test_the_sweep_tells_of_runs_that_airflow_killed(web: WebReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
     for run in ("killed", "deleted"):
         facts = {"dag_id": "retrain__price", "run_id": run}
         connect().ledger.append("price", EntryKind.TRIGGERED, "ann", "weekly", run, facts)
 
-    def state(dag_id: str, run_id: str) -> str:
-        if run_id == "deleted":
-            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.GENERIC_ERROR))
-        # What Airflow gives, whatever its own signature promises: no text but one of an enum.
-        return DagRunStateResult.model_validate({"state": "failed"}).state
-
+    airflow = known_runs(monkeypatch)
+    airflow.add("retrain__price", "killed", "failed", {})
     sweep = SweepAlertsOperator(task_id="sweep")
-    context: Any = {"ti": SimpleNamespace(get_dagrun_state=state)}
-    assert sweep.execute(context) == {"found": 1, "sent": 1, "problems": []}
-    assert sweep.execute(context)["found"] == 0
+    assert sweep.execute(airflow.context()) == {"found": 1, "sent": 1, "problems": []}
+    assert sweep.execute(airflow.context())["found"] == 0
     assert [(told["kind"], told["seq"]) for told in web.taken] == [("run_broken", 1)]
     swept = alert_life(connect().ledger, datetime.now(timezone.utc)).swept_at
     assert swept is not None

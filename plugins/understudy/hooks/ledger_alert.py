@@ -1,0 +1,32 @@
+"""How it is told that the ledger does not answer, or cannot be what was written: without it, so by nobody else."""
+
+from datetime import datetime
+
+from understudy.contract.alert import Alert
+from understudy.contract.card_text import LONGEST_LINE, shortened
+from understudy.contract.words import AlertKind
+from understudy.hooks.alert_pages import page_of
+from understudy.hooks.alert_terms import alert_terms
+from understudy.hooks.direct_alerts import ToldDirectly
+from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
+from understudy.hooks.ledger_facts import mask
+from understudy.settings import Settings
+
+
+def ledger_alert(
+    chosen: Settings, problem: LedgerUnavailable | LedgerDamaged, earlier: ToldDirectly, now: datetime
+) -> Alert:
+    """Tell what is wrong with the ledger, as the same alert as long as it is the same trouble.
+
+    :param earlier: what was told while the ledger was away already.
+    """
+    kind = AlertKind.LEDGER_BROKEN if isinstance(problem, LedgerDamaged) else AlertKind.LEDGER_UNREADABLE
+    return Alert(
+        key=next((key for key in earlier.to if key.startswith(f"{kind}/")), f"{kind}/{now.isoformat()}"),
+        kind=kind,
+        model="",
+        at=now,
+        sentence=shortened(mask(str(problem)), LONGEST_LINE),
+        page=page_of(""),
+        runbook=alert_terms(chosen, "").runbook_of(kind, chosen.alerts_runbooks),
+    )
