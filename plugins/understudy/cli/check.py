@@ -13,6 +13,7 @@ from understudy.contract.errors import SpecProblem, UnderstudyError
 from understudy.contract.load import load_model, spec_path
 from understudy.contract.spec import ModelSpec
 from understudy.contract.suggest import nearest
+from understudy.runners.links import links_out
 from understudy.settings import PROJECT, Settings
 
 if TYPE_CHECKING:
@@ -53,9 +54,12 @@ def _check(settings: Settings, model: str) -> Checked:
     try:
         spec = load_model(settings.models_dir, model)
     except SpecProblem as problem:
-        return Checked(model=model, path=str(path), problems=(str(problem),))
-    problems = [*_code_problems(spec, path.parent), *_source_problems(spec, settings)]
-    return Checked(model=model, path=str(path), problems=tuple(f"{path}: {problem}" for problem in problems))
+        problems = [str(problem)]
+    else:
+        found = [*_code_problems(spec, path.parent), *_source_problems(spec, settings)]
+        problems = [f"{path}: {problem}" for problem in found]
+    links = [str(leads_out) for leads_out in links_out(path.parent)]
+    return Checked(model=model, path=str(path), problems=(*links, *problems))
 
 
 def _code_problems(spec: ModelSpec, folder: Path) -> list[str]:
@@ -80,7 +84,7 @@ def _code_problem(field: str, code: str, folder: Path) -> str | None:
     file, _, function = code.rpartition(":")
     path = (folder / file).resolve()
     if not path.is_relative_to(folder.resolve()):
-        return f"{field}: {file} lies outside of the model's folder; copy the code there"
+        return None  # nothing but a link leads there, and all links are looked at
     if not path.is_file():
         return f"{field}: there is no file {file} in {folder}"
     try:

@@ -84,12 +84,22 @@ def test_a_missing_reference_file_is_named_by_its_own_field(models: Path) -> Non
     assert "checks.references[0].file 'moons.csv' matches no file" in problems()[0]
 
 
-def test_code_must_lie_in_the_models_own_folder(models: Path) -> None:
+def test_every_link_out_of_the_models_own_folder_is_named(models: Path) -> None:
     folder = declare(models, rest="train: {trainer: 'outside.py:train'}")
     elsewhere = models.parent / "elsewhere.py"
     elsewhere.write_text("def train(): ...\n", encoding="utf-8")
-    (folder / "outside.py").symlink_to(elsewhere)
-    assert "train.trainer: outside.py lies outside of the model's folder" in problems()[0]
+    (folder / "more").mkdir()
+    (folder / "inside.py").symlink_to("more")
+    for link in ("outside.py", "more/note.txt"):
+        (folder / link).symlink_to(elsewhere)
+    way_out = f"in {folder} leads out of that folder, to {elsewhere}; put a copy of what it leads to there."
+    assert problems() == [f"The link {link!r} {way_out}" for link in ("outside.py", "more/note.txt")]
+
+
+def test_a_link_is_named_beside_a_declaration_that_is_broken(models: Path) -> None:
+    folder = declare(models, rest="gate: 1")
+    (folder / "note.txt").symlink_to("/etc/hostname")
+    assert ["note.txt" in problem for problem in problems()] == [True, False]
 
 
 def test_a_path_that_climbs_out_is_refused_by_file_line_and_field(models: Path) -> None:
