@@ -18,6 +18,7 @@ from understudy.infer.leaks import discard_leaks
 from understudy.infer.reading import Reading, read
 from understudy.infer.time_column import Dated, date_rows
 from understudy.infer.write_yaml import Draft, write_yaml
+from understudy.infer.written_numbers import number_with_unit
 from understudy.settings import PROJECT
 from understudy.stages.column_kind import kind_of
 
@@ -110,6 +111,12 @@ def _task(values: "pl.Series") -> tuple[MlTask, list[str]]:
     is_whole = kind == "integer" or (kind == "number" and bool((filled == filled.round()).all()))
     if (kind == "number" and not is_whole) or (is_whole and levels > MAX_NUMERIC_CLASSES):
         return MlTask.REGRESSION, notes
+    example = number_with_unit(values)
+    if example:
+        raise CannotInfer(
+            f"--target {values.name} writes numbers with a unit ({example}), which are read as texts; export them "
+            "without it"
+        )
     if kind == "time" or levels > MAX_CLASSES:
         raise CannotInfer(
             f"--target {values.name} holds {levels:,} different {'times' if kind == 'time' else 'texts'}; a "
@@ -179,6 +186,8 @@ def _data_section(data: Path, target: str, reading: Reading, dated: Dated, roles
         "drop": roles.drop,
         "delimiter": reading.delimiter,
         "encoding": reading.encoding if reading.encoding != "utf-8" else None,
+        "decimal": reading.numerals.decimal if reading.numerals.decimal != "." else None,
+        "thousands": reading.numerals.thousands,
         "nulls": list(reading.nulls) if reading.nulls != ("",) else None,
         "classes": {kind: columns for kind, columns in (("pii", roles.pii), ("sensitive", roles.sensitive)) if columns},
     }

@@ -78,6 +78,8 @@ def _data(draft: Draft) -> Iterator[str]:
         "time": "dates each row, so that models are always tested on the future",
         "delimiter": "what separates the fields",
         "encoding": "the text is not UTF-8",
+        "decimal": "what separates the decimals of numbers",
+        "thousands": "what separates the thousands of numbers",
         "nulls": "texts that mean missing",
     }
     for key, value in draft.data.items():

@@ -125,7 +125,8 @@ class LinkLeadsOut(RunnerError):
     def __init__(self, link: str, folder: Path, target: str) -> None:
         self.link, self.folder = link, folder
         super().__init__(
-            f"The link {link!r} in {folder} leads out of that folder, to {target}; put a copy of what it leads to there."
+            f"The link {link!r} in {folder} leads out of that folder, to {target}; put a copy of what it leads to "
+            "there."
         )
 
 

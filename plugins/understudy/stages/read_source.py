@@ -7,6 +7,7 @@ from understudy.contract.data_spec import DataSpec
 from understudy.contract.suggest import nearest
 from understudy.stages.context import Refused
 from understudy.stages.csv_shape import CsvShape, check_columns, read_shape, refuse_ragged_rows
+from understudy.stages.numerals import Numerals, typed
 from understudy.stages.plain_text import as_utf8, unpack
 
 if TYPE_CHECKING:
@@ -31,11 +32,14 @@ def read_file(
         return without_null_texts(_read_parquet(plain, name), data.nulls)
     utf8 = as_utf8(plain, name, data.encoding, scratch)
     shape = read_shape(utf8, name, data.delimiter)
-    table = _read_csv(utf8, name, shape, data.nulls, texts)
+    numerals = Numerals(data.decimal, data.thousands)
+    # Read as it stands, 1.234 would become a number of its own, whatever the declaration says that it means.
+    as_text = texts if numerals.is_plain else frozenset(shape.columns)
+    table = _read_csv(utf8, name, shape, data.nulls, as_text)
     if table[shape.columns[-1]].null_count():
         refuse_ragged_rows(utf8, name, shape)
         table = _without_blank_lines(table)
-    return table
+    return table if numerals.is_plain else typed(table, numerals, texts)
 
 
 def format_of(name: str) -> str:

@@ -1,5 +1,6 @@
 """Inference on small files, each made to show one thing."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -138,6 +139,72 @@ def test_other_encodings_and_delimiters_are_found(tmp_path: Path) -> None:
     (tmp_path / "old.csv").write_bytes(table.write_csv(separator=";").encode("cp1252"))
     inference = infer_spec(tmp_path / "old.csv", "y", "at")
     assert (inference.spec["data"]["encoding"], inference.spec["data"]["delimiter"]) == ("cp1252", ";")
+
+
+def comma(values: pl.Series) -> list[str]:
+    return [f"{value:.1f}".replace(".", ",") for value in values]
+
+
+def thousands(values: pl.Series, mark: str, decimal: str) -> list[str]:
+    return [f"{1000 + value:,.1f}".replace(",", "M").replace(".", decimal).replace("M", mark) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("separator", "written", "declared", "note"),
+    [
+        (";", comma, (",", ""), "x writes numbers with a comma before the decimals (0,0 is read as 0.0)"),
+        (",", comma, (",", ""), "data.decimal says so"),
+        (";", lambda x: thousands(x, ".", ","), (",", "."), "(1.000,0 is read as 1000.0); data.decimal and data.th"),
+        (",", lambda x: thousands(x, ",", "."), (".", ","), "with a comma between the thousands"),
+        (";", lambda x: thousands(x, "\u202f", ","), (",", " "), "a space between the thousands"),
+        (",", lambda x: thousands(x, "'", "."), (".", "'"), "an apostrophe between the thousands"),
+    ],
+    ids=["decimal comma", "quoted", "continental", "English", "French", "Swiss"],
+)
+def test_numbers_that_are_written_otherwise_are_read_as_numbers(
+    tmp_path: Path, separator: str, written: Callable[[pl.Series], list[str]], declared: tuple[str, str], note: str
+) -> None:
+    table = frame().with_columns(x=pl.Series(written(frame()["x"])))
+    table.write_csv(tmp_path / "some-data.csv", separator=separator, datetime_format="%Y-%m-%d %H:%M:%S")
+    inference = infer_spec(tmp_path / "some-data.csv", "y", "at")
+    spec = parse_spec(inference.yaml, Path("model.yaml"))
+    assert (spec.data.decimal, spec.data.thousands or "") == declared
+    assert spec.data.drop == ()
+    assert spec.checks.columns["x"].type == "number"
+    assert any(note in said for said in inference.notes)
+
+
+def test_a_missing_value_among_decimal_commas_is_found(tmp_path: Path) -> None:
+    table = frame()
+    holes = ["?" if n % 9 == 0 else text for n, text in enumerate(comma(table["x"]))]
+    table.with_columns(x=pl.Series(holes)).write_csv(tmp_path / "some-data.csv", separator=";")
+    spec = infer_spec(tmp_path / "some-data.csv", "y", "at").spec
+    assert (spec["data"]["decimal"], spec["data"]["nulls"]) == (",", ["", "?"])
+    assert spec["checks"]["columns"]["x"]["type"] == "number"
+
+
+def test_a_column_with_decimal_points_is_not_lost_to_another_with_points_between_thousands(tmp_path: Path) -> None:
+    table = frame().with_columns(far=pl.Series(thousands(frame()["z"], ".", ",")))
+    table.write_csv(tmp_path / "some-data.csv", separator=";")
+    spec = infer_spec(tmp_path / "some-data.csv", "y", "at").spec
+    assert "thousands" not in spec["data"]
+    assert spec["checks"]["columns"]["x"]["type"] == "number"
+
+
+def test_a_number_with_a_decimal_comma_can_be_the_target(tmp_path: Path) -> None:
+    table = frame().with_columns(x=pl.Series(comma(frame()["x"])))
+    table.write_csv(tmp_path / "some-data.csv", separator=";")
+    assert infer_spec(tmp_path / "some-data.csv", "x", "at").spec["task"] == "regression"
+
+
+@pytest.mark.parametrize("unit", ["€ {}", "{} €", "{}%", "USD {}", "-{} EUR"])
+def test_numbers_with_a_unit_are_named_with_a_way_out(tmp_path: Path, unit: str) -> None:
+    table = frame().with_columns(x=pl.Series([unit.format(text) for text in comma(frame()["x"])]))
+    inference, _ = infer(tmp_path, table)
+    said = f"x writes numbers with a unit ({unit.format('0,0')}), so they are texts here. Export them without it"
+    assert any(note.startswith(said) for note in inference.notes)
+    with pytest.raises(CannotInfer, match="--target x writes numbers with a unit"):
+        infer(tmp_path, table, target="x")
 
 
 def test_parquet_is_read_too(tmp_path: Path) -> None:
