@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic_core import to_jsonable_python
 
+from understudy.terminal import open_terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -18,7 +20,4 @@ def answer(as_json: bool, facts: Any, page: "Callable[[Console], None]") -> None
     if as_json:
         typer.echo(json.dumps(to_jsonable_python(facts), indent=1, ensure_ascii=False))
         return
-    from rich.console import Console
-
-    # No highlighting by guess: numbers and paths in sentences stay calm.
-    page(Console(highlight=False, soft_wrap=True))
+    page(open_terminal(wraps=False))

@@ -18,15 +18,15 @@ def doctor(as_json: AsJson = False) -> None:
     from understudy.cli.finding import Severity
 
     findings = diagnose(deployment())
-    marks = {Severity.FINE: "[green]ok  [/]", Severity.NOTE: "[yellow]note[/]", Severity.BROKEN: "[red]FIX [/]"}
+    marks = {Severity.FINE: ("ok  ", "green"), Severity.NOTE: ("note", "yellow"), Severity.BROKEN: ("FIX ", "red")}
 
     def page(console: "Console") -> None:
-        from rich.markup import escape
+        from rich.text import Text
 
         for finding in findings:
-            console.print(f"{marks[finding.severity]} {finding.about:<10} {escape(finding.found)}")
+            console.print(Text.assemble(marks[finding.severity], f" {finding.about:<10} {finding.found}"))
             if finding.way_out:
-                console.print(f"                {escape(finding.way_out)}")
+                console.print(f"                {finding.way_out}")
 
     answer(as_json, findings, page)
     if any(finding.severity is Severity.BROKEN for finding in findings):

@@ -11,6 +11,7 @@ from understudy.story.proof import Row
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from understudy.sample.traffic import Count
     from understudy.story.told import Told
@@ -50,7 +51,7 @@ class StoryDisplay:
         self.rows[row.act] = row
         self._run = None
         if not self.console.is_terminal:
-            self.console.print(_ended(row), markup=True)
+            self.console.print(_ended(row))
 
     def __rich__(self) -> "RenderableType":
         """Draw everything as it is now."""
@@ -60,7 +61,7 @@ class StoryDisplay:
         parts: list[RenderableType] = []
         for number, act in enumerate(ACTS, start=1):
             if number in self.rows:
-                parts.append(Text.from_markup(_ended(self.rows[number])))
+                parts.append(_ended(self.rows[number]))
             elif number == self._act and self._run is not None:
                 parts.append(self._run)
             else:
@@ -74,16 +75,15 @@ def show(console: "Console", told: "Told") -> None:
     """Print the final table and where to look around."""
     from rich.box import SIMPLE
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(
         "", "what was done", "what happened", "serves", "live requests", "checked", box=SIMPLE, pad_edge=False
     )
     for row in told.rows:
-        checked = f"[red]{_escaped('; '.join(row.contradictions))}[/]" if row.contradictions else "[green]agrees[/]"
+        checked = Text("; ".join(row.contradictions), "red") if row.contradictions else Text("agrees", "green")
         champion = f"version {row.champion}" if row.champion else "none"
-        table.add_row(
-            str(row.act), _escaped(row.title), _escaped(_short(row.happened, 110)), champion, _live(row.live), checked
-        )
+        table.add_row(str(row.act), row.title, _short(row.happened, 110), champion, _live(row.live), checked)
     console.print(table)
     console.print(
         "Checked: each row against the deployment record, the ledger's entries, the registry's aliases, a real request "
@@ -113,9 +113,11 @@ def show(console: "Console", told: "Told") -> None:
         console.print("Stop it with: make down")
 
 
-def _ended(row: Row) -> str:
-    mark = "[red]✗[/]" if row.contradictions else "[green]✓[/]"
-    return f"{mark} {row.act}. {_escaped(row.title)} ({row.seconds:.0f} s)\n     {_escaped(_short(row.happened))}"
+def _ended(row: Row) -> "Text":
+    from rich.text import Text
+
+    mark = ("✗", "red") if row.contradictions else ("✓", "green")
+    return Text.assemble(mark, f" {row.act}. {row.title} ({row.seconds:.0f} s)\n     {_short(row.happened)}")
 
 
 def _live(live: "Count") -> str:
@@ -124,9 +126,3 @@ def _live(live: "Count") -> str:
 
 def _short(sentence: str, limit: int = 220) -> str:
     return shorten(sentence, limit, placeholder=" …")
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
