@@ -101,12 +101,8 @@ def _running_page(console: "Console", running: "Running") -> None:
     for remark in running.remarks:
         console.print(f"Note: {remark}.", markup=False)
     console.print("Running already." if running.was_running else f"Ready after {running.seconds:.0f} s.")
-    console.print(f"  Airflow  {running.airflow}  (user {running.user}, password {_password(running)})", markup=False)
+    console.print(f"  Airflow  {running.airflow}  ({running.way_in})", markup=False)
     console.print(f"  MLflow   {running.mlflow}", markup=False)
     console.print(f"  Gateway  {running.gateway}", markup=False)
     console.print(f"  state    {running.home}", markup=False)
     console.print("Stop it with: make down  (or: understudy down)")
-
-
-def _password(running: "Running") -> str:
-    return running.password if running.is_new_password else f"in {running.home}/passwords.json"

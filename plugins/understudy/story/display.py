@@ -104,7 +104,7 @@ def show(console: "Console", told: "Told") -> None:
     if told.running:
         console.print("Look around:")
         console.print(
-            f"  Airflow  {told.running.airflow}  (user {told.running.user}, password {told.running.password})",
+            f"  Airflow  {told.running.airflow}  ({told.running.way_in})",
             markup=False,
         )
         console.print(f"  MLflow   {told.running.mlflow}", markup=False)
