@@ -20,13 +20,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-LONGEST_HEADER = 1_000_000
-
-
-class HeaderUnreadable(UnderstudyError):
-    """The columns of a source cannot be told."""
-
-
 class Checked(Fact):
     """What is wrong with one declaration; nothing when ``problems`` is empty."""
 
@@ -89,8 +82,10 @@ def _code_problem(field: str, code: str, folder: Path) -> str | None:
         return f"{field}: there is no file {file} in {folder}"
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError) as broken:
-        return f"{field}: {file} is not valid Python ({broken})"
+    except OSError as unreadable:
+        return f"{field}: {file} cannot be read ({unreadable.strerror})"
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as broken:
+        return f"{field}: {file} is not valid Python ({str(broken) or 'it is nested too deeply'})"
     names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
     # A name may also arrive by assignment or import, which only running the code would tell.
     bound = {
@@ -116,6 +111,7 @@ def _code_problem(field: str, code: str, folder: Path) -> str | None:
 def _source_problems(spec: ModelSpec, settings: Settings) -> list[str]:
     """Look for the source and, where it is a file that can be read, for the columns that the declaration names."""
     from understudy.hooks.sources import find_sources, is_url
+    from understudy.infer.source_columns import source_columns
 
     source = spec.data.source
     if source is None or is_url(source):
@@ -124,9 +120,11 @@ def _source_problems(spec: ModelSpec, settings: Settings) -> list[str]:
         files = list(find_sources(source, PROJECT, settings.data_roots).values())
         for index, reference in enumerate(spec.checks.references):
             find_sources(reference.file, PROJECT, settings.data_roots, f"checks.references[{index}].file")
-        columns = _columns(files[0], spec)
+        columns = source_columns(files[0], spec.data)
     except UnderstudyError as problem:
         return [str(problem)]
+    except OSError as unusable:
+        return [f"data.source: {source} cannot be read ({unusable.strerror})"]
     if spec.data.prepare is not None:
         return []  # it may make columns of its own
     named = {
@@ -147,33 +145,6 @@ def _source_problems(spec: ModelSpec, settings: Settings) -> list[str]:
         for column in wanted
         if column not in columns
     ]
-
-
-def _columns(file: Path, spec: ModelSpec) -> list[str]:
-    """Read the names of the columns.
-
-    :raises HeaderUnreadable: when the file or its encoding is not what it should be.
-    """
-    import csv
-    import gzip
-
-    encoding = spec.data.encoding
-    try:
-        if spec.data.format == "parquet" or ".parquet" in file.suffixes:
-            import pyarrow.parquet
-
-            return list(pyarrow.parquet.read_schema(file).names)
-        with gzip.open(file, "rt", encoding=encoding) if file.suffix == ".gz" else file.open(encoding=encoding) as text:
-            head = text.readline(LONGEST_HEADER)
-    except LookupError as unknown:
-        raise HeaderUnreadable(f"data.encoding: {encoding!r} is no text encoding; write for example utf-8") from unknown
-    except UnicodeDecodeError as wrong:
-        raise HeaderUnreadable(f"data.encoding: {file} is not {encoding} text; try latin-1 or utf-16") from wrong
-    except (OSError, EOFError, ValueError) as broken:
-        raise HeaderUnreadable(f"data.source: {file} cannot be read ({broken})") from broken
-    head = head.removeprefix("\ufeff")
-    delimiter = spec.data.delimiter or max(",;\t|", key=head.count)
-    return next(csv.reader([head], delimiter=delimiter), [])
 
 
 def _page(console: "Console", checked: list[Checked]) -> None:

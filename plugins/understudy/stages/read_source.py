@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING
 from understudy.contract.data_spec import DataSpec
 from understudy.contract.suggest import nearest
 from understudy.stages.context import Refused
-from understudy.stages.csv_shape import CsvShape, check_columns, read_shape, refuse_ragged_rows
+from understudy.stages.csv_shape import (
+    SAMPLE_CHARACTERS,
+    CsvShape,
+    check_columns,
+    read_shape,
+    refuse_ragged_rows,
+    shape_of,
+)
 from understudy.stages.numerals import Numerals, typed
-from understudy.stages.plain_text import as_utf8, unpack
+from understudy.stages.plain_text import as_utf8, first_text, unpack
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,6 +49,16 @@ def read_file(
     return table if numerals.is_plain else typed(table, numerals, texts)
 
 
+def read_columns(path: Path, name: str, data: DataSpec, scratch: Path) -> list[str]:
+    """Read the names of the columns as ``read_file`` will, without reading the rows.
+
+    :raises Refused: for everything that can be wrong with the beginning of a file.
+    """
+    if (data.format or format_of(name)) == "parquet":
+        return _open_parquet(unpack(path, name, scratch), name).collect_schema().names()
+    return list(shape_of(first_text(path, name, data.encoding, SAMPLE_CHARACTERS), name, data.delimiter).columns)
+
+
 def format_of(name: str) -> str:
     """Tell csv from parquet by a file's ending; csv where it says nothing."""
     return "parquet" if name.lower().removesuffix(".gz").endswith((".parquet", ".pq")) else "csv"
@@ -70,15 +87,27 @@ def _read_parquet(path: Path, name: str) -> "pl.DataFrame":
     import polars as pl
 
     try:
+        return _open_parquet(path, name).collect(engine="streaming")
+    except (pl.exceptions.PolarsError, OSError) as unreadable:
+        raise _no_parquet(name, unreadable) from unreadable
+
+
+def _open_parquet(path: Path, name: str) -> "pl.LazyFrame":
+    import polars as pl
+
+    try:
         lazy = pl.scan_parquet(path)
         check_columns(tuple(lazy.collect_schema().names()), name)
-        return lazy.collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as unreadable:
-        raise Refused(
-            f"{name} is not a readable Parquet file ({_first_line(unreadable)}); write it again, or set "
-            "data.format: csv",
-            "data.source",
-        ) from unreadable
+        raise _no_parquet(name, unreadable) from unreadable
+    return lazy
+
+
+def _no_parquet(name: str, unreadable: Exception) -> Refused:
+    return Refused(
+        f"{name} is not a readable Parquet file ({_first_line(unreadable)}); write it again, or set data.format: csv",
+        "data.source",
+    )
 
 
 def _read_csv(path: Path, name: str, shape: CsvShape, nulls: tuple[str, ...], texts: frozenset[str]) -> "pl.DataFrame":
@@ -88,6 +117,8 @@ def _read_csv(path: Path, name: str, shape: CsvShape, nulls: tuple[str, ...], te
         return pl.scan_csv(
             path,
             separator=shape.delimiter,
+            # It leaves doubled quotes in a name as they are.
+            new_columns=list(shape.columns),
             infer_schema_length=inference_rows,
             null_values=list(nulls),
             empty_string_is_null="" in nulls,
