@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 INFERENCE_ROWS = 10_000
-LISTED_COLUMNS = 20
 
 
 def read_file(
@@ -77,10 +76,7 @@ def without_null_texts(table: "pl.DataFrame", nulls: tuple[str, ...]) -> "pl.Dat
 
 def unknown_column(field: str, column: str, columns: list[str], name: str) -> Refused:
     """Say that a declared column does not exist, with the nearest name that does."""
-    hint = nearest(column, columns)
-    if hint.startswith("; known") and len(columns) > LISTED_COLUMNS:
-        hint = f"; it has {len(columns):,} columns, the first are {', '.join(columns[:LISTED_COLUMNS])}"
-    return Refused(f"{field}: {column!r} is not a column of {name}{hint}", field)
+    return Refused(f"{field}: {column!r} is not a column of {name}{nearest(column, columns)}", field)
 
 
 def _read_parquet(path: Path, name: str) -> "pl.DataFrame":

@@ -191,3 +191,23 @@ def test_an_unknown_model_is_an_error_with_the_known_names(models: Path) -> None
     assert answer.exit_code == 1
     assert json.loads(answer.stdout)["kind"] == "UnknownModel"
     assert "Known models: tides" in answer.stderr
+
+
+def test_a_source_that_nothing_fetches_is_named_with_what_is(models: Path) -> None:
+    folder = declare(models)
+    path = folder / "model.yaml"
+    path.write_text(path.read_text().replace(str(models.parent / "tides.csv"), "s3://b/k.csv"), encoding="utf-8")
+    [problem] = problems()
+    assert "data.source 's3://b/k.csv': s3:// is not supported; give a path, a glob, or an http, https" in problem
+
+
+def test_init_writes_no_declaration_that_the_deployment_would_refuse(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__DATA_ROOTS", str(models))
+    settings.cache_clear()
+    (models.parent / "tides.csv").write_text("at,height\n2024-01-01,3\n", encoding="utf-8")
+    told = CliRunner().invoke(app, ["init", "--data", str(models.parent / "tides.csv"), "--target", "height"])
+    assert told.exit_code == 1
+    assert f"outside of {models}; move the file, or let the platform team extend" in told.stderr
+    assert not models.exists()

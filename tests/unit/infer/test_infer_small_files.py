@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -205,6 +206,53 @@ def test_numbers_with_a_unit_are_named_with_a_way_out(tmp_path: Path, unit: str)
     assert any(note.startswith(said) for note in inference.notes)
     with pytest.raises(CannotInfer, match="--target x writes numbers with a unit"):
         infer(tmp_path, table, target="x")
+
+
+def test_features_that_say_nothing_give_a_note_and_no_bound(tmp_path: Path) -> None:
+    draw = np.random.default_rng(1)
+    rows = 1000
+    at = [datetime(2026, 1, 1) + timedelta(hours=hour) for hour in range(rows)]  # noqa: DTZ001 - files hold naive times
+    noise = pl.DataFrame(
+        {"at": at, "x": draw.normal(size=rows), "y": draw.integers(0, 2, rows), "amount": draw.normal(size=rows)}
+    )
+    for target, bound in (("y", "floor"), ("amount", "ceiling")):
+        inference, spec = infer(tmp_path, noise.drop({"y": "amount", "amount": "y"}[target]), target=target)
+        said = [note for note in inference.notes if "features help" in note or "features did not help" in note]
+        assert len(said) == 1
+        assert "The gate has no bound yet" in said[0]
+        assert (spec.gates[0].floor, spec.gates[0].ceiling) == (None, None)
+        assert f"# {bound}: ?" in inference.yaml
+
+
+def test_features_that_help_give_a_bound_halfway(tmp_path: Path) -> None:
+    inference, spec = infer(tmp_path, frame())
+    assert spec.gates[0].floor is not None
+    assert 0.7 < spec.gates[0].floor < 0.8
+    assert "features" not in " ".join(note for note in inference.notes if "help" in note)
+
+
+def test_one_time_for_all_rows_dates_nothing(tmp_path: Path) -> None:
+    table = frame().with_columns(at=pl.lit("2026-01-01 00:00:00"))
+    with pytest.raises(CannotInfer, match=r"--time at: all rows have the same one \(2026-01-01 00:00\), which orders"):
+        infer(tmp_path, table)
+    inference, spec = infer(tmp_path, table, time=None)
+    assert (spec.data.time, spec.data.drop) == (None, ("at",))
+    assert any("No column dates the rows" in note for note in inference.notes)
+
+
+def test_empty_times_are_told_from_broken_ones(tmp_path: Path) -> None:
+    times = ["" if n % 7 == 0 else f"2026-01-{1 + n % 28:02} 00:00:00" for n in range(ROWS)]
+    with pytest.raises(CannotInfer, match="--time at: of 600 values 86 are empty; name another column"):
+        infer(tmp_path, frame().with_columns(at=pl.Series(times)))
+    broken = ["soon" if n % 7 == 1 else time for n, time in enumerate(times)]
+    with pytest.raises(CannotInfer, match="86 are empty and 86 are no times, for example 'soon', 'soon', 'soon'; name"):
+        infer(tmp_path, frame().with_columns(at=pl.Series(broken)))
+
+
+def test_a_nested_column_is_described_in_words(tmp_path: Path) -> None:
+    frame(obj=[[1, 2]] * ROWS).write_parquet(tmp_path / "window.parquet")
+    notes = infer_spec(tmp_path / "window.parquet", "y", "at").notes
+    assert "obj holds nested or binary values, which no built-in encoder reads. It is in data.drop." in notes
 
 
 def test_parquet_is_read_too(tmp_path: Path) -> None:
