@@ -72,7 +72,8 @@ def number_with_unit(values: "pl.Series") -> str | None:
 
 def _without_words(values: "pl.Series") -> "pl.Series":
     """Leave out what stands for a missing value, which is looked for later."""
-    return values.filter(~values.str.to_lowercase().is_in(list(WORDS)))
+    others: pl.Series = values.filter(~values.str.to_lowercase().is_in(list(WORDS)))
+    return others
 
 
 def _telling(values: "pl.Series") -> str:

@@ -98,7 +98,8 @@ def test_code_is_found_through_a_link_that_stays_in_its_folder(
     place: str, workspace: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     elsewhere = tmp_path / "elsewhere" / "code"  # not in the workspace, so that it is copied in every place
-    (workspace / "m" / "code").rename(elsewhere.parent.mkdir() or elsewhere)
+    elsewhere.parent.mkdir()
+    (workspace / "m" / "code").rename(elsewhere)
     (elsewhere / "probe.py").rename(elsewhere / "real.py")
     (elsewhere / "probe.py").symlink_to("real.py")
     (workspace / "m" / "code").symlink_to(elsewhere)

@@ -84,13 +84,13 @@ def test_links_that_stay_inside_arrive_as_links(tmp_path: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(b"".join(pack(tree("source", source))))) as tar:
         tar.extractall(tmp_path / "packed", filter="data")
     lay_out(tree("source", source), tmp_path / "laid")
-    for place in (tmp_path / "packed" / "source", tmp_path / "laid" / "source"):
+    for arrived in (tmp_path / "packed" / "source", tmp_path / "laid" / "source"):
         links = {
-            path.relative_to(place).as_posix(): os.readlink(path) for path in place.rglob("*") if path.is_symlink()
+            path.relative_to(arrived).as_posix(): os.readlink(path) for path in arrived.rglob("*") if path.is_symlink()
         }
         assert links == {"b.py": "deep/a.py", "deep/absolute.py": "a.py", "folder": "deep", "deep/around": ".."}
-        assert (place / "folder" / "absolute.py").read_text() == "x = 1"
-        assert artefact_of(place, place.parent).sha256 == artefact_of(source, tmp_path).sha256
+        assert (arrived / "folder" / "absolute.py").read_text() == "x = 1"
+        assert artefact_of(arrived, arrived.parent).sha256 == artefact_of(source, tmp_path).sha256
 
 
 @pytest.mark.parametrize("swapped", ["deep/a.py", "deep"])
