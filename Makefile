@@ -8,10 +8,10 @@ UNDERSTUDY = .venv/bin/understudy
 TESTS_AT_ONCE = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTEST = $(PYTHON) -m pytest -n $(TESTS_AT_ONCE) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install image demo up down env stack test e2e check bench clean
+.PHONY: help install image demo practice up down env stack test e2e check bench clean
 
 help: ## Show these words
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 install: ## Create or repair the environment (.venv)
 	@scripts/install.sh
@@ -21,6 +21,9 @@ image: install ## Build the image that stages run in, if a Docker engine answers
 
 demo: image ## Run the whole story on a fresh machine
 	@$(UNDERSTUDY) demo
+
+practice: image ## Leave a bad model serving on a stack of its own: find it and take it back
+	@$(UNDERSTUDY) practice
 
 up: image ## Start the embedded Airflow, MLflow and gateway
 	@$(UNDERSTUDY) up

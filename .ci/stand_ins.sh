@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Build stand-ins, from Debian's packages, for the images that docker-compose.yaml names and no machine without an image
-# registry can have: the database and the proxy, and those of the profiles when asked for (stand_ins.sh prometheus redis).
-# They carry the very names, take the same settings and run as the same users, so that the compose file stays unchanged.
+# registry can have: the database and the proxy, and those of the profiles when asked for (stand_ins.sh prometheus
+# alertmanager redis). They carry the very names, take the same settings and run as the same users, so that the compose file
+# stays unchanged.
 # Grafana has none: Debian does not package it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -50,8 +51,9 @@ fi
 for asked in "$@"; do
   case $asked in
     prometheus) image=$(image_of prom/prometheus) ;;
+    alertmanager) image=$(image_of prom/alertmanager) ;;
     redis) image=$(image_of redis) ;;
-    *) echo "stand-in: there is none for $asked; ask for prometheus or redis" >&2; exit 2 ;;
+    *) echo "stand-in: there is none for $asked; ask for prometheus, alertmanager or redis" >&2; exit 2 ;;
   esac
   if ! missing "$image"; then continue; fi
   case $asked in
@@ -63,6 +65,17 @@ RUN apt-get update -qq \\
  && rm -rf /var/lib/apt/lists/* && install --directory --owner 65534 --group 65534 /prometheus
 VOLUME /prometheus
 ENTRYPOINT ["prometheus"]
+DOCKERFILE
+      ;;
+    alertmanager)
+      build "$image" <<DOCKERFILE
+FROM $base
+RUN apt-get update -qq \\
+ && DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends prometheus-alertmanager \\
+ && rm -rf /var/lib/apt/lists/* && install --directory --owner 65534 --group 65534 /alertmanager \\
+ && ln -s prometheus-alertmanager /usr/bin/alertmanager
+VOLUME /alertmanager
+ENTRYPOINT ["alertmanager"]
 DOCKERFILE
       ;;
     redis)

@@ -32,7 +32,7 @@ case $kind in
     base=
     ;;
   airflow)
-    copied="requirements.txt include/images/airflow dags plugins"
+    copied="requirements.txt include/images/airflow dags plugins docs/runbooks.md"
     base=understudy-stage:$version
     ;;
   *)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Write the secrets of docker-compose.yaml into .env, each generated once. What stands there already is never changed, so
-# this can be repeated; a later version's new secrets are added.
+# Write the secrets of docker-compose.yaml into .env, each generated once, and the files for what nobody can generate beside
+# it. What stands there already is never changed, so this can be repeated; a later version's new secrets are added.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,14 +8,18 @@ file=${1:-.env}
 socket=${STACK_DOCKER_SOCKET:-/var/run/docker.sock}
 umask 077
 draft=$(mktemp "$file.XXXXXX")
-trap 'rm -f "$draft"' EXIT
+trap 'rm -f "$draft" "$draft.filled"' EXIT
 if [ -e "$file" ]; then cat "$file" > "$draft"; fi
 # A last line without an end would swallow the next one.
 if [ -s "$draft" ] && [ -n "$(tail -c 1 "$draft")" ]; then echo >> "$draft"; fi
 
 added=()
 add() {
-  if ! grep -Eq "^[[:space:]]*(export[[:space:]]+)?$1=" "$draft"; then
+  local named="^[[:space:]]*(export[[:space:]]+)?$1="
+  # Compose takes what is empty for missing, and the last line of several counts.
+  if ! grep -E "$named" "$draft" | tail -n 1 | grep -Eqv "$named[[:space:]]*(''|\"\")?[[:space:]]*(#.*)?\$"; then
+    grep -Ev "$named" "$draft" > "$draft.filled" || true
+    mv "$draft.filled" "$draft"
     printf '%s=%s\n' "$1" "$2" >> "$draft"
     added+=("$1")
   fi
@@ -32,6 +36,14 @@ done
 # The group that may use the engine's socket; the socket proxy runs in it. A stat without --format is macOS's, where
 # containers do not see this socket but the one in Docker's own machine, which is root's.
 add STACK_DOCKER_GID "$(stat --dereference --format %g "$socket" 2>/dev/null || echo 0)"
+
+for example in include/stack/*.env.example; do
+  settings=$(dirname "$file")/$(basename "$example" .example)
+  if [ ! -e "$settings" ]; then
+    cat "$example" > "$settings"
+    echo "env: wrote $settings, in which nothing is set yet"
+  fi
+done
 
 if [ ${#added[@]} -eq 0 ]; then
   chmod 600 "$file"

@@ -31,8 +31,11 @@ if [ -n "$waiting" ]; then
   exit 1
 fi
 
-if ! "${compose[@]}" run --rm -T cli understudy status powerprice --json </dev/null 2>/dev/null | grep -q '"champion": *{'; then
-  "${compose[@]}" run --rm -T cli understudy retrain powerprice --as-of 2024-01-01 --reason "The first model" </dev/null
+if ! scripts/understudy.sh status powerprice --json </dev/null 2>/dev/null | grep -q '"champion": *{'; then
+  # Nobody else has an account yet.
+  export AIRFLOW__UNDERSTUDY__AIRFLOW_USER=admin AIRFLOW__UNDERSTUDY__AIRFLOW_PASSWORD
+  AIRFLOW__UNDERSTUDY__AIRFLOW_PASSWORD=$(sed -n "s/^STACK_ADMIN_PASSWORD=//p" .env | tail -n 1 | sed "s/^['\"]\(.*\)['\"]\$/\1/")
+  scripts/understudy.sh retrain powerprice --as-of 2024-01-01 --reason "The first model" </dev/null
 fi
 
 airflow=$("${compose[@]}" port api-server 8080)
@@ -41,5 +44,9 @@ cat <<TEXT
 The stack runs.
   Airflow  http://$airflow  (account admin; its password is STACK_ADMIN_PASSWORD in .env)
   Gateway  http://$gateway  (for example: curl http://$gateway/models/powerprice/version)
+Commands: scripts/understudy.sh status powerprice
 Stop it with: ${compose[*]} down  (what it knows stays in its volumes). Everything else: docs/compose.md
 TEXT
+if ! grep -Eq '^(export )?AIRFLOW__UNDERSTUDY__ALERTS_TO=.' airflow.env; then
+  echo "Nobody is told when something goes wrong: airflow.env says how to change that."
+fi

@@ -21,13 +21,17 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 # Boosting is many times slower when its threads fight for busy cores; containers get the same setting from the runner.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-STACKS = {"test_demo.py", "test_gateway_stack.py", "oncall", "test_scheduler.py"}
+STACKS = {"test_demo.py", "test_practice.py", "test_gateway_stack.py", "oncall", "test_scheduler.py"}
 """Files or folders whose tests start the embedded stack's services, which want the same few ports."""
 SAME_PORTS = {"embedded"}
 """Folders whose tests each want the ports that the embedded stack takes first."""
 SHARED = {"cockpit", "registry", "scoring"}
 """Folders whose files share what takes seconds to start, and so stay in one process, where it is started once."""
 IMAGE = f"understudy-stage:{__version__}"
+
+
+TOLD = "told"
+"""The property of a test under which it keeps a sentence for whoever reads the run, such as how long something took."""
 
 
 @lru_cache(maxsize=1)
@@ -72,3 +76,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"CI has to have Docker, but {lack}", pytrace=False)
     pytest.skip(lack)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what tests measured and nothing depends on."""
+    for report in terminalreporter.getreports("passed"):
+        for name, sentence in report.user_properties:
+            if name == TOLD:
+                terminalreporter.write_line(f"{report.nodeid}: {sentence}")

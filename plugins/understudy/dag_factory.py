@@ -35,6 +35,7 @@ from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.evaluate import EvaluateVsChampionOperator
 from understudy.operators.guard import GuardOperator
 from understudy.operators.promote import PromoteOperator
+from understudy.operators.run_context import AS_OF
 from understudy.operators.shadow import ShadowDeployOperator
 from understudy.operators.snapshot import SnapshotDataOperator
 from understudy.operators.tidy import TidyOperator
@@ -43,6 +44,11 @@ from understudy.operators.trial import AskTrialsOperator, TrialOperator
 from understudy.operators.watching import SLACK
 
 TAG = "understudy"
+MOMENT = (
+    r"^(\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+    r"([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.(\d{3}|\d{6}))?)?(Z|[+-]\d{2}:\d{2})?)?)?$"
+)
+"""A day, or a moment of it, as ISO 8601 writes them; or nothing."""
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 REASON_LIMIT = 2000
 UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
@@ -78,19 +84,20 @@ def retry_policy() -> ExceptionRetryPolicy:
     )
 
 
+def moment_param(title: str, description: str) -> Param:
+    """Describe a field for a time; Airflow's form has a picker for it, and only the pattern refuses what is none."""
+    return Param(
+        None, type=["null", "string"], format="date-time", pattern=MOMENT, title=title, description=description
+    )
+
+
 def retraining_params() -> dict[str, Param]:
     """Describe the form of a manual run; a scheduled run uses the defaults."""
     return {
         "reason": Param(
             "", type="string", maxLength=REASON_LIMIT, title="Reason", description="Why this run; kept in the ledger."
         ),
-        "as_of": Param(
-            None,
-            type=["null", "string"],
-            format="date-time",
-            title="As of",
-            description="Pretend that it is this time; the run's own time when empty.",
-        ),
+        AS_OF: moment_param("As of", "Pretend that it is this time; the run's own time when empty."),
         "full_search": Param(
             False,
             type="boolean",

@@ -2,18 +2,19 @@
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule
+from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 
 from understudy.contract.cause import MONITOR_PREFIX
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Watched
-from understudy.dag_factory import TAG, default_args
+from understudy.dag_factory import TAG, default_args, moment_param
 from understudy.dag_pages import monitoring_page
 from understudy.operators.collect import CollectWindowOperator, monitored
 from understudy.operators.decide import DecideRetrainingOperator
 from understudy.operators.drift_check import DriftCheckOperator
 from understudy.operators.labels import LabelsOperator
 from understudy.operators.quality_check import QualityCheckOperator
+from understudy.operators.run_context import AS_OF
 from understudy.operators.source_rows import CollectSourceRowsOperator
 
 LONGEST = timedelta(hours=6)
@@ -33,15 +34,7 @@ def build_monitoring_dag(spec: ModelSpec) -> DAG:
         tags=[TAG, "monitor", spec.owner, *spec.tags],
         doc_md=monitoring_page(spec, monitor, watched),
         description=f"Watch the champion of {spec.model}, and say when it has to be retrained.",
-        params={
-            "as_of": Param(
-                None,
-                type=["null", "string"],
-                format="date-time",
-                title="As of",
-                description="Pretend that it is this time; the run's own time when empty.",
-            )
-        },
+        params={AS_OF: moment_param("As of", "Pretend that it is this time; the run's own time when empty.")},
         default_args=default_args(spec),
         dag_display_name=f"Monitor {spec.model}",
     ) as dag:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param, TriggerRule
 
 from understudy.contract.words import ReplayPart, Takeover
-from understudy.dag_factory import START, TAG, retry_policy
+from understudy.dag_factory import START, TAG, moment_param, retry_policy
 from understudy.dag_pages import replay_page
 from understudy.operators.replay import DealReplayOperator, ReplayOperator, ReplayReportOperator, ReplayRowsOperator
 
@@ -38,8 +38,8 @@ def build_replay_dag(models: Sequence[str]) -> DAG:
                 description="Separated by commas: never, every, schedule:7d, drift, quality, hybrid, hybrid:8w; "
                 "a usual choice when empty.",
             ),
-            "start": _moment("From", "When the first training is; chosen from the history when empty."),
-            "end": _moment("To", "When the replay ends; the newest row when empty."),
+            "start": moment_param("From", "When the first training is; chosen from the history when empty."),
+            "end": moment_param("To", "When the replay ends; the newest row when empty."),
             "step": Param(
                 None,
                 type=["null", "string"],
@@ -81,7 +81,3 @@ def build_replay_dag(models: Sequence[str]) -> DAG:
         )
         train >> walk >> report
     return dag
-
-
-def _moment(title: str, description: str) -> Param:
-    return Param(None, type=["null", "string"], format="date-time", title=title, description=description)

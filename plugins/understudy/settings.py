@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     models_dir: Path = PROJECT / "include" / "models"
     """Where the model.yaml files are."""
     isolation: Literal["auto", "docker", "process"] = "auto"
-    """Where stages run; auto takes Docker where an engine answers."""
+    """Where stages run; auto takes Docker where an engine answers, and nothing else for an image of the model's own."""
     docker_conn_id: str = ""
     """The Airflow connection of the Docker daemon (host, TLS); the local socket or DOCKER_HOST when empty."""
     image: str = "understudy-stage:0.1.0"
@@ -132,6 +132,9 @@ class Settings(BaseSettings):
     airflow_token: SecretStr = SecretStr("")
     """An access token of the person who types the commands, in place of user and password."""
 
+    airflow_pages: str = ""
+    """The address that people's browsers reach Airflow at, for links in alerts, where `[api] base_url` is empty."""
+
     alerts_to: str = ""
     """The Airflow connections that alerts go to, separated by commas, of the types smtp, slackwebhook, pagerduty_events
     and http; nobody is told when empty."""
@@ -141,8 +144,9 @@ class Settings(BaseSettings):
     """Which kinds of alerts are sent, separated by commas; all when empty."""
     alerts_per_hour: int = Field(default=10, ge=2, le=1000)
     """The most messages about one model to one receiver within an hour; what is more is summed up in one."""
-    alerts_runbooks: str = "docs/runbooks.md"
-    """The address at which docs/runbooks.md can be read; each alert points to its heading there."""
+    alerts_runbooks: str = ""
+    """The address at which docs/runbooks.md can be read; each alert points to its heading there. Our own page in
+    Airflow when empty."""
 
     drill_schedule: str = ""
     """When the rollback drill runs, a cron expression of five fields in UTC; only by hand when empty."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from understudy.contract.declared import Fact
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import Artefact, artefact_of
+from understudy.contract.words import Isolation
 
 UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -49,8 +50,20 @@ class RunFolder(Fact):
         """Keep the declaration that the whole run uses; the first caller decides, later edits wait for the next run."""
         kept = self.path / "spec.json"
         if not kept.exists():
-            self.path.mkdir(parents=True, exist_ok=True)
-            draft = kept.with_suffix(".draft")
-            draft.write_text(spec.model_dump_json(indent=1, exclude_defaults=False), encoding="utf-8")
-            draft.replace(kept)
+            self._keep(kept, spec.model_dump_json(indent=1, exclude_defaults=False))
         return ModelSpec.model_validate_json(kept.read_text(encoding="utf-8"))
+
+    def keep_isolation(self, isolation: Isolation) -> None:
+        """Remember where the run's stages run."""
+        self._keep(self.path / "isolation.txt", isolation.value)
+
+    def isolation(self) -> Isolation | None:
+        """Tell where the run's earlier stages ran; None before the first."""
+        kept = self.path / "isolation.txt"
+        return Isolation(kept.read_text(encoding="utf-8")) if kept.exists() else None
+
+    def _keep(self, kept: Path, text: str) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        draft = kept.with_suffix(".draft")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(kept)

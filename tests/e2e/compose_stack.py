@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -20,6 +21,7 @@ from understudy.settings import PROJECT
 
 SHIPPED = "docker-compose.yaml"
 IMAGES = ("postgres", "haproxy")
+REFUSES = "http://mlflow:5000/health"
 HEALTHY_WITHIN_S = 420.0
 COMMAND_WITHIN_S = 600.0
 SETTLED_WITHIN_S = 120.0
@@ -51,7 +53,7 @@ class ComposeStack:
         done = subprocess.run(
             [*self.command, "--env-file", str(self.env_file), "--project-name", self.project, *arguments],
             cwd=PROJECT,
-            env={name: value for name, value in os.environ.items() if not name.startswith(("STACK_", "COMPOSE_"))},
+            env=_without_settings_of_ours(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -61,14 +63,37 @@ class ComposeStack:
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done
 
+    def type(self, lines: str, folder: Path) -> None:
+        """Type lines of the documentation, in a shell in which ``docker compose`` means this project."""
+        command = [*self.command, "--env-file", str(self.env_file), "--project-name", self.project]
+        typed = f'docker() {{ shift; (cd {PROJECT} && {shlex.join(command)} "$@"); }}\n{lines}'
+        done = subprocess.run(
+            ["bash", "-euc", typed],
+            cwd=folder,
+            env=_without_settings_of_ours(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_WITHIN_S,
+        )
+        assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+
     def cli(self, *words: str) -> Any:
         """Run a command of ours in its own container, as an operator does, and read its JSON."""
-        told = self.compose("run", "--rm", "-T", "cli", "understudy", *words, "--json").stdout
+        login = {"USER": "admin", "PASSWORD": self.secret("STACK_ADMIN_PASSWORD")}
+        as_admin = [f"-eAIRFLOW__UNDERSTUDY__AIRFLOW_{name}={value}" for name, value in login.items()]
+        told = self.compose("run", "--rm", "-T", *as_admin, "cli", "understudy", *words, "--json").stdout
         return json.loads(told[min(at for at in (told.find("{"), told.find("[")) if at >= 0) :])
 
     def python(self, service: str, code: str) -> str:
         """Run Python in a service's container and return what it prints."""
         return self.compose("exec", "-T", service, "python3", "-c", code).stdout
+
+    def is_listening(self, service: str, port: int) -> bool:
+        """Tell whether a service answers at a port, asked from a container beside all of them."""
+        asking = f"import socket; socket.create_connection(({service!r}, {port}), timeout=10).close()"
+        return self.compose("exec", "-T", "scheduler", "python3", "-c", asking, check=False).returncode == 0
 
     def secret(self, name: str) -> str:
         """Read a generated secret."""
@@ -125,7 +150,15 @@ def compose_stack(folder: Path, models: Path) -> Iterator[ComposeStack]:
     project = f"understudy-test-{os.getpid()}"
     env_file = folder / "stack.env"
     env_file.write_text(
-        "STACK_AIRFLOW_PORT=0\nSTACK_GATEWAY_PORT=0\nSTACK_PARALLELISM=4\nCOMPOSE_PROFILES=\n", encoding="utf-8"
+        "STACK_AIRFLOW_PORT=0\nSTACK_GATEWAY_PORT=0\nSTACK_PARALLELISM=4\nCOMPOSE_PROFILES=\n"
+        f"STACK_SETTINGS={folder}\n",
+        encoding="utf-8",
+    )
+    # As single quotes and JSON are written there; whoever answers at that address takes no alerts, and says so.
+    (folder / "airflow.env").write_text(
+        f"AIRFLOW_CONN_WRITTEN='{json.dumps({'conn_type': 'http', 'host': REFUSES})}'\n"
+        "AIRFLOW__UNDERSTUDY__ALERTS_TO=written,made\n",
+        encoding="utf-8",
     )
     subprocess.run([PROJECT / "scripts" / "make_env.sh", env_file], check=True, capture_output=True)
     stack = ComposeStack(project, env_file, command)
@@ -151,6 +184,10 @@ def account(airflow: str, user: str, password: str) -> httpx.Client:
     """Ask as somebody."""
     headers = {"Authorization": f"Bearer {token_of(airflow, user, password)}"}
     return httpx.Client(base_url=airflow, headers=headers, timeout=60, trust_env=False)
+
+
+def _without_settings_of_ours() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("STACK_", "COMPOSE_"))}
 
 
 def _services() -> dict[str, Any]:

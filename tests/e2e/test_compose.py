@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import yaml
 
 from tests.e2e.browser import browser
 from tests.e2e.compose_stack import (
+    REFUSES,
     SETTLED_WITHIN_S,
     ComposeStack,
     account,
@@ -22,7 +25,7 @@ from tests.e2e.compose_stack import (
 from tests.e2e.oncall.people import begin, open_model
 from understudy.contract.load import SPEC_FILE
 from understudy.contract.words import EntryKind, Verdict
-from understudy.settings import settings
+from understudy.settings import PROJECT, settings
 from understudy.story.acts import Market
 from understudy.story.live import markets, traffic_of
 from understudy.story.scenery import LIVE
@@ -90,15 +93,24 @@ def served(stack: ComposeStack) -> int:
     return int(answer.json()["versions"][0]) if answer.is_success else 0
 
 
-def test_retrain_promote_roll_back_and_restore_on_postgresql(stack: ComposeStack, second_champion: int) -> None:
+def test_retrain_promote_roll_back_and_restore_on_postgresql(
+    stack: ComposeStack, second_champion: int, tmp_path: Path
+) -> None:
     wait(lambda: served(stack) == second_champion, SETTLED_WITHIN_S, lambda: stack.logs("gateway"))
-    taken = stack.cli("backup", "/backups/drill")
-    assert len(taken["proof"]["verified"]) == second_champion
+    take, _, go_back = documented("Backup and restore")
+    stack.type(take, tmp_path)
+    entries = len(stack.cli("ledger", MODEL))
+    with tarfile.open(tmp_path / "2026-11-27.tar") as taken:
+        assert {"2026-11-27/manifest.json"} <= set(taken.getnames())
+    # What the gateway has learned since is newer than what comes back.
+    stack.cli("rollback", MODEL, "--reason", "worse at night")
+    wait(lambda: served(stack) == 1, SETTLED_WITHIN_S, lambda: stack.logs("gateway"))
 
-    _lose_everything(stack)
-    restored = stack.cli("restore", "/backups/drill")
-    assert restored["verified"][1].startswith(f"the ledger's {taken['entries']} entries are intact")
-    assert any("version 2 of powerprice" in line for line in restored["verified"])
+    stack.type(go_back, tmp_path)
+    stack.wait_until_healthy()
+    assert len(stack.cli("ledger", MODEL)) == entries
+    wait(lambda: served(stack) == second_champion, SETTLED_WITHIN_S, lambda: stack.logs("gateway"))
+    assert (tmp_path / "ledger-before.dump").read_bytes().startswith(b"PGDMP")
 
     rolled_back = stack.cli("rollback", MODEL, "--reason", "worse at night")
     assert rolled_back["champion"]["version"] == 1
@@ -106,17 +118,11 @@ def test_retrain_promote_roll_back_and_restore_on_postgresql(stack: ComposeStack
     assert stack.cli("ledger", "--verify")["ok"]
 
 
-def _lose_everything(stack: ComposeStack) -> None:
-    """Lose ledger, registry, artefacts, data and bundles, as if the disk had died; only the backup is left."""
-    for database in ("ledger", "mlflow"):
-        new = f"CREATE DATABASE {database} OWNER {database} ENCODING 'UTF8' TEMPLATE template0"
-        for statement in (f"DROP DATABASE {database} WITH (FORCE)", new):
-            stack.compose("exec", "-T", "postgres", "psql", "-U", "postgres", "-c", statement)
-    stack.compose(
-        "run", "--rm", "-T", "cli", "bash", "-c", "rm -rf /var/lib/understudy/*/* /var/lib/mlflow/artifacts/*"
-    )
-    stack.compose("restart", "mlflow")
-    stack.wait_until_healthy()
+def documented(heading: str) -> list[str]:
+    """Read the blocks of a part of docs/compose.md that can be typed as they are."""
+    part = re.split(r"^## ", (PROJECT / "docs" / "compose.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (text,) = (one for one in part if one.startswith(f"{heading}\n"))
+    return re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def test_the_second_champion_was_promoted_after_its_rehearsal_on_live_requests(
@@ -198,8 +204,9 @@ def test_admin_interfaces_are_on_the_internal_network_and_ask_for_a_token(stack:
     edge = stack.url("edge", 8090)
     for path in ("/admin/models/powerprice", "//admin/models/powerprice", "/%61dmin/models/powerprice", "/metrics"):
         assert httpx.get(f"{edge}{path}", timeout=30, trust_env=False).status_code == 404
-    for service in ("mlflow", "postgres", "docker-proxy", "gateway"):
-        assert stack.compose("port", service, "5000", check=False).stdout.strip() in {"", ":0"}
+    for service, port in {"mlflow": 5000, "postgres": 5432, "docker-proxy": 2375, "gateway": 8090}.items():
+        assert stack.is_listening(service, port)
+        assert stack.compose("port", service, str(port), check=False).stdout.strip() in {"", ":0"}
 
     asking = """
 import urllib.error, urllib.request
@@ -279,6 +286,37 @@ def test_who_is_on_call_acts_in_the_browser(airflow: str) -> None:
         begin(page, "Hold", "asked by a test")
         page.find("#act-dry").click()
         page.find("#act-answer .notice", "This would happen")
+
+
+def test_receivers_can_be_tried_from_the_command_line_wherever_their_connection_was_made(
+    stack: ComposeStack, airflow: str
+) -> None:
+    with account(airflow, "admin", stack.secret("STACK_ADMIN_PASSWORD")) as admin:
+        made = admin.post("/api/v2/connections", json={"connection_id": "made", "conn_type": "http", "host": REFUSES})
+        assert made.is_success, made.text
+    told = stack.compose("run", "--rm", "-T", "cli", "understudy", "alerts", "test", "--json", check=False).stdout
+    tried = json.loads(told[told.index("[") :])
+    # Both were found and reached; who answers there takes no alerts.
+    assert {one["receiver"]: one["problem"] for one in tried} == {"written": "HTTP 405", "made": "HTTP 405"}
+
+
+def test_a_command_that_acts_in_airflow_asks_whose_name_it_acts_in(stack: ComposeStack) -> None:
+    refused = stack.compose("run", "--rm", "-T", "cli", "understudy", "approvals", check=False)
+    assert refused.returncode != 0
+    assert "in somebody's name" in " ".join(refused.stderr.split())
+
+
+def test_doctor_asks_the_stack_that_it_is_in(stack: ComposeStack) -> None:
+    told = stack.compose("run", "--rm", "-T", "cli", "understudy", "doctor", "--json", check=False).stdout
+    found = {finding["about"]: finding for finding in json.loads(told[told.index("[") :])}
+    assert found["airflow"]["severity"] == "fine"
+    assert "http://api-server:8080 answers" in found["airflow"]["found"]
+    assert found["alerts"]["found"] == "go to made, written"
+
+
+def test_the_gateway_answers_for_its_predictions(stack: ComposeStack, second_champion: int) -> None:
+    told = stack.compose("exec", "-T", "gateway", "understudy", "predictions", "show", MODEL, "--json").stdout
+    assert json.loads(told[told.index("{") :])["rows"]
 
 
 def test_nobody_gets_in_without_an_account(airflow: str) -> None:

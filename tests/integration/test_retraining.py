@@ -287,6 +287,18 @@ def test_a_lost_trial_does_not_lose_the_search_and_a_known_space_needs_one_round
     assert "trial_2[0]" not in warm.tasks
 
 
+def test_a_search_that_loses_every_trial_says_what_the_trials_were_refused_for(site: Site) -> None:
+    site.deliver("mistuned", hourly().drop(columns="region"))
+    search = {"max_dept": {"low": 2, "high": 5}}
+    site.declare("mistuned", train={"estimator": "decision_tree", "search": search, "budget": 2, "parallelism": 2})
+    lost = site.retrain("mistuned")
+    assert lost.outcome == "broken"
+    (entry,) = site.hooks.ledger.entries("mistuned", [EntryKind.CONCLUDED])
+    assert "None of the 2 trials" in entry.reason
+    assert "did you mean 'max_depth'" in entry.reason
+    assert "start a new run" in entry.reason
+
+
 def stop() -> None:
     raise AirflowFailException("far enough for this test")
 

@@ -4,12 +4,15 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.stage import artefact_of
-from understudy.contract.words import Alias, Change, EntryKind
+from understudy.contract.words import Alias, Change, EntryKind, LinkKind
+from understudy.hooks import cards
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import (
     ChampionLocked,
@@ -115,6 +118,22 @@ def desk(home: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator
 def dead(home: Path, tmp_path: Path) -> Registry:
     (tmp_path / "dead.db").mkdir()
     return Registry(f"sqlite:///{tmp_path / 'dead.db'}", tmp_path.as_uri(), home / "bundles")
+
+
+def test_a_rollback_keeps_the_name_of_its_run_in_airflow_and_the_data_of_both_versions(desk: Desk) -> None:
+    desk.raise_champion(1)
+    desk.raise_champion(2)
+    run = AirflowRun(dag_id="rollback", run_id="manual__1")
+    who: dict[str, Any] = {"actor": "ann", "reason": "it answers backwards"}
+    rollback(desk.deployments, desk.registry, desk.model, run="rollback-1", airflow=run, **who)
+    ledger = desk.deployments.ledger
+    written = ledger.entries(desk.model, [EntryKind.DEPLOYED])[-1]
+    links = cards.card(ledger, written.seq).links
+    assert [link.name for link in links if link.kind is LinkKind.DAG_RUN] == ["rollback/manual__1"]
+    assert {link.name: link.about for link in links if link.kind is LinkKind.DATA_VERSION} == {
+        "data1": "version 1, which serves again",
+        "data2": "version 2, which was taken back",
+    }
 
 
 def test_the_whole_bundle_returns(desk: Desk) -> None:

@@ -1,5 +1,7 @@
 """What docker-compose.yaml promises of every service, and what `make env` generates for it."""
 
+import io
+import json
 import os
 import re
 import subprocess
@@ -10,6 +12,7 @@ from typing import Any
 import mlflow
 import pytest
 import yaml
+from dotenv import dotenv_values
 
 from understudy import __version__
 from understudy.settings import PROJECT
@@ -17,6 +20,7 @@ from understudy.settings import PROJECT
 TEXT = (PROJECT / "docker-compose.yaml").read_text(encoding="utf-8")
 FILE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = FILE["services"]
+EXAMPLES = sorted((PROJECT / "include" / "stack").glob("*.env.example"))
 ONCE = {"init", "cli"}
 """They end by themselves."""
 
@@ -99,3 +103,71 @@ def test_what_is_in_the_file_of_secrets_stays_and_only_its_owner_reads_it(tmp_pa
     assert (first["STACK_GATEWAY_TOKEN"], first["OTHER"]) == ("mine", "kept")
     assert generate(env_file) == first
     assert env_file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("empty", ["", "''", '""', "  # to be set"])
+def test_a_secret_that_is_empty_is_generated_and_not_left_a_dead_end(tmp_path: Path, empty: str) -> None:
+    env_file = tmp_path / "env"
+    env_file.write_text(f"STACK_ADMIN_PASSWORD={empty}\nOTHER=\n", encoding="utf-8")
+    filled = generate(env_file)
+    assert len(filled["STACK_ADMIN_PASSWORD"]) >= 43
+    assert filled["OTHER"] == ""
+    assert env_file.read_text(encoding="utf-8").count("STACK_ADMIN_PASSWORD=") == 1
+    assert generate(env_file) == filled
+
+
+def test_files_for_what_nobody_can_generate_are_written_once_for_their_owner(tmp_path: Path) -> None:
+    generate(tmp_path / "env")
+    for example in EXAMPLES:
+        written = tmp_path / example.name.removesuffix(".example")
+        assert written.read_text(encoding="utf-8") == example.read_text(encoding="utf-8")
+        assert written.stat().st_mode & 0o777 == 0o600
+        written.write_text("MINE=kept\n", encoding="utf-8")
+    generate(tmp_path / "env")
+    assert {(tmp_path / path.name.removesuffix(".example")).read_text(encoding="utf-8") for path in EXAMPLES} == {
+        "MINE=kept\n"
+    }
+
+
+def test_what_the_files_give_as_examples_is_what_a_service_gets(tmp_path: Path) -> None:
+    for example in EXAMPLES:
+        lines = example.read_text(encoding="utf-8").splitlines()
+        settings = [line.removeprefix("# ") for line in lines if re.match(r"# [A-Z_]+=", line)]
+        assert settings
+        told = dotenv_values(stream=io.StringIO("\n".join(settings)))
+        assert all(value for value in told.values())
+        for name, value in told.items():
+            if name.startswith("AIRFLOW_CONN_"):
+                assert json.loads(value or "")["conn_type"]
+
+
+def test_every_service_of_airflow_and_the_command_line_know_who_is_told() -> None:
+    airflow = {"init", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "cli"}
+    told = {name for name, service in SERVICES.items() if "airflow.env" in str(service.get("env_file"))}
+    assert told == airflow
+    senders = {"scheduler", "worker", "triggerer", "cli"}
+    assert all("outside" in SERVICES[name]["networks"] for name in senders)
+
+
+def test_nobody_s_account_answers_for_whoever_types_a_command() -> None:
+    for name, service in SERVICES.items():
+        given = service.get("environment", {})
+        assert not {"AIRFLOW__UNDERSTUDY__AIRFLOW_USER", "AIRFLOW__UNDERSTUDY__AIRFLOW_PASSWORD"} & given.keys(), name
+    holders = [name for name, service in SERVICES.items() if "STACK_ADMIN_PASSWORD" in str(service)]
+    assert holders == ["init"]
+
+
+def test_links_follow_the_port_that_is_published() -> None:
+    environment = SERVICES["scheduler"]["environment"]
+    port = re.search(r"\$\{STACK_AIRFLOW_PORT:-(\d+)\}", SERVICES["api-server"]["ports"][0])
+    assert port is not None
+    assert environment["AIRFLOW__UNDERSTUDY__AIRFLOW_PAGES"] == f"http://localhost:{port.group()}"
+    assert environment["AIRFLOW__API__BASE_URL"] == "${STACK_AIRFLOW_URL:-}"
+
+
+def test_no_documented_command_lets_a_terminal_change_what_it_redirects() -> None:
+    documents = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+    lines = [line for path in documents for line in path.read_text(encoding="utf-8").splitlines()]
+    typed = [line for line in lines if re.search(r"docker[ -]compose (run|exec)\b[^`#]* [<>|] ", line)]
+    assert typed
+    assert [line for line in typed if " -T " not in line] == []

@@ -24,6 +24,7 @@ MODULES = {
     "apache-airflow-providers-docker": "airflow.providers.docker",
     "apache-airflow-providers-smtp": "airflow.providers.smtp",
     "apache-airflow-providers-standard": "airflow.providers.standard",
+    "markdown-it-py": "markdown_it",
     "mlflow-skinny": "mlflow",
     "python-dotenv": "dotenv",
     "pyyaml": "yaml",

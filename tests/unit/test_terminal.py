@@ -27,7 +27,7 @@ WRITTEN = "trainer.py:train: [red]root:x:0[/] :smile:"
 
 def drawn(*shown: RenderableType) -> str:
     paper = io.StringIO()
-    terminal = open_terminal(paper, wraps=False)
+    terminal = open_terminal(paper)
     terminal.width = 200
     terminal.print(*shown)
     return paper.getvalue()

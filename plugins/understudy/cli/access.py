@@ -32,5 +32,5 @@ def access(
 
 
 def _page(console: "Console", brought: "Access") -> None:
-    console.print(f"Roles: {', '.join(brought.roles)}.", markup=False)
+    console.print(f"Roles: {', '.join(brought.roles)}.")
     console.print(f"Account {brought.created} was created." if brought.created else "No account was created.")

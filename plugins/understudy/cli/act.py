@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 from understudy.cli.answer import AsJson, answer
-from understudy.cli.deployment import actor, hooks
+from understudy.cli.deployment import hooks
 from understudy.cli.reason import Reason, checked_reason
 from understudy.contract.words import Action
+from understudy.hooks.account import own_account
 
 Model = Annotated[str, typer.Argument(help="The model.")]
 Version = Annotated[int | None, typer.Argument(min=1, help="The version; the champion when left out.")]
@@ -47,10 +48,10 @@ def _act(action: Action, model: str, version: int | None, reason: str, *, dry_ru
     from understudy.hooks.acts import act
 
     given = checked_reason(reason)
-    acted = act(hooks(), action, model, version, actor=actor(), reason=given, is_dry_run=dry_run)
+    acted = act(hooks(), action, model, version, actor=own_account(), reason=given, is_dry_run=dry_run)
     said = f"{acted.sentence[0].upper()}{acted.sentence[1:]}."
     answer(
         as_json,
         acted,
-        lambda console: console.print(f"Dry run: {acted.sentence}." if dry_run else said, markup=False),
+        lambda console: console.print(f"Dry run: {acted.sentence}." if dry_run else said),
     )

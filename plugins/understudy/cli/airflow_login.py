@@ -1,5 +1,8 @@
 """The Airflow that the commands talk to, as the person who types them."""
 
+import sys
+from functools import lru_cache
+from getpass import getpass
 from typing import TYPE_CHECKING
 
 from understudy.contract.errors import UnderstudyError
@@ -24,9 +27,24 @@ class NoCredential(UnderstudyError):
 
     def __init__(self, url: str) -> None:
         super().__init__(
-            f"Nobody said as whom to log in to {url}. Set AIRFLOW__UNDERSTUDY__AIRFLOW_TOKEN, or AIRFLOW_USER and "
-            "AIRFLOW_PASSWORD with the same prefix; .env.example explains them."
+            f"Nobody said as whom to log in to {url}: what is done there is done in somebody's name. "
+            "A terminal is asked for an account; elsewhere set AIRFLOW__UNDERSTUDY__AIRFLOW_TOKEN, or "
+            "AIRFLOW__UNDERSTUDY__AIRFLOW_USER and AIRFLOW__UNDERSTUDY__AIRFLOW_PASSWORD, to your own."
         )
+
+
+@lru_cache(maxsize=1)
+def _asked(url: str, user: str) -> tuple[str, str]:
+    """Ask the person at the terminal, once a command; its answer on stdout stays an answer."""
+    account = user
+    if not account:
+        # Not typer's prompt, half of which goes to stdout.
+        sys.stderr.write(f"Your account at {url}: ")
+        sys.stderr.flush()
+        account = sys.stdin.readline().strip()
+    if not account:
+        raise NoCredential(url)
+    return account, getpass(f"Password of {account}: ")
 
 
 def airflow(settings: Settings, way_out: str = "") -> "AirflowApi":
@@ -41,9 +59,12 @@ def airflow(settings: Settings, way_out: str = "") -> "AirflowApi":
 
     if settings.airflow_url:
         token, password = settings.airflow_token.get_secret_value(), settings.airflow_password.get_secret_value()
-        if not token and not (settings.airflow_user and password):
-            raise NoCredential(settings.airflow_url)
-        return AirflowApi(settings.airflow_url, settings.airflow_user, password, token=token, is_remote=True)
+        user = settings.airflow_user
+        if not token and not (user and password):
+            if not (sys.stdin.isatty() and sys.stderr.isatty()):
+                raise NoCredential(settings.airflow_url)
+            user, password = _asked(settings.airflow_url, user)
+        return AirflowApi(settings.airflow_url, user, password, token=token, is_remote=True)
     stack = running(Layout(home=settings.home.resolve()))
     if stack is None:
         raise NotRunning(way_out)

@@ -8,6 +8,7 @@ import typer
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.deployment import hooks
 from understudy.cli.errors import BROKEN, BadArgument
+from understudy.cli.row import print_row
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,10 +57,10 @@ def _page(console: "Console", found: "list[Delivery]") -> None:
         else:
             why = f" ({one.problem})" if one.problem else ""
             became = f"waits for {one.receiver} until {one.next_at.astimezone():%Y-%m-%d %H:%M:%S}{why}"
-        console.print(f"{one.at.astimezone():%Y-%m-%d %H:%M:%S}  {one.kind:<16} {one.sentence}", markup=False)
-        console.print(f"{'':<21}{became}", markup=False)
+        print_row(console, f"{one.at.astimezone():%Y-%m-%d %H:%M:%S}  {one.kind:<16} {one.sentence}")
+        print_row(console, f"{'':<21}{became}")
 
 
 def _tried(console: "Console", tried: "tuple[Tried, ...]") -> None:
     for one in tried:
-        console.print(f"{one.receiver}: {one.problem or 'took the message'}", markup=False)
+        console.print(f"{one.receiver}: {one.problem or 'took the message'}")

@@ -70,6 +70,7 @@ app.command("access", hidden=True)(access.access)
 app.command("up", hidden=True)(embedded.up)
 app.command("down", hidden=True)(embedded.down)
 app.command("demo", hidden=True)(embedded.demo)
+app.command("practice", hidden=True)(embedded.practice)
 
 
 def run() -> None:

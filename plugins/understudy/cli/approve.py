@@ -103,15 +103,15 @@ def _list(console: "Console", asked: "list[Asked]") -> None:
         model = one.dag_id.removeprefix(RETRAIN_PREFIX)
         whom = ", ".join(one.assigned) or "whoever may answer on its DAG"
         second = " (a second person)" if one.task != TASKS[0] else ""
-        console.print(f"{model}: {one.subject}{second}", markup=False)
-        console.print(f"  asked     {one.at.astimezone():%Y-%m-%d %H:%M}, in the run {one.run}", markup=False)
-        console.print(f"  answers   {whom}", markup=False)
-        console.print(f"  then      understudy approve {model} --reason …, or reject", markup=False)
+        console.print(f"{model}: {one.subject}{second}")
+        console.print(f"  asked     {one.at.astimezone():%Y-%m-%d %H:%M}, in the run {one.run}")
+        console.print(f"  answers   {whom}")
+        console.print(f"  then      understudy approve {model} --reason …, or reject")
 
 
 def _page(console: "Console", done: Given) -> None:
     if done.is_dry_run:
-        console.print(f"Dry run: {done.question} would be answered with {done.answer}: {done.reason}", markup=False)
+        console.print(f"Dry run: {done.question} would be answered with {done.answer}: {done.reason}")
         return
-    console.print(f"{done.question} {done.answer}: {done.reason}", markup=False)
-    console.print(f"The run {done.run} goes on; its outcome: understudy status {done.model}", markup=False)
+    console.print(f"{done.question} {done.answer}: {done.reason}")
+    console.print(f"The run {done.run} goes on; its outcome: understudy status {done.model}")

@@ -24,8 +24,7 @@ def backup(
 
     def page(console: "Console") -> None:
         console.print(
-            f"{taken.folder}: {taken.files} files, {taken.size_bytes / 1e6:.1f} MB, {taken.entries} ledger entries.",
-            markup=False,
+            f"{taken.folder}: {taken.files} files, {taken.size_bytes / 1e6:.1f} MB, {taken.entries} ledger entries."
         )
         _list(console, "verified", taken.proof.verified)
         _list(console, "not part of it", taken.elsewhere)
@@ -43,7 +42,7 @@ def restore(
     restored = bring_back(hooks(), folder.absolute())
 
     def page(console: "Console") -> None:
-        console.print(f"Restored {restored.folder}, taken at {restored.taken_at}.", markup=False)
+        console.print(f"Restored {restored.folder}, taken at {restored.taken_at}.")
         _list(console, "verified", restored.verified)
         _list(console, "not part of it", restored.elsewhere)
 
@@ -52,4 +51,4 @@ def restore(
 
 def _list(console: "Console", word: str, lines: Iterable[str]) -> None:
     for line in lines:
-        console.print(f"  {word}: {line}", markup=False)
+        console.print(f"  {word}: {line}")

@@ -3,13 +3,14 @@
 from typing import TYPE_CHECKING
 
 from understudy.cli.answer import answer
-from understudy.cli.deployment import actor, hooks
+from understudy.cli.deployment import hooks
 from understudy.cli.errors import BadArgument
 from understudy.contract.break_glass import LONGEST_ACTOR, BreakGlassOrder, GlassAcknowledgement
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import Lagging, ModelStatus
 from understudy.contract.words import Role
+from understudy.hooks.account import own_account
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,7 +94,7 @@ def break_glass(model: str, reason: str, taking_back: int | None, *, dry_run: bo
         plan = _plan(gateways, model, version, statuses)
         answer(as_json, plan, lambda console: _plan_page(console, plan))
         return
-    order = BreakGlassOrder(actor=actor()[:LONGEST_ACTOR], reason=reason, version=version)
+    order = BreakGlassOrder(actor=own_account()[:LONGEST_ACTOR], reason=reason, version=version)
     answers = gateways.break_glass(model, order, WITHIN_S)
     done = GlassBroken(
         model=model,
@@ -153,10 +154,10 @@ def _prospect(url: str, version: int, status: ModelStatus | Lagging) -> Prospect
 
 
 def _plan_page(console: "Console", plan: GlassPlan) -> None:
-    console.print(f"Dry run: version {plan.version} of {plan.model} would be taken back.", markup=False)
+    console.print(f"Dry run: version {plan.version} of {plan.model} would be taken back.")
     for gateway in plan.gateways:
         told = gateway.problem or f"from version {gateway.answers} to version {gateway.target}"
-        console.print(f"  {gateway.gateway}: {told}", markup=False)
+        console.print(f"  {gateway.gateway}: {told}")
 
 
 def _page(console: "Console", done: GlassBroken) -> None:
@@ -165,10 +166,9 @@ def _page(console: "Console", done: GlassBroken) -> None:
         how = f"before, by {glass.actor} ({glass.reason})" if ack.is_repeated else f"in {ack.flip_ms:.1f} ms"
         console.print(
             f"  {glass.gateway}: version {glass.taken_back.version} of {glass.model} was taken back {how}; "
-            f"version {glass.target.version} answers",
-            markup=False,
+            f"version {glass.target.version} answers"
         )
     for late in done.lagging:
-        console.print(f"  {late.gateway}: not done ({late.problem.rstrip('.')})", markup=False)
+        console.print(f"  {late.gateway}: not done ({late.problem.rstrip('.')})")
     if done.done:
-        console.print("The gateways' followers report it to the ledger as soon as they reach it.", markup=False)
+        console.print("The gateways' followers report it to the ledger as soon as they reach it.")

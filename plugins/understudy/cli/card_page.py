@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from understudy.cli.row import print_row
 from understudy.contract.card import Card
-from understudy.contract.card_text import delta_lines, interval, number, shortened, shown
+from understudy.contract.card_links import Link
+from understudy.contract.card_text import delta_lines, interval, measured_in_short, number, shortened, shown
 from understudy.contract.judgement import GateResult
 from understudy.contract.words import EntryKind
 
@@ -29,11 +31,9 @@ def telling(cards: Sequence[Card]) -> Card:
 
 def print_card(console: "Console", card: Card) -> None:
     """Print the whole card; whatever its texts hold, they are printed as they are, on one line each."""
-    from rich.text import Text
-
-    console.print(Text(f"{card.model}: {card.title}", style="bold"))
+    console.print(f"{card.model}: {card.title}", style="bold")
     for name, value in _facts(card):
-        console.print(f"  {name:<14} {shortened(value, LONGEST)}", markup=False)
+        print_row(console, f"  {name:<14} {shortened(value, LONGEST)}")
     for one in card.evidence:
         verdict = f": {one.verdict}" if one.verdict is not None else ""
         heading = f"{one.kind.value.replace('_', ' ').capitalize()}{verdict} (entry {one.seq})"
@@ -56,7 +56,7 @@ def print_card(console: "Console", card: Card) -> None:
             *delta_lines(card.delta),
         ],
     )
-    _section(console, "Read on", (f"{one.kind.value.replace('_', ' '):<14} {one.name}" for one in card.links))
+    _section(console, "Read on", map(_link, card.links))
     _section(console, "What followed", (f"{step.seq:>5}  {step.title}" for step in card.followed))
     _section(console, "Missing", card.missing)
 
@@ -77,16 +77,21 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
 
 def _answers(answers: Iterable[GateResult]) -> list[str]:
     return [
-        f"{answer.verdict:<12} {answer.gate:<28} {number(answer.measured)}"
-        + (f" ({interval(answer.low, answer.high)})" if answer.low is not None or answer.high is not None else "")
-        + f"; {answer.bound}; {shortened(answer.sentence, LONGEST)}"
+        f"{answer.verdict:<12} {answer.gate:<28} {measured_in_short(answer)}; {answer.bound}; "
+        f"{shortened(answer.sentence, LONGEST)}"
         for answer in shown(answers)
     ]
+
+
+def _link(link: Link) -> str:
+    about = f" ({link.about})" if link.about else ""
+    return f"{link.kind.value.replace('_', ' '):<14} {link.name}{about}"
 
 
 def _section(console: "Console", heading: str, lines: Iterable[str]) -> None:
     listed = list(lines)
     if listed:
-        console.print(f"\n{heading}", markup=False)
+        console.print()
+        console.print(heading)
     for line in listed:
-        console.print(f"  {line}", markup=False)
+        print_row(console, f"  {line}")

@@ -152,6 +152,7 @@ def _page(console: "Console", checked: list[Checked]) -> None:
         console.print("No model is declared yet. Start with: understudy init --data FILE --target COLUMN --time COLUMN")
     for one in checked:
         if one.problems:
-            console.print("\n".join(one.problems), style="red", markup=False)
+            for problem in one.problems:
+                console.print(problem, style="red")
         else:
-            console.print(f"{one.model}: fine", markup=False)
+            console.print(f"{one.model}: fine")

@@ -74,10 +74,10 @@ class NowhereServed(UnderstudyError):
 def _tell(what: str, complaints: list[Complaint], as_json: bool) -> None:
     def page(console: "Console") -> None:
         if not complaints:
-            console.print(f"{what} keeps all the rules.", markup=False)
+            console.print(f"{what} keeps all the rules.")
         for complaint in complaints:
-            console.print(f"{complaint.check}: {complaint.problem}", style="red", markup=False)
-            console.print(f"  {complaint.way_out}", markup=False)
+            console.print(f"{complaint.check}: {complaint.problem}", style="red")
+            console.print(f"  {complaint.way_out}")
 
     answer(as_json, complaints, page)
     if complaints:

@@ -43,8 +43,7 @@ def restore(
         as_json,
         facts,
         lambda console: console.print(
-            f"{written} holds data version {version[:12]} ({written.stat().st_size:,} bytes), as recorded.",
-            markup=False,
+            f"{written} holds data version {version[:12]} ({written.stat().st_size:,} bytes), as recorded."
         ),
     )
 
@@ -58,27 +57,25 @@ def diff(before: Version, after: Version, as_json: AsJson = False) -> None:
 
 def _log_page(console: "Console", model: str, found: "list[DataVersion]") -> None:
     if not found:
-        console.print(f"{model} has read no data yet.", markup=False)
+        console.print(f"{model} has read no data yet.")
     for version in found:
         rows = f"{version.rows:>10,} rows" if version.rows is not None else " " * 15
         recorded = f"{version.recorded_at.astimezone():%Y-%m-%d %H:%M}"
         start, end = version.facts.get("start"), version.facts.get("end")
         console.print(
             f"{version.sha256[:12]}  {recorded}  {rows}  {version.size_bytes / 1e6:>8.1f} MB"
-            + (f"  {str(start)[:16]} to {str(end)[:16]}" if start and end else ""),
-            markup=False,
+            + (f"  {str(start)[:16]} to {str(end)[:16]}" if start and end else "")
         )
 
 
 def _difference_page(console: "Console", found: "DataDifference") -> None:
     console.print(
         f"{found.rows_before:,} rows before, {found.rows_after:,} after: {found.rows_added:,} are new, "
-        f"{found.rows_removed:,} are gone.",
-        markup=False,
+        f"{found.rows_removed:,} are gone."
     )
     for words, columns in (("New columns", found.columns_added), ("Columns that are gone", found.columns_removed)):
         if columns:
-            console.print(f"{words}: {', '.join(columns)}.", markup=False)
+            console.print(f"{words}: {', '.join(columns)}.")
     if not found.columns:
         return
     from rich.table import Table

@@ -69,9 +69,7 @@ def init(
 
 
 def _page(console: "Console", written: Declaration) -> None:
-    console.print(f"Wrote {written.path}", markup=False)
+    console.print(f"Wrote {written.path}")
     for note in written.notes:
-        console.print(f"  - {note}", markup=False)
-    console.print(
-        f"Read it, then: understudy check {written.model} && understudy retrain {written.model} --local", markup=False
-    )
+        console.print(f"  - {note}")
+    console.print(f"Read it, then: understudy check {written.model} && understudy retrain {written.model} --local")

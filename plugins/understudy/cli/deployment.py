@@ -1,6 +1,5 @@
 """The settings and hooks of the deployment that the commands work on."""
 
-import getpass
 import os
 from typing import TYPE_CHECKING
 
@@ -72,11 +71,3 @@ def terms_if_declared(model: str) -> "ServingTerms | None":
 def declared_models() -> list[str]:
     """Name the declared models."""
     return [path.parent.name for path in declared(deployment().models_dir)]
-
-
-def actor() -> str:
-    """Name who types the command."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
-        return f"uid {os.getuid()}"

@@ -1,4 +1,4 @@
-"""Look at each thing that the embedded stack stands on."""
+"""Look at each thing that the deployment stands on."""
 
 import os
 import shutil
@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from understudy.cli.airflow_diagnosis import find_airflow
+from understudy.cli.alerts_diagnosis import find_receivers
 from understudy.cli.engine_diagnosis import find_engine
 from understudy.cli.finding import Finding, Severity
 from understudy.cli.gateway_diagnosis import find_gateways
@@ -24,10 +26,11 @@ def diagnose(settings: Settings) -> list[Finding]:
         _git,
         _disk,
         find_engine,
-        _airflow,
+        find_airflow,
         _registry,
         _ledger,
         find_gateways,
+        find_receivers,
         _declarations,
         _retrainings,
     ]
@@ -87,47 +90,6 @@ def _disk(settings: Settings) -> list[Finding]:
     ]
 
 
-def _airflow(settings: Settings) -> list[Finding]:
-    """Ask the embedded stack; where it is down, look whether its ports are free."""
-    from understudy.embedded import stack
-    from understudy.embedded.layout import Layout
-    from understudy.embedded.ports import PURPOSES, Ports, is_free
-
-    running = stack.running(Layout(home=settings.home.resolve()))
-    if running:
-        return [
-            Finding(
-                about="airflow",
-                severity=Severity.FINE,
-                found=f"runs at {running.airflow}, MLflow at {running.mlflow}, the gateway at {running.gateway}",
-            )
-        ]
-    ports = Ports()
-    busy = [
-        f"{getattr(ports, name)} ({purpose})" for name, purpose in PURPOSES.items() if not is_free(getattr(ports, name))
-    ]
-    found = [
-        Finding(
-            about="airflow",
-            severity=Severity.NOTE,
-            found="the embedded stack is not running",
-            way_out="Start it with: make up",
-        )
-    ]
-    if busy:
-        found.append(
-            Finding(
-                about="ports",
-                severity=Severity.NOTE,
-                found=f"used by others: {', '.join(busy)}",
-                way_out="Nothing to do: `make up` takes the next free ones and says which.",
-            )
-        )
-    else:
-        found.append(Finding(about="ports", severity=Severity.FINE, found="the usual ports are free"))
-    return found
-
-
 def _registry(settings: Settings) -> list[Finding]:
     from understudy.hooks.connect import Hooks
 
@@ -164,7 +126,7 @@ def _ledger(settings: Settings) -> list[Finding]:
             about="ledger",
             severity=Severity.BROKEN,
             found=chain.sentence,
-            way_out="Somebody changed it. Restore it from its last backup; `understudy ledger --verify` checks again.",
+            way_out="Somebody changed it. docs/runbooks.md, Ledger broken, says how to go back to the last backup.",
         )
     ]
 
@@ -209,7 +171,7 @@ def _retrainings(settings: Settings) -> list[Finding]:
                 about="retraining",
                 severity=Severity.BROKEN,
                 found=f"{model}: {sentence}",
-                way_out=f"Unpause or repair the DAG retrain__{model}; `understudy retrain {model}` starts one by hand.",
+                way_out=f"Repair or unpause the DAG retrain__{model}, then start one: understudy retrain {model}",
             )
             for sentence in told
         ]

@@ -21,10 +21,10 @@ def doctor(as_json: AsJson = False) -> None:
     marks = {Severity.FINE: ("ok  ", "green"), Severity.NOTE: ("note", "yellow"), Severity.BROKEN: ("FIX ", "red")}
 
     def page(console: "Console") -> None:
-        from rich.text import Text
-
         for finding in findings:
-            console.print(Text.assemble(marks[finding.severity], f" {finding.about:<10} {finding.found}"))
+            mark, colour = marks[finding.severity]
+            console.print(mark, style=colour, end=" ")
+            console.print(f"{finding.about:<10} {finding.found}")
             if finding.way_out:
                 console.print(f"                {finding.way_out}")
 

@@ -1,5 +1,6 @@
-"""``understudy up``, ``down`` and ``demo``: what the words of the Makefile call."""
+"""``understudy up``, ``down``, ``demo`` and ``practice``: what the words of the Makefile call."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from understudy.embedded.stack import Running
+    from understudy.story.practice import Left
 
 DEMO = "demo"
+PRACTICE = "practice"
 
 
 def up(as_json: AsJson = False) -> None:
@@ -35,14 +38,14 @@ def up(as_json: AsJson = False) -> None:
 
 
 def down(as_json: AsJson = False) -> None:
-    """Stop what `up` and `demo` started; models, data and history stay."""
+    """Stop what `up`, `demo` and `practice` started; models, data and history stay."""
     from understudy.embedded import stack
     from understudy.embedded.layout import Layout
 
     home = deployment().home.resolve()
     with telling(as_json) as tell:
         tell("stopping")
-        stopped = [name for place in (home, home / DEMO) for name in stack.down(Layout(home=place))]
+        stopped = [name for place in (home, home / DEMO, home / PRACTICE) for name in stack.down(Layout(home=place))]
     answer(
         as_json,
         {"stopped": stopped},
@@ -74,6 +77,16 @@ def demo(
         raise typer.Exit(BROKEN)
 
 
+def practice(as_json: AsJson = False) -> None:
+    """Leave a bad champion serving on a stack of its own, to practise what is done on call."""
+    from understudy.story.practice import leave_bad_champion
+
+    home = deployment().home.resolve() / PRACTICE
+    with telling(as_json) as tell:
+        left = leave_bad_champion(home, tell)
+    answer(as_json, left, lambda console: _practice_page(console, left))
+
+
 @contextmanager
 def telling(as_json: bool) -> Iterator[Callable[[str], None]]:
     """Show the current step with its seconds while the work goes on; on stderr, so that answers stay clean."""
@@ -97,12 +110,34 @@ def telling(as_json: bool) -> Iterator[Callable[[str], None]]:
         yield tell
 
 
+def _practice_page(console: "Console", left: "Left") -> None:
+    from understudy.story.practice import ROW
+
+    _running_page(console, left.running)
+    console.print()
+    console.print(
+        f"A bad model serves, {left.seconds:.0f} s after the start. It is three in the morning, and you are on call: "
+        "find it, read why it is bad, and take it back."
+    )
+    console.print(f"In a browser: {left.running.airflow}/plugin/models")
+    console.print("Or in this terminal, beginning with:")
+    console.print(
+        f"  export UNDERSTUDY_HOME={left.running.home} AIRFLOW__UNDERSTUDY__MODELS_DIR={left.models_dir}; "
+        ".venv/bin/understudy status"
+    )
+    console.print("Which version answers the callers:")
+    console.print(
+        f"  curl -si {left.running.gateway}/models/{left.model}/invocations -H 'Content-Type: application/json' "
+        f"-d '{json.dumps(ROW)}' | grep -i x-understudy-version"
+    )
+
+
 def _running_page(console: "Console", running: "Running") -> None:
     for remark in running.remarks:
-        console.print(f"Note: {remark}.", markup=False)
+        console.print(f"Note: {remark}.")
     console.print("Running already." if running.was_running else f"Ready after {running.seconds:.0f} s.")
-    console.print(f"  Airflow  {running.airflow}  ({running.way_in})", markup=False)
-    console.print(f"  MLflow   {running.mlflow}", markup=False)
-    console.print(f"  Gateway  {running.gateway}", markup=False)
-    console.print(f"  state    {running.home}", markup=False)
+    console.print(f"  Airflow  {running.airflow}  ({running.way_in})")
+    console.print(f"  MLflow   {running.mlflow}")
+    console.print(f"  Gateway  {running.gateway}")
+    console.print(f"  state    {running.home}")
     console.print("Stop it with: make down  (or: understudy down)")

@@ -7,8 +7,11 @@ import typer
 import typer.core
 
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.printable import printable_line
+from understudy.embedded.interruption import RunStopped
 
 BROKEN = 1
+STOPPED = 128  # and the number of the signal, as shells have it
 # Typer brings its own copy of click, or uses click's, and names only the descendants of what both call UsageError.
 UsageError: Any = typer.BadParameter.__mro__[1]
 
@@ -37,7 +40,7 @@ class SentenceGroup(typer.core.TyperGroup):
             raise
         except UnderstudyError as error:
             _tell(ctx, error, str(error))
-            raise typer.Exit(BROKEN) from error
+            raise typer.Exit(STOPPED + error.by if isinstance(error, RunStopped) else BROKEN) from error
         except OSError as error:
             if error.filename is None:
                 raise
@@ -49,4 +52,4 @@ def _tell(ctx: Any, error: Exception, sentence: str, *, on_stderr: bool = True) 
     if ctx.obj:
         typer.echo(json.dumps({"error": sentence, "kind": type(error).__name__}))
     if on_stderr:
-        typer.echo(f"Error: {sentence}", err=True)
+        typer.echo(f"Error: {printable_line(sentence)}", err=True)

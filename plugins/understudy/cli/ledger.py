@@ -9,6 +9,7 @@ from understudy.cli.answer import AsJson, answer
 from understudy.cli.card_page import print_card, telling
 from understudy.cli.deployment import hooks
 from understudy.cli.errors import BROKEN, BadArgument
+from understudy.cli.row import print_row
 from understudy.contract.card import Card, card_of
 from understudy.contract.release import Deployment, LedgerEntry
 
@@ -64,7 +65,7 @@ def ledger(
 
 def _verify(as_json: bool) -> None:
     found = hooks().ledger.verify()
-    answer(as_json, found, lambda console: console.print(found.sentence, markup=False))
+    answer(as_json, found, lambda console: console.print(found.sentence))
     if not found.ok:
         raise typer.Exit(BROKEN)
 
@@ -73,7 +74,7 @@ def _champion_at(model: str, moment: datetime, as_json: bool) -> None:
     record = hooks().ledger.champion_at(model, moment)
 
     def page(console: "Console") -> None:
-        console.print(_served(model, record, moment), markup=False)
+        console.print(_served(model, record, moment))
 
     answer(as_json, record, page)
 
@@ -94,10 +95,10 @@ def _list(console: "Console", entries: list[LedgerEntry]) -> None:
         console.print(NOTHING)
     for entry in entries:
         about = entry.facts.get("version") or (entry.facts.get("epoch") and f"epoch {entry.facts['epoch']}") or ""
-        console.print(
+        print_row(
+            console,
             f"{entry.seq:>5}  {entry.at.astimezone():%Y-%m-%d %H:%M:%S}  {entry.model:<16} {entry.kind:<12} "
             f"{f'version {about}' if isinstance(about, int) else about:<11} {entry.actor}: {entry.reason}",
-            markup=False,
         )
 
 
@@ -106,13 +107,14 @@ def _why(console: "Console", cards: list[Card]) -> None:
         console.print(NOTHING)
         return
     for told in cards:
-        console.print(
+        print_row(
+            console,
             f"{told.seq:>5}  {told.at.astimezone():%Y-%m-%d %H:%M:%S}  {told.title} ({told.actor}: {told.reason})",
-            markup=False,
         )
     console.print()
     print_card(console, telling(cards))
-    console.print("\nEach of the others: understudy ledger --card ENTRY", markup=False)
+    console.print()
+    console.print("Each of the others: understudy ledger --card ENTRY")
 
 
 def parse_moment(text: str, argument: str) -> datetime:

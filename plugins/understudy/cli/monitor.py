@@ -10,6 +10,7 @@ from understudy.cli.deployment import deployment, hooks
 from understudy.cli.errors import BROKEN
 from understudy.cli.ledger import parse_moment
 from understudy.cli.retrain import DAG_WITHIN_S
+from understudy.cli.unpause import Unpause, refuse_unpausing_locally
 from understudy.contract.cause import MONITOR_PREFIX
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
@@ -69,19 +70,24 @@ def monitor(
         bool, typer.Option("--local", help="Look in this process, without a scheduler: for laptops and CI.")
     ] = False,
     as_of: Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="Pretend that it is this time.")] = None,
+    unpause: Unpause = False,
     as_json: AsJson = False,
 ) -> None:
     """Look at a champion's live data once; exit with 0 for nothing due, 6 a retraining, 7 nobody can say, 1 broken.
 
     A look with --local is recorded like any other, but its event reaches nobody: start the retraining yourself.
     """
+    refuse_unpausing_locally(local=local, unpause=unpause)
     settings = deployment()
     if load_model(settings.models_dir, model).monitor is None:
         raise NotMonitored(model)
     if hooks().deployments.current(model) is None:
         raise NobodyServes(model)
     conf = {"as_of": parse_moment(as_of, "--as-of").isoformat() if as_of else None}
-    seen = (_locally if local else _remotely)(settings, model, conf, as_json)
+    if local:
+        seen = _locally(settings, model, conf, as_json)
+    else:
+        seen = _remotely(settings, model, conf, unpause=unpause, as_json=as_json)
     answer(as_json, seen, lambda console: _page(console, seen, local=local))
     raise typer.Exit(seen.exit_code)
 
@@ -95,13 +101,15 @@ def _locally(settings: Settings, model: str, conf: dict[str, Any], as_json: bool
     return seen_of(model, run, looked, str(log))
 
 
-def _remotely(settings: Settings, model: str, conf: dict[str, Any], as_json: bool) -> Seen:
+def _remotely(settings: Settings, model: str, conf: dict[str, Any], *, unpause: bool, as_json: bool) -> Seen:
     from understudy.embedded.run_display import showing
 
     api = airflow(settings, ", or add --local to look without it")
     dag_id = f"{MONITOR_PREFIX}{model}"
     with showing(f"Looking at {model} on {api.url}", quiet=as_json) as display:
         api.wait_for_dag(dag_id, DAG_WITHIN_S)
+        if unpause:
+            api.unpause(dag_id)
         run = api.trigger(dag_id, conf)
         api.follow(dag_id, run, display.update)
         looked = api.xcom(dag_id, run, "decide")
@@ -129,9 +137,9 @@ def seen_of(model: str, run: str, looked: Any, log: str) -> Seen:
 
 def _page(console: "Console", seen: Seen, *, local: bool) -> None:
     style = "yellow" if seen.is_due or seen.is_blind else "green"
-    console.print(seen.sentence, style=style, markup=False)
+    console.print(seen.sentence, style=style)
     if seen.rolled_back_to is not None:
-        console.print(f"Version {seen.rolled_back_to} of {seen.model} serves again.", style="red", markup=False)
+        console.print(f"Version {seen.rolled_back_to} of {seen.model} serves again.", style="red")
     if seen.is_due and local:
-        console.print(f"Nothing listens in this process. Start it with: understudy retrain {seen.model}", markup=False)
-    console.print(f"What happened: {seen.log}", markup=False)
+        console.print(f"Nothing listens in this process. Start it with: understudy retrain {seen.model}")
+    console.print(f"What happened: {seen.log}")

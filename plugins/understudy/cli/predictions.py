@@ -150,13 +150,12 @@ async def _again(logged: "Logged") -> "Reproduction":
 def _reproduction_page(console: "Console", found: "Reproduction") -> None:
     told = "gives the same answer" if found.is_equal else "gives ANOTHER ANSWER"
     console.print(
-        f"Version {found.version} of {found.model} {told} to request {found.request_id} (answered as {found.role}).",
-        markup=False,
+        f"Version {found.version} of {found.model} {told} to request {found.request_id} (answered as {found.role})."
     )
     for name, output in (("logged", found.logged), ("now", found.now)):
-        console.print(f"{name:<7} {_short(output.predictions)}", markup=False)
+        console.print(f"{name:<7} {_short(output.predictions)}")
         if output.probabilities is not None:
-            console.print(f"        {_short(output.probabilities)}", markup=False)
+            console.print(f"        {_short(output.probabilities)}")
 
 
 def _short(values: list[Any]) -> str:
@@ -166,7 +165,7 @@ def _short(values: list[Any]) -> str:
 
 def _rows_page(console: "Console", model: str, start: datetime, rows: "pl.DataFrame", accounts: "Accounts") -> None:
     if not rows.height:
-        console.print(f"No predictions of {model} since {start.astimezone():%Y-%m-%d %H:%M}.", markup=False)
+        console.print(f"No predictions of {model} since {start.astimezone():%Y-%m-%d %H:%M}.")
     else:
         from rich.table import Table
 
@@ -174,12 +173,11 @@ def _rows_page(console: "Console", model: str, start: datetime, rows: "pl.DataFr
         for row in rows.rows(named=True):
             known = {**row, "at": f"{row['at']:%Y-%m-%d %H:%M:%S}", "problem": row["loss"] or row["error"]}
             table.add_row(*("" if known[name] is None else str(known[name]) for name in SHOWN))
-        console.print(table, markup=False)
+        console.print(table)
     if accounts.lost or accounts.damaged:
         console.print(
             f"Not in the log: {accounts.lost:,} predictions that could not be written, and {accounts.damaged:,} lines "
-            "that cannot be read.",
-            markup=False,
+            "that cannot be read."
         )
 
 
@@ -193,7 +191,7 @@ def _labels_page(console: "Console", found: "dict[str, LabelAccounts]") -> None:
     table = Table("model", *counts, box=None, pad_edge=False)
     for model, accounts in found.items():
         table.add_row(model, *(f"{count:,}" for count in accounts.model_dump().values()))
-    console.print(table, markup=False)
+    console.print(table)
 
 
 def _compaction_page(console: "Console", done: "dict[str, Compaction]") -> None:
@@ -205,6 +203,5 @@ def _compaction_page(console: "Console", done: "dict[str, Compaction]") -> None:
             f"{model}: {found.segments:,} segments with {found.rows:,} rows are now Parquet, "
             f"{found.bytes_before / 1e6:.1f} MB became {found.bytes_after / 1e6:.1f} MB{damaged}."
             if found.segments
-            else f"{model}: nothing to compact.",
-            markup=False,
+            else f"{model}: nothing to compact."
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from understudy.cli.answer import AsJson, answer
-from understudy.cli.deployment import actor, deployment, hooks
+from understudy.cli.deployment import deployment, hooks
 from understudy.cli.errors import BadArgument
 from understudy.cli.ledger import parse_moment
 from understudy.contract.declared import parse_duration
@@ -20,6 +20,7 @@ from understudy.contract.load import load_model
 from understudy.contract.policies import parse_policies
 from understudy.contract.replay_report import PolicyResult, Replayed
 from understudy.contract.words import Takeover
+from understudy.hooks.account import own_account
 from understudy.terminal import open_terminal
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def replay(
         done = replay_locally(settings, spec, asked, progress)
     problem: UnderstudyError | None = None
     try:
-        keep_replay(hooks(), done.replayed, done.report, actor(), f"replay-{done.replayed.key}")
+        keep_replay(hooks(), done.replayed, done.report, own_account(), f"replay-{done.replayed.key}")
     except UnderstudyError as unreachable:  # an hour's work must be shown, whoever cannot be reached
         problem = unreachable
     kept = done.report
@@ -107,13 +108,16 @@ def _page(console: "Console", replayed: Replayed, kept: Path) -> None:
         table.add_row(*_cells(result, replayed.seconds_per_training), style="bold" if is_best else None)
     console.print(table)
     if report.no_change is not None:
-        console.print(f"Repeating the last label: {report.metric} {report.no_change:.4f}", markup=False)
+        console.print(f"Repeating the last label: {report.metric} {report.no_change:.4f}")
     for note in report.notes:
-        console.print(f"Note: {note}", markup=False)
+        console.print(f"Note: {note}")
     if report.recommendation is not None:
-        console.print(f"\nRecommended: {report.recommendation.sentence}.\n", markup=False)
-        console.print(report.recommendation.yaml, markup=False)
-    console.print(f"Page and picture: {kept}", markup=False)
+        console.print()
+        console.print(f"Recommended: {report.recommendation.sentence}.")
+        console.print()
+        for line in report.recommendation.yaml.splitlines():
+            console.print(line)
+    console.print(f"Page and picture: {kept}")
 
 
 def _cells(result: PolicyResult, seconds: float | None) -> tuple[str, ...]:

@@ -6,12 +6,14 @@ import typer
 
 from understudy.cli.airflow_login import airflow
 from understudy.cli.answer import AsJson, answer
-from understudy.cli.deployment import actor, deployment
+from understudy.cli.deployment import deployment, hooks
 from understudy.cli.ledger import parse_moment
+from understudy.cli.unpause import Unpause, refuse_unpausing_locally
 from understudy.contract.cause import RETRAIN_PREFIX
 from understudy.contract.declared import Fact
 from understudy.contract.load import load_model
 from understudy.contract.words import Outcome
+from understudy.hooks.account import own_account
 from understudy.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ def retrain(
     reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "",
     full_search: Annotated[bool, typer.Option("--full-search", help="Spend the whole search budget.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but promote.")] = False,
+    unpause: Unpause = False,
     as_json: AsJson = False,
 ) -> None:
     """Retrain a model.
@@ -74,16 +77,20 @@ def retrain(
     Exit with 0 if promoted, 1 if broken, 3 if declined, rejected or held, 4 if its data were refused, 5 if taken back,
     6 while it waits for an approval.
     """
+    refuse_unpausing_locally(local=local, unpause=unpause)
     settings = deployment()
     load_model(settings.models_dir, model)
     moment = parse_moment(as_of, "--as-of").isoformat() if as_of else None
     conf = {
-        "reason": reason or f"`understudy retrain` by {actor()}",
+        "reason": reason or f"`understudy retrain` by {own_account()}",
         "as_of": moment,
         "full_search": full_search,
         "dry_run": dry_run,
     }
-    ended = _locally(settings, model, conf, as_json) if local else _remotely(settings, model, conf, as_json)
+    if local:
+        ended: Ended | Asking = _locally(settings, model, conf, as_json)
+    else:
+        ended = _remotely(settings, model, conf, unpause=unpause, as_json=as_json)
     if isinstance(ended, Asking):
         asking = ended
         answer(as_json, asking, lambda console: _page_of_asking(console, asking))
@@ -96,12 +103,15 @@ def _locally(settings: Settings, model: str, conf: dict[str, Any], as_json: bool
     from understudy.embedded.local_run import run_locally
     from understudy.embedded.run_display import showing
 
+    hooks().deployments.current(model)  # an unreadable ledger is told now, not after hours of training
     with showing(f"Retraining {model} in this process", quiet=as_json) as display:
         run, concluded, log = run_locally(settings, model, conf, display.update)
     return ended_of(model, run, concluded, str(log))
 
 
-def _remotely(settings: Settings, model: str, conf: dict[str, Any], as_json: bool) -> "Ended | Asking":
+def _remotely(
+    settings: Settings, model: str, conf: dict[str, Any], *, unpause: bool, as_json: bool
+) -> "Ended | Asking":
     from understudy.embedded.airflow_api import AWAITS_PERSON
     from understudy.embedded.run_display import showing
 
@@ -109,6 +119,8 @@ def _remotely(settings: Settings, model: str, conf: dict[str, Any], as_json: boo
     dag_id = f"{RETRAIN_PREFIX}{model}"
     with showing(f"Retraining {model} on {api.url}", quiet=as_json) as display:
         api.wait_for_dag(dag_id, DAG_WITHIN_S)
+        if unpause:
+            api.unpause(dag_id)
         run = api.trigger(dag_id, conf)
         state = api.follow(dag_id, run, display.update)
         concluded = None if state == AWAITS_PERSON else api.xcom(dag_id, run, "outcome")
@@ -132,16 +144,16 @@ def ended_of(model: str, run: str, concluded: Any, log: str) -> Ended:
 
 
 def _page_of_asking(console: "Console", asking: Asking) -> None:
-    console.print(f"WAITS: a version of {asking.model} passed and waits for an approval.", style="yellow", markup=False)
-    console.print(f"Answer with: understudy approve {asking.model} --reason …, or reject", markup=False)
-    console.print(f"What happened: {asking.log}", markup=False)
+    console.print(f"WAITS: a version of {asking.model} passed and waits for an approval.", style="yellow")
+    console.print(f"Answer with: understudy approve {asking.model} --reason …, or reject")
+    console.print(f"What happened: {asking.log}")
 
 
 def _page(console: "Console", ended: Ended) -> None:
     style = STYLES.get(ended.outcome, "yellow")
     words = ended.outcome.value.replace("_", " ").upper()
-    console.print(f"{words}: {ended.sentence}", style=style, markup=False)
+    console.print(f"{words}: {ended.sentence}", style=style)
     champion = f"version {ended.champion}" if ended.champion else "none"
-    console.print(f"Champion of {ended.model}: {champion}. What happened: {ended.log}", markup=False)
+    console.print(f"Champion of {ended.model}: {champion}. What happened: {ended.log}")
     if ended.version:
-        console.print(f"Why: understudy ledger {ended.model} --why {ended.version}", markup=False)
+        console.print(f"Why: understudy ledger {ended.model} --why {ended.version}")

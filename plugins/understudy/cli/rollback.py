@@ -7,11 +7,12 @@ import typer
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.break_glass import break_glass as at_gateways
 from understudy.cli.break_glass import refuse_target
-from understudy.cli.deployment import actor, hooks
+from understudy.cli.deployment import hooks
 from understudy.cli.errors import BadArgument
 from understudy.cli.reason import Reason, checked_reason
 from understudy.contract.release import Deployment
 from understudy.contract.serving import Acknowledgement, Lagging
+from understudy.hooks.account import own_account
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,7 +69,7 @@ def rollback(  # noqa: PLR0917 - one for each word that may be typed
     connected = hooks()
     if dry_run:
         plan = plan_rollback(connected.deployments, connected.registry, model, to)
-        answer(as_json, plan, lambda console: console.print(f"Dry run: {plan.sentence}", markup=False))
+        answer(as_json, plan, lambda console: console.print(f"Dry run: {plan.sentence}"))
         return
     before = connected.deployments.current(model)
     places, terms = connected.served_now(model)
@@ -79,7 +80,7 @@ def rollback(  # noqa: PLR0917 - one for each word that may be typed
             connected.registry,
             model,
             to,
-            actor=actor(),
+            actor=own_account(),
             reason=given,
             run=None,
             gateways=places,
@@ -100,10 +101,9 @@ def rollback(  # noqa: PLR0917 - one for each word that may be typed
 
 def _page(console: "Console", done: RolledBack, taken_back: str) -> None:
     console.print(
-        f"Version {done.champion.version} of {done.model} is champion again (epoch {done.epoch}).{taken_back}",
-        markup=False,
+        f"Version {done.champion.version} of {done.model} is champion again (epoch {done.epoch}).{taken_back}"
     )
     for ack in done.acks:
-        console.print(f"  {ack.gateway}: acknowledged in {ack.flip_ms:.1f} ms", markup=False)
+        console.print(f"  {ack.gateway}: acknowledged in {ack.flip_ms:.1f} ms")
     for late in done.lagging:
-        console.print(f"  {late.gateway}: lags ({late.problem.rstrip('.')})", markup=False)
+        console.print(f"  {late.gateway}: lags ({late.problem.rstrip('.')})")

@@ -1,10 +1,13 @@
 """``understudy schema``: what may stand in a model.yaml, for editors and for people."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from understudy.cli.answer import AsJson, answer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def schema(
@@ -20,6 +23,9 @@ def schema(
         answer(True, reference.schema_document(), lambda _: None)
         return
     written = [str(path) for path in reference.write()]
-    answer(
-        as_json, written, lambda console: console.print("\n".join(f"Wrote {path}" for path in written), markup=False)
-    )
+
+    def page(console: "Console") -> None:
+        for path in written:
+            console.print(f"Wrote {path}")
+
+    answer(as_json, written, page)

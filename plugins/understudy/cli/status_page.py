@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from understudy.cli.model_status import LastLook, ModelStatus, Replica
+from understudy.cli.row import print_row
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.serving import LabelAccounts
 
@@ -37,49 +38,45 @@ def print_table(console: "Console", found: list[ModelStatus]) -> None:
 
 def print_page(console: "Console", status: ModelStatus) -> None:
     """Print all there is to know about one model."""
-    champion, last = status.champion, status.last_run
-    if champion is None:
-        console.print(
-            f"{status.model} has no champion yet. Make one with: understudy retrain {status.model}", markup=False
-        )
-    else:
-        lock = f", locked: {status.locked[champion.version]}" if champion.version in status.locked else ""
-        console.print(
-            f"{status.model}: version {champion.version} is champion since {_moment(champion.since)}{lock}",
-            markup=False,
-        )
-        console.print(f"  by        {champion.by}: {champion.why}", markup=False)
-        console.print(f"  confirmed {'yes' if champion.is_confirmed else 'not yet'}", markup=False)
-        if status.mirror is not None:
-            console.print(f"  mirror    version {status.mirror} answers the same requests unseen", markup=False)
-        if status.canary is not None:
-            console.print(
-                f"  canary    version {status.canary} answers {status.canary_share:.3g} of the callers", markup=False
-            )
-        console.print(f"  data      {champion.data_version[:12]}", markup=False)
-        console.print(
-            f"  rollback  {f'to version {status.previous}' if status.previous else 'no other version to go back to'}",
-            markup=False,
-        )
-    console.print(
-        f"  last run  {f'{last.outcome} {_moment(last.at)}: {last.sentence}' if last else 'never'}", markup=False
-    )
+    _print_champion(console, status)
+    last = status.last_run
+    print_row(console, f"  last run  {f'{last.outcome} {_moment(last.at)}: {last.sentence}' if last else 'never'}")
     if status.last_look is not None:
-        console.print(f"  last look {_moment(status.last_look.at)}: {status.last_look.sentence}", markup=False)
+        print_row(console, f"  last look {_moment(status.last_look.at)}: {status.last_look.sentence}")
         for sentence in status.last_look.trouble:
-            console.print(f"  retrain   {sentence}", style="red", markup=False)
+            print_row(console, f"  retrain   {sentence}", style="red")
     for replica in status.replicas:
-        console.print(f"  served at {_line(replica)}", markup=False)
+        print_row(console, f"  served at {_line(replica)}")
+        for sentence in replica.unconfined:
+            print_row(console, f"            {sentence}")
     if status.held is not None:
         hold = status.held
-        console.print(f"  held      by {hold.actor} since {_moment(hold.at)}: {hold.reason}", markup=False)
+        print_row(console, f"  held      by {hold.actor} since {_moment(hold.at)}: {hold.reason}")
     for version, reason in status.denied.items():
-        console.print(f"  denied    version {version}: {reason}", markup=False)
+        print_row(console, f"  denied    version {version}: {reason}")
     for served in reversed(status.history[:-1]):
-        console.print(
-            f"  before    version {served.version} from {_moment(served.since)} by {served.by}: {served.why}",
-            markup=False,
+        print_row(
+            console, f"  before    version {served.version} from {_moment(served.since)} by {served.by}: {served.why}"
         )
+
+
+def _print_champion(console: "Console", status: ModelStatus) -> None:
+    champion = status.champion
+    if champion is None:
+        console.print(f"{status.model} has no champion yet. Make one with: understudy retrain {status.model}")
+        return
+    lock = f", locked: {status.locked[champion.version]}" if champion.version in status.locked else ""
+    print_row(console, f"{status.model}: version {champion.version} is champion since {_moment(champion.since)}{lock}")
+    print_row(console, f"  by        {champion.by}: {champion.why}")
+    console.print(f"  confirmed {'yes' if champion.is_confirmed else 'not yet'}")
+    if status.mirror is not None:
+        console.print(f"  mirror    version {status.mirror} answers the same requests unseen")
+    if status.canary is not None:
+        console.print(f"  canary    version {status.canary} answers {status.canary_share:.3g} of the callers")
+    console.print(f"  data      {champion.data_version[:12]}")
+    console.print(
+        f"  rollback  {f'to version {status.previous}' if status.previous else 'no other version to go back to'}"
+    )
 
 
 def _look_in_short(look: LastLook | None) -> str:
@@ -94,10 +91,9 @@ def _line(replica: Replica) -> str:
         return f"{replica.gateway}: {replica.problem or 'serves nothing yet'}"
     lag = f", {replica.lag} behind" if replica.lag else ""
     problem = f"; {replica.problem}" if replica.problem else ""
-    told = (
+    return (
         f"{replica.gateway}: version {replica.version}, epoch {replica.epoch}{lag}{_in_short(replica.labels)}{problem}"
     )
-    return "\n".join([told, *(f"            {sentence}" for sentence in replica.unconfined)])
 
 
 def _in_short(labels: LabelAccounts | None) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from understudy.contract.card import Card
-from understudy.contract.card_text import LONGEST_LINE, interval, number, one_line, shortened, shown
+from understudy.contract.card_text import LONGEST_LINE, measured_in_short, one_line, shortened, shown
 from understudy.contract.declared import Fact
 from understudy.contract.judgement import GateResult
 from understudy.contract.words import AlertKind, Severity
 
 SHOWN_NUMBERS = 5
-LONGEST_NUMBER = 200
+LONGEST_SUBJECT = 150
+LONGEST_NUMBER = 300
 
 
 class Alert(Fact):
@@ -41,11 +42,11 @@ class Alert(Fact):
 
     @property
     def subject(self) -> str:
-        """Say it in as few words as a subject line has."""
+        """Say it in as few words as a subject line has; it ends no header, whatever was given as the model."""
         if self.is_test:
             return "[test] Understudy tries its alerts"
         about = f" of {self.model}" if self.model else ""
-        return f"[{self.severity}] {self.kind.value.replace('_', ' ')}{about}"
+        return shortened(f"[{self.severity}] {self.kind.value.replace('_', ' ')}{about}", LONGEST_SUBJECT)
 
 
 def alert_of(card: Card, kind: AlertKind, key: str, *, page: str | None, runbook: str | None) -> Alert:
@@ -91,6 +92,5 @@ def _counts(alerts: Iterable[Alert]) -> list[tuple[AlertKind, int]]:
 
 
 def _told(answer: GateResult) -> str:
-    limits = f" ({interval(answer.low, answer.high)})" if answer.low is not None or answer.high is not None else ""
-    told = f"{answer.gate}: {answer.verdict}, {number(answer.measured)}{limits}; {answer.bound}; {answer.sentence}"
+    told = f"{answer.gate}: {answer.verdict}, {measured_in_short(answer)}; {answer.bound}; {answer.sentence}"
     return shortened(told, LONGEST_NUMBER)

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from understudy.contract.cause import Cause
 from understudy.contract.declared import Fact
-from understudy.contract.judgement import GateResult, Judgement
+from understudy.contract.judge_drift import threshold_of
+from understudy.contract.judgement import COUNTED, GateResult, Judgement
 from understudy.contract.monitoring import ColumnDrift, Decision, MonitorReport
 from understudy.contract.read_facts import read_as, whole_number, word_of
 from understudy.contract.release import Deployment, LedgerEntry
@@ -149,6 +150,8 @@ def _distance(column: ColumnDrift) -> GateResult:
         gate=column.column,
         verdict=Verdict.FAILED,
         measured=column.distance,
+        what="distance",
+        basis=threshold_of(column),
         bound=f"below {column.threshold:.4g}",
         sentence=f"{column.column} moved by {column.distance:.4g} ({column.method}); {column.threshold:.4g} is usual",
     )
@@ -160,6 +163,8 @@ def _gaps(column: ColumnDrift) -> GateResult:
         gate=f"{column.column} missing",
         verdict=Verdict.FAILED,
         measured=now,
+        what="share of the values",
+        basis=COUNTED,
         bound=f"within {allowed:.4g} of {then:.4g}",
         sentence=f"{now:.1%} of {column.column} are missing; {then:.1%} were in the reference window",
     )

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 from understudy.contract.card import Card
+from understudy.contract.card_places import NOWHERE, Pages, place_of
 from understudy.contract.judgement import GateResult, is_usable
+from understudy.contract.printable import printable_line
 from understudy.contract.reports import Comparison, ModelDelta, Number
-from understudy.contract.words import LinkKind
 
 LONGEST_REASON = 2_000
 LONGEST_NAME = 200
@@ -14,32 +15,25 @@ LONGEST_LINE = 300
 SHOWN_ANSWERS = 30
 """So many answers of one judgement are shown, those that did not pass first."""
 ABSENT = "not measured"
+NO_INTERVAL = "none"
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#!$])")
 _MARKS = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _LIST_SIGN = re.compile(r"^([-+]|\d+(?=[.)]))")
-_LINKED = {
-    LinkKind.DAG_RUN: "DAG run",
-    LinkKind.REPORT: "report of version",
-    LinkKind.LOOK_REPORT: "report of the look",
-    LinkKind.MODEL_VERSION: "MLflow version",
-    LinkKind.DATA_VERSION: "data version",
-    LinkKind.RUN: "files of the run",
-}
 
 
-def markdown(card: Card, link: str | None = None) -> str:
+def markdown(card: Card, pages: Pages = NOWHERE) -> str:
     """Write the whole card; every word of it that is not ours is escaped.
 
-    :param link: the address of the card's page.
+    :param pages: where the card and what it points to can be read.
     """
     title = escaped(f"{card.model}: {card.title}", LONGEST_NAME)
     parts = [
-        f"### [{title}]({_address(link)})" if link else f"### {title}",
+        f"### {_linked(title, pages.card(card.model, card.seq))}",
         "\n".join(f"- **{name}**: {value}" for name, value in _facts(card)),
         *_evidence(card),
         *_section("What is different about the data", [*_table(card.data), *_bullets(card.data_notes)]),
         *_section("Challenger and champion", [*_metrics(card.metrics), *_bullets(delta_lines(card.delta))]),
-        *_section("Read on", _bullets(f"{_LINKED[one.kind]} {one.name}" for one in card.links)),
+        *_section("Read on", _links(card, pages)),
         *_section("What followed", _bullets(f"entry {step.seq}: {step.title}" for step in card.followed)),
         *_section("Missing", _bullets(card.missing)),
     ]
@@ -59,7 +53,7 @@ def escaped(text: str, longest: int = LONGEST_REASON) -> str:
 
 def shortened(text: str, longest: int) -> str:
     """Bring text into one printable line of a largest length, and say how much was left out."""
-    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    line = " ".join(printable_line(text).split())
     if len(line) <= longest:
         return line
     told = f" … ({len(line) - longest:,} more characters in the ledger)"
@@ -76,8 +70,27 @@ def number(value: Number) -> str:
 def interval(low: Number, high: Number) -> str:
     """Write an interval that may be open at either end."""
     if low is None and high is None:
-        return "none"
+        return NO_INTERVAL
     return f"{'-∞' if low is None else number(low)} to {'∞' if high is None else number(high)}"
+
+
+def limits(answer: GateResult) -> str:
+    """Write an answer's interval, or say what stands in its place."""
+    return (
+        interval(answer.low, answer.high) if has_interval(answer) else _of_number(answer, answer.basis) or NO_INTERVAL
+    )
+
+
+def has_interval(answer: GateResult) -> bool:
+    """Tell an answer with an interval from one without."""
+    return answer.low is not None or answer.high is not None
+
+
+def measured_in_short(answer: GateResult) -> str:
+    """Write number, name and interval of an answer in one clause."""
+    beside = limits(answer)
+    named = " ".join(part for part in (number(answer.measured), _of_number(answer, answer.what)) if part)
+    return named if beside == NO_INTERVAL else f"{named} ({beside})"
 
 
 def shown(answers: Iterable[GateResult]) -> list[GateResult]:
@@ -135,12 +148,18 @@ def _bullets(lines: Iterable[str]) -> list[str]:
     return [f"- {escaped(line)}" for line in lines]
 
 
+def _links(card: Card, pages: Pages) -> Iterable[str]:
+    for place in (place_of(link, pages) for link in card.links):
+        about = f" ({escaped(place.about, LONGEST_NAME)})" if place.about else ""
+        yield f"- {place.title}: {_linked(escaped(place.name, LONGEST_NAME), place.address)}{about}"
+
+
 def _table(answers: Iterable[GateResult]) -> list[str]:
     rows = [
         (
             escaped(answer.gate, LONGEST_NAME),
-            number(answer.measured),
-            interval(answer.low, answer.high),
+            " ".join(part for part in (number(answer.measured), escaped(_of_number(answer, answer.what))) if part),
+            limits(answer) if has_interval(answer) else escaped(limits(answer), LONGEST_NAME),
             escaped(answer.bound, LONGEST_NAME),
             answer.verdict.value,
             escaped(answer.sentence),
@@ -175,6 +194,14 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _address(link: str) -> str:
-    """Keep an address from ending the link that it stands in."""
-    return re.sub(r"[()<>\s]", lambda sign: f"%{ord(sign[0]):02X}", link)
+def _of_number(answer: GateResult, told: str) -> str:
+    """Give what is said of a number; nothing where none was measured."""
+    return "" if answer.measured is None else told
+
+
+def _linked(text: str, address: str | None) -> str:
+    """Make text a link; no character of the address may end it."""
+    if address is None:
+        return text
+    kept = re.sub(r"[()<>\s]", lambda sign: f"%{ord(sign[0]):02X}", address)
+    return f"[{text}]({kept})"

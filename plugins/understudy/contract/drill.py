@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from understudy.contract.declared import Fact, format_duration
-from understudy.contract.judgement import GateResult, Judgement, combine
+from understudy.contract.judgement import SINGLE, GateResult, Judgement, combine
 from understudy.contract.serving_spec import GuardSpec, ServingSpec
 from understudy.contract.words import Verdict
 
@@ -63,7 +63,13 @@ def _detection(report: DrillReport, within: timedelta) -> GateResult:
             f"it; {allowed} is allowed"
         )
     return GateResult(
-        gate="detection", verdict=verdict, measured=report.detection_s, bound=f"within {allowed}", sentence=sentence
+        gate="detection",
+        verdict=verdict,
+        measured=report.detection_s,
+        what="seconds",
+        basis=SINGLE,
+        bound=f"within {allowed}",
+        sentence=sentence,
     )
 
 
@@ -82,7 +88,13 @@ def _reversal(report: DrillReport, within: timedelta) -> GateResult:
             f"{allowed} is allowed"
         )
     return GateResult(
-        gate="reversal", verdict=verdict, measured=report.reversal_s, bound=f"within {allowed}", sentence=sentence
+        gate="reversal",
+        verdict=verdict,
+        measured=report.reversal_s,
+        what="seconds",
+        basis=SINGLE,
+        bound=f"within {allowed}",
+        sentence=sentence,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from understudy.contract.gates import Gate
-from understudy.contract.judgement import GateResult, Judgement, combine, is_usable
+from understudy.contract.judgement import COUNTED, SINGLE, GateResult, Judgement, combine, is_usable
 from understudy.contract.metrics import METRICS
 from understudy.contract.reports import Comparison, EvaluationReport, Number, SliceComparison
 from understudy.contract.train_spec import EvaluateSpec
@@ -44,7 +44,13 @@ def _no_leak(report: EvaluationReport) -> GateResult:
         )
     )
     return GateResult(
-        gate="no_leak", verdict=verdict, measured=float(report.leaked_rows), bound="0 rows", sentence=sentence
+        gate="no_leak",
+        verdict=verdict,
+        measured=float(report.leaked_rows),
+        what="rows",
+        basis=COUNTED,
+        bound="0 rows",
+        sentence=sentence,
     )
 
 
@@ -61,7 +67,9 @@ def _judge_quality(gate: Gate, report: EvaluationReport, has_champion: bool) -> 
                 comparison.challenger,
             )
         ]
-    results = _judge_bounds(gate, comparison.challenger)
+    results = _judge_bounds(
+        gate, comparison.challenger, _few_blocks(comparison), (comparison.challenger_low, comparison.challenger_high)
+    )
     if has_champion:
         results.append(_judge_gain(gate, comparison))
     return results or [_bare(gate, comparison)]
@@ -72,12 +80,22 @@ def _bare(gate: Gate, comparison: Comparison) -> GateResult:
         gate=gate.metric,
         verdict=Verdict.PASSED,
         measured=comparison.challenger,
+        low=comparison.challenger_low,
+        high=comparison.challenger_high,
+        basis=_few_blocks(comparison),
         bound="no bound, and no champion yet",
         sentence=f"{gate.metric} is {_show(comparison.challenger)}; there is no bound and no champion to compare with",
     )
 
 
-def _judge_bounds(gate: Gate, value: Number) -> list[GateResult]:
+def _few_blocks(comparison: Comparison) -> str:
+    few = f"{comparison.blocks} blocks of time are too few for an interval"
+    return few if comparison.blocks < MIN_BLOCKS else ""
+
+
+def _judge_bounds(
+    gate: Gate, value: Number, basis: str, interval: tuple[Number, Number] = (None, None)
+) -> list[GateResult]:
     results = []
     checks: list[tuple[str, float | None, Callable[[float, float], bool], str]] = [
         ("floor", gate.floor, lambda v, bound: v >= bound, "at least"),
@@ -92,6 +110,9 @@ def _judge_bounds(gate: Gate, value: Number) -> list[GateResult]:
                 gate=f"{gate.metric}.{name}",
                 verdict=Verdict.PASSED if passed else Verdict.FAILED,
                 measured=value,
+                low=interval[0],
+                high=interval[1],
+                basis=basis,
                 bound=f"{words} {bound:g}",
                 sentence=f"{gate.metric} is {_show(value)}, {words} {bound:g} was asked for",
             )
@@ -145,10 +166,14 @@ def _judge_measurement(gate: Gate, report: EvaluationReport, has_champion: bool)
         return [
             _missing(gate.metric, f"{gate.metric} rests on {report.rows:,} rows; {gate.min_rows:,} are needed", value)
         ]
-    return _judge_bounds(gate, value)
+    return _judge_bounds(gate, value, SINGLE)
 
 
 def _references(report: EvaluationReport, evaluate: EvaluateSpec) -> list[GateResult]:
+    """Ask whether the challenger is worth more than simpler models: surely more than none at all, which is the dummy.
+
+    A tie with the linear model harms nobody, so that by chance it may go either way.
+    """
     results = []
     for name in sorted(set(evaluate.must_beat)):
         if report.is_linear and name == "linear":
@@ -157,17 +182,22 @@ def _references(report: EvaluationReport, evaluate: EvaluateSpec) -> list[GateRe
         if c is None or not is_usable(c.gain):
             results.append(_missing(f"beats_{name}", f"the {name} model was not measured"))
             continue
-        passed = float(c.gain or 0.0) > 0
+        is_better = float(c.gain or 0.0) > 0
+        if name == "dummy" and is_better and not (is_usable(c.gain_low) and float(c.gain_low or 0.0) > 0):
+            verdict, why = Verdict.INCONCLUSIVE, ": by chance alone the difference may be as large; widen the holdout"
+        else:
+            verdict = Verdict.PASSED if is_better else Verdict.FAILED
+            why = "" if is_better else ": the simpler model is as good, use it"
         results.append(
             GateResult(
                 gate=f"beats_{name}",
-                verdict=Verdict.PASSED if passed else Verdict.FAILED,
+                verdict=verdict,
                 measured=c.gain,
+                what=f"gain in {c.metric}",
                 low=c.gain_low,
                 high=c.gain_high,
                 bound=f"better than the {name} model",
-                sentence=f"{c.metric} {_show(c.challenger)} against {_show(c.other)} of the {name} model"
-                + ("" if passed else ": the simpler model is as good, use it"),
+                sentence=f"{c.metric} {_show(c.challenger)} against {_show(c.other)} of the {name} model" + why,
             )
         )
     return results
@@ -202,6 +232,7 @@ def _judge_slice(s: SliceComparison, harmed: bool, gate: Gate | None) -> GateRes
         gate=_slice_name(s),
         verdict=Verdict.FAILED if harmed else Verdict.PASSED,
         measured=s.comparison.gain,
+        what=f"gain in {s.comparison.metric}",
         low=s.comparison.gain_low,
         high=s.comparison.gain_high,
         bound=f"not provably worse than {margin}",

@@ -73,6 +73,8 @@ def _assignment(report: CanaryReport, share: float) -> GateResult:
         gate="assignment",
         verdict=Verdict.INCONCLUSIVE if is_mismatch else Verdict.PASSED,
         measured=chance,
+        what="probability",
+        basis="a probability, not an estimate",
         bound=told,
         sentence=f"the canary got {mine:,} and its baseline {theirs:,} requests where {expected:.0%} were expected, "
         + (f"further off{more}" if is_mismatch else "as chance has it"),

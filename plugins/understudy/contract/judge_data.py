@@ -1,6 +1,6 @@
 """Judge a window of data: a pure function of what the data check measured."""
 
-from understudy.contract.judgement import GateResult, Judgement, combine, is_usable
+from understudy.contract.judgement import COUNTED, GateResult, Judgement, combine, is_usable
 from understudy.contract.reports import DataReport, Finding
 from understudy.contract.words import Verdict
 
@@ -35,6 +35,8 @@ def _bad_share(report: DataReport) -> GateResult:
         gate="bad_rows",
         verdict=Verdict.PASSED if passed else Verdict.FAILED,
         measured=share,
+        what="share of the rows",
+        basis=COUNTED,
         bound=bound,
         sentence=f"{report.bad_rows:,} of {report.rows:,} rows ({share:.2%}) have failing cells, {bound} may{reasons}",
     )
@@ -51,6 +53,7 @@ def _answer(finding: Finding) -> GateResult:
         gate=gate,
         verdict=verdict,
         measured=finding.measured if is_usable(finding.measured) else None,
+        basis=COUNTED if is_usable(finding.measured) else "",
         bound=finding.bound,
         sentence=finding.sentence,
     )

@@ -1,6 +1,6 @@
 """Ask whether live data have moved: by effect size against what is usual, never by a p-value."""
 
-from understudy.contract.judgement import GateResult, is_usable
+from understudy.contract.judgement import COUNTED, GateResult, is_usable
 from understudy.contract.live_contest import unanswered
 from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.monitoring import Calibration, ColumnDrift, DriftReport
@@ -13,6 +13,8 @@ MIN_AUC = 0.6
 MIN_AUC_RISE = 0.05
 """By how much the windows must be easier to tell apart than the reference's own."""
 SHOWN = 3
+BREACHES = "checks that do not hold and columns with gaps"
+DIFFERENT = "columns that differ"
 
 
 def judge_data_quality(report: DriftReport) -> GateResult:
@@ -24,7 +26,7 @@ def judge_data_quality(report: DriftReport) -> GateResult:
     broken = [finding.sentence for finding in report.invariants if finding.failed and finding.batch_level]
     broken += [_gap(column) for column in report.columns if column.has_gaps]
     if broken:
-        return GateResult(gate="data", verdict=Verdict.FAILED, bound=bound, sentence=_listed(broken))
+        return _counted("data", Verdict.FAILED, len(broken), BREACHES, bound, _listed(broken))
     if not report.current_rows:
         return unanswered("data", bound, "the window holds no rows")
     uncounted = [column for column in report.columns if not column.has_known_gaps]
@@ -32,9 +34,7 @@ def judge_data_quality(report: DriftReport) -> GateResult:
         told = _listed([f"it is unknown how many values of {column.column!r} may be missing" for column in uncounted])
         return unanswered("data", bound, told)
     asked = f"{len(report.invariants)} declared checks hold" if report.invariants else "no checks are declared"
-    return GateResult(
-        gate="data", verdict=Verdict.PASSED, bound=bound, sentence=f"{asked}, and values are missing as usual"
-    )
+    return _counted("data", Verdict.PASSED, 0, BREACHES, bound, f"{asked}, and values are missing as usual")
 
 
 def judge_columns(report: DriftReport, monitor: MonitorSpec) -> GateResult:
@@ -61,6 +61,9 @@ def judge_columns(report: DriftReport, monitor: MonitorSpec) -> GateResult:
         gate="drift",
         verdict=verdict,
         measured=share,
+        what="importance that moved",
+        basis=f"each column's threshold from {report.calibration.windows} windows of {report.calibration.length} of "
+        "the reference",
         bound=bound,
         sentence=f"{told}{': ' if moved else ''}{_listed([_movement(column) for column in moved])}",
     )
@@ -79,7 +82,9 @@ def judge_multivariate(report: DriftReport, monitor: MonitorSpec) -> GateResult:
         gate="together",
         verdict=Verdict.FAILED if apart else Verdict.PASSED,
         measured=area,
-        bound=bound,
+        what="area under the curve",
+        basis=f"usual from {report.calibration.windows} windows of {report.calibration.length} of the reference",
+        bound=f"below {max(MIN_AUC, usual + MIN_AUC_RISE):.3g}",
         sentence=f"a classifier tells this window from the reference with an area of {area:.2f}, usual is {usual:.2f}",
     )
 
@@ -97,7 +102,9 @@ def judge_predictions(report: DriftReport, monitor: MonitorSpec) -> GateResult:
         gate="predictions",
         verdict=Verdict.FAILED if moved.has_moved else Verdict.PASSED,
         measured=moved.distance,
-        bound=bound,
+        what="distance of the answers",
+        basis=threshold_of(moved),
+        bound=f"below {moved.threshold:.3g}",
         sentence=f"the champion's answers lie {moved.distance:.3g} from the reference's, usual is up to "
         f"{moved.threshold:.3g}",
     )
@@ -111,12 +118,21 @@ def judge_skew(report: DriftReport) -> GateResult:
     bound = "requests as the source's rows of the same time"
     different = [_movement(column) for column in report.skew if column.has_moved]
     if different:
-        return GateResult(gate="skew", verdict=Verdict.FAILED, bound=bound, sentence=_listed(different))
+        return _counted("skew", Verdict.FAILED, len(different), DIFFERENT, bound, _listed(different))
     unknown = [_unknown(column) for column in report.skew if not column.is_measured]
     if unknown:
         return unanswered("skew", bound, _listed(unknown))
+    return _counted("skew", Verdict.PASSED, 0, DIFFERENT, bound, f"{len(report.skew)} columns are as in the source")
+
+
+def threshold_of(column: ColumnDrift) -> str:
+    """Say where the threshold comes from that stands in for an interval."""
+    return f"threshold from {column.source or 'the reference'}"
+
+
+def _counted(gate: str, verdict: Verdict, count: int, what: str, bound: str, sentence: str) -> GateResult:  # noqa: PLR0917 - as the fields
     return GateResult(
-        gate="skew", verdict=Verdict.PASSED, bound=bound, sentence=f"{len(report.skew)} columns are as in the source"
+        gate=gate, verdict=verdict, measured=float(count), what=what, basis=COUNTED, bound=bound, sentence=sentence
     )
 
 

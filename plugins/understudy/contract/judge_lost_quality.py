@@ -44,7 +44,7 @@ Estimate = tuple[float | None, float | None]
 def _judge(
     report: QualityReport, monitor: MonitorSpec, name: str, now: Estimate, then: Estimate, *, sign: int
 ) -> GateResult:
-    gate, bound = f"quality.{name}", f"not worse by {monitor.min_loss:g} and more than chance explains"
+    gate, bound = f"quality.{name}", f"less than {monitor.min_loss:g} worse, or no more than chance explains"
     if report.labelled_rows < monitor.min_rows:
         return unanswered(
             gate,
@@ -58,13 +58,18 @@ def _judge(
     if len(known) < 4 or min(known[1], known[3]) < 0:
         return unanswered(gate, bound, f"the {name} of the live rows, or of the holdout, is unknown")
     worse = sign * (known[0] - known[2])
-    error = math.hypot(known[1], known[3])
-    needed = max(monitor.min_loss, t_quantile(1 - monitor.alpha / QUESTIONS, blocks - 1) * error)
+    # Each end is the one-sided bound by which chance is ruled out: quality is lost only where no gain lies within.
+    chance = t_quantile(1 - monitor.alpha / QUESTIONS, blocks - 1) * math.hypot(known[1], known[3])
+    needed = max(monitor.min_loss, chance)
+    why = "which chance explains" if chance > monitor.min_loss else "the least that counts"
     return GateResult(
         gate=gate,
         verdict=Verdict.FAILED if worse >= needed else Verdict.PASSED,
         measured=worse,
-        bound=bound,
+        what=f"{'rise' if sign > 0 else 'fall'} of {name}, from {known[2]:.4g} to {known[0]:.4g}",
+        low=worse - chance,
+        high=worse + chance,
+        bound=f"less than {needed:.4g} worse, {why}",
         sentence=f"{name} is {known[0]:.3g}, was {known[2]:.3g} when it was blessed: "
         f"{'worse' if worse > 0 else 'better'} by {abs(worse):.3g}, {needed:.3g} worse would count "
         f"({report.labelled_rows:,} labelled rows in {report.blocks} blocks)",

@@ -11,7 +11,7 @@ from understudy.contract.judge_drift import (
     judge_skew,
 )
 from understudy.contract.judge_lost_quality import judge_loss, judge_metric
-from understudy.contract.judgement import GateResult, Judgement, combine
+from understudy.contract.judgement import COUNTED, GateResult, Judgement, combine
 from understudy.contract.live_contest import unanswered
 from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.monitoring import Decision, History, MonitorReport
@@ -81,6 +81,8 @@ def _staleness(report: MonitorReport, max_age: timedelta) -> GateResult:
         gate="age",
         verdict=Verdict.FAILED if age >= max_age else Verdict.PASSED,
         measured=days,
+        what="days",
+        basis=COUNTED,
         bound=bound,
         sentence=f"the champion is {days:.1f} days old, counted from {since}; {format_duration(max_age)} are allowed",
     )

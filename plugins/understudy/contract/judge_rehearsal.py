@@ -1,7 +1,7 @@
 """Judge a version by what it did on live requests: a pure function of what the gateways' logs say."""
 
 from understudy.contract.judge_live_loss import judge_live_loss
-from understudy.contract.judgement import GateResult, Judgement, combine
+from understudy.contract.judgement import COUNTED, GateResult, Judgement, combine
 from understudy.contract.live_contest import Contest, contest_of, unanswered
 from understudy.contract.live_questions import (
     errors,
@@ -56,6 +56,8 @@ def _agreement(report: RehearsalReport, contest: Contest, bound: float) -> GateR
         gate="agreement",
         verdict=Verdict.PASSED if share >= bound else Verdict.FAILED,
         measured=share,
+        what="share of the rows",
+        basis=COUNTED,
         bound=told,
         sentence=f"both versions answer {share:.1%} of {report.rows:,} rows alike; {told}",
     )

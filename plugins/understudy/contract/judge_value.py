@@ -35,7 +35,7 @@ def judge_harm(report: CanaryReport, gates: CanarySpec) -> list[GateResult]:
         return []
     told = f"not provably more than {gates.margin:.1%} worse at any look"
     sentence = f"{_measured(report, worth, interval)}, provably more than the {allowed:.3g} that may be lost"
-    return [_answer("harm", Verdict.FAILED, told, interval, sentence)]
+    return [_answer("harm", Verdict.FAILED, told, worth, interval, sentence)]
 
 
 def judge_value(report: CanaryReport, gates: CanarySpec, *, is_over: bool) -> GateResult:
@@ -64,7 +64,7 @@ def judge_value(report: CanaryReport, gates: CanarySpec, *, is_over: bool) -> Ga
     is_met = interval.low > bound if gates.min_gain is not None else interval.low >= bound
     missed = Verdict.FAILED if interval.high < bound else Verdict.INCONCLUSIVE
     verdict = Verdict.PASSED if is_met else missed
-    return _answer("value", verdict, told, interval, f"{_measured(report, worth, interval)}; asked for: {told}")
+    return _answer("value", verdict, told, worth, interval, f"{_measured(report, worth, interval)}; asked for: {told}")
 
 
 def _worth(report: CanaryReport, gates: CanarySpec) -> _Worth | None:
@@ -108,11 +108,14 @@ def _measured(report: CanaryReport, worth: _Worth, interval: Interval) -> str:
     )
 
 
-def _answer(gate: str, verdict: Verdict, told: str, interval: Interval, sentence: str) -> GateResult:
+def _answer(  # noqa: PLR0917 - as the fields
+    gate: str, verdict: Verdict, told: str, worth: _Worth, interval: Interval, sentence: str
+) -> GateResult:
     return GateResult(
         gate=gate,
         verdict=verdict,
         measured=interval.mean,
+        what=f"{'more ' if worth.unit == 'value' else ''}{worth.unit} per row",
         low=interval.low,
         high=interval.high,
         bound=told,

@@ -6,12 +6,26 @@ from collections.abc import Iterable
 from pydantic import field_validator
 
 from understudy.contract.declared import Fact, sha256_of
-from understudy.contract.words import Verdict
+from understudy.contract.words import Lacking, Verdict
+
+COUNTED = "counted, not estimated"
+"""The basis of a number that has no interval because it is no estimate."""
+SINGLE = "measured once"
+"""The basis of a number that was taken once, so that nothing says how much it varies."""
 
 
 def is_usable(number: float | None) -> bool:
     """Tell a measured, finite number from a missing one."""
     return number is not None and math.isfinite(number)
+
+
+class Lack(Fact):
+    """Say what has come so far and about how much more a question needs."""
+
+    of: Lacking
+    so_far: int
+    """As it was reported: a gateway may say anything."""
+    more: int
 
 
 class GateResult(Fact):
@@ -20,11 +34,17 @@ class GateResult(Fact):
     gate: str
     verdict: Verdict
     measured: float | None = None
+    what: str = ""
+    """What was measured, where the question's name is no name of a number."""
     low: float | None = None
     high: float | None = None
+    basis: str = ""
+    """Why the number has no interval: how it was counted, or where the threshold comes from."""
     bound: str
-    """What was asked for, in words with the number."""
+    """What was asked for, in words with the number that decides."""
     sentence: str
+    lack: Lack | None = None
+    """What would answer an open question, where more of the same would."""
 
     @field_validator("measured", "low", "high")
     @classmethod

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from understudy.contract.judgement import GateResult, is_usable
+from understudy.contract.judgement import GateResult, Lack, is_usable
 from understudy.contract.serving import LossBlock, RehearsalReport, Tally
 from understudy.contract.serving_spec import LiveGates, RehearsalGates
 from understudy.contract.words import MirrorLoss, Verdict
@@ -60,9 +60,9 @@ def contest_of(report: RehearsalReport, gates: RehearsalGates, *, is_probation: 
     )
 
 
-def unanswered(gate: str, bound: str, sentence: str) -> GateResult:
+def unanswered(gate: str, bound: str, sentence: str, lack: Lack | None = None) -> GateResult:
     """Leave a question open, and say why."""
-    return GateResult(gate=gate, verdict=Verdict.INCONCLUSIVE, bound=bound, sentence=sentence)
+    return GateResult(gate=gate, verdict=Verdict.INCONCLUSIVE, bound=bound, sentence=sentence, lack=lack)
 
 
 def are_sound(rows: int, *losses: float) -> bool:

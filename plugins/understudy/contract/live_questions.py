@@ -1,10 +1,10 @@
 """The questions that are asked of a version that answered live requests, whoever it is compared with."""
 
 from understudy.contract.histograms import p95_ms, population_stability_index
-from understudy.contract.judgement import GateResult, Judgement
+from understudy.contract.judgement import COUNTED, SINGLE, GateResult, Judgement, Lack
 from understudy.contract.live_contest import Contest, unanswered
 from understudy.contract.serving import LATENCY_EDGES_MS
-from understudy.contract.words import Verdict
+from understudy.contract.words import Lacking, Verdict
 
 
 def requests(contest: Contest) -> GateResult:
@@ -16,8 +16,11 @@ def requests(contest: Contest) -> GateResult:
         gate="requests",
         verdict=Verdict.PASSED if enough else Verdict.INCONCLUSIVE,
         measured=float(asked),
+        what="requests",
+        basis=COUNTED,
         bound=f"at least {needed:,} requests",
         sentence=f"{contest.candidate.name} was asked {asked:,} requests{more}",
+        lack=None if enough else Lack(of=Lacking.REQUESTS, so_far=asked, more=needed - asked),
     )
 
 
@@ -38,7 +41,16 @@ def errors(contest: Contest) -> GateResult:
     else:
         verdict, sentence = Verdict.FAILED, f"{sentence}, {told}"
     return _if_enough(
-        contest, GateResult(gate="errors", verdict=verdict, measured=share, bound=told, sentence=sentence)
+        contest,
+        GateResult(
+            gate="errors",
+            verdict=verdict,
+            measured=share,
+            what="share of the requests",
+            basis=COUNTED,
+            bound=told,
+            sentence=sentence,
+        ),
     )
 
 
@@ -66,6 +78,8 @@ def latency(contest: Contest) -> GateResult:
         gate="latency",
         verdict=Verdict.PASSED if times <= bound else Verdict.FAILED,
         measured=times,
+        what="times as long",
+        basis=f"read off {min(counts):,} timed answers",
         bound=told,
         sentence=f"{contest.candidate.name} scores within {took:.3g} ms at the 95th percentile, {times:.2g} times "
         f"{contest.baseline.name}'s {usual:.3g} ms; {told}",
@@ -86,6 +100,8 @@ def memory(contest: Contest) -> GateResult:
             gate="memory",
             verdict=Verdict.PASSED if times <= bound else Verdict.FAILED,
             measured=times,
+            what="times the memory",
+            basis=SINGLE,
             bound=told,
             sentence=f"{contest.candidate.name} uses {times:.2g} times {contest.baseline.name}'s memory; {told}",
         ),
@@ -103,6 +119,8 @@ def score_shift(contest: Contest, bound: float) -> GateResult:
         gate="score_shift",
         verdict=Verdict.PASSED if index <= bound else Verdict.FAILED,
         measured=index,
+        what="population stability index",
+        basis=f"counted over {sum(other):,} scores",
         bound=told,
         sentence=f"both versions' scores differ by a population stability index of {index:.3g}; {told}",
     )

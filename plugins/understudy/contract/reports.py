@@ -158,12 +158,14 @@ class TrainingReport(Fact):
 class Comparison(Fact):
     """Compare two models by one metric on the same rows.
 
-    ``gain`` is positive when the challenger is better, whatever the metric's direction. The interval is two-sided at
+    ``gain`` is positive when the challenger is better, whatever the metric's direction. Intervals are two-sided at
     1 - 2·alpha, from a delete-one-block jackknife over ``blocks`` blocks.
     """
 
     metric: str
     challenger: Number
+    challenger_low: Number = None
+    challenger_high: Number = None
     other: Number = None
     gain: Number = None
     gain_low: Number = None

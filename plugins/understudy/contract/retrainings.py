@@ -35,6 +35,9 @@ class Look(Fact):
     """What became of retrainings that earlier looks asked for, where they did not begin or end well."""
     reports_sha256: dict[str, str] = Field(default_factory=dict)
     """Digests of the reports that it wrote for people, by what they are about."""
+    dag_id: str = ""
+    run_id: str = ""
+    """The run in Airflow; empty of looks from before this was kept."""
 
     @property
     def has_found(self) -> bool:

@@ -158,14 +158,14 @@ class EvaluateSpec(Declared):
     value: ValueSpec | None = None
     """What an answer is worth; makes the metric ``value`` available to gates."""
     must_beat: tuple[Literal["dummy", "linear"], ...] = ("dummy", "linear")
-    """Reference trainings that the challenger must beat on the first gate's metric."""
+    """Reference trainings that the challenger must beat by the first gate's metric; the dummy surely, not by chance."""
 
 
 class RuntimeSpec(Declared):
     """Say in what a stage runs; an absent value falls back to the model's, then to the deployment's."""
 
     isolation: Literal["docker", "process"] | None = None
-    """Where stages run."""
+    """Where stages run; when absent, in Docker where an engine answers, and only there for an own image or GPUs."""
     image: str | None = Field(default=None, min_length=1)
     """The container image."""
     memory: Memory | None = None

@@ -165,7 +165,16 @@ class LinkKind(Word):
     LOOK_REPORT = "look_report"  # what a look that found something wrote about drift or quality, kept there too
     MODEL_VERSION = "model_version"
     DATA_VERSION = "data_version"
+    WINDOW = "window"  # the rows that a look compared, which are kept under no version
     RUN = "run"  # the run's folder in the workspace
+
+
+class Lacking(Word):
+    """Say of what a question needs more before it can be answered."""
+
+    REQUESTS = "requests"
+    LABELS = "labels"
+    BLOCKS = "finished blocks"  # of time, each with labelled rows
 
 
 class Change(Word):

@@ -26,6 +26,16 @@ class DagNotFound(UnderstudyError):
         super().__init__(f"Airflow has no Dag {dag_id} after {seconds:.0f} s.{seen}")
 
 
+class DagPaused(UnderstudyError):
+    """Somebody paused the Dag, perhaps for a reason."""
+
+    def __init__(self, dag_id: str, url: str) -> None:
+        super().__init__(
+            f"The DAG {dag_id} is paused, so nothing of it would run. If the reason is gone, unpause it at "
+            f"{url}/dags/{dag_id} or by adding --unpause; its schedule goes on then, too."
+        )
+
+
 class TaskState(Fact):
     """Say how one task of a run is doing."""
 
@@ -93,14 +103,21 @@ class AirflowApi:
             known = self._airflow.call("GET", f"/api/v2/dags/{dag_id}", "look for the Dag")
 
     def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
-        """Start a run and return its id."""
+        """Start a run and return its id.
+
+        :raises DagPaused: where it would not run; a pause is a person's to lift.
+        """
         if self._airflow.call("GET", f"/api/v2/dags/{dag_id}", "look for the Dag")["is_paused"]:
-            self._airflow.call("PATCH", f"/api/v2/dags/{dag_id}", "unpause the Dag", {"is_paused": False})
+            raise DagPaused(dag_id, self.url)
         run = f"manual__{datetime.now(timezone.utc).isoformat()}__{secrets.token_hex(4)}"
         body = {"dag_run_id": run, "logical_date": None, "conf": conf}
         # It is there already where a try before this one began it, and its answer was lost.
         self._airflow.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", f"start {dag_id}", body, may_be=409)
         return run
+
+    def unpause(self, dag_id: str) -> None:
+        """Lift a pause, as whoever the credential belongs to; its schedule goes on as well."""
+        self._airflow.call("PATCH", f"/api/v2/dags/{dag_id}", f"unpause {dag_id}", {"is_paused": False})
 
     def follow(
         self, dag_id: str, run_id: str, on_change: Callable[[list[TaskState]], None], *, until: str | None = None

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
 from understudy.contract.errors import UnderstudyError
 from understudy.embedded.airflow_api import TaskState
+from understudy.embedded.interruption import Interruption, RunStopped
 from understudy.embedded.layout import Layout
 from understudy.embedded.passwords import keys, write_private
 from understudy.runners.nursery import nursery
@@ -35,15 +36,19 @@ class DagBroken(UnderstudyError):
 
 
 class LocalDag(NamedTuple):
-    """Name a Dag that can be run without a scheduler, and the task that says how it ended."""
+    """Name a Dag that can be run without a scheduler, and the task that says how it ended.
+
+    ``always_tells`` is for a last task that decides nothing, but records the end of a run that was stopped, too.
+    """
 
     prefix: str
     file: str
     last_task: str
+    always_tells: bool
 
 
-RETRAINING = LocalDag(RETRAIN_PREFIX, "retraining.py", "outcome")
-MONITORING = LocalDag(MONITOR_PREFIX, "monitoring.py", "decide")
+RETRAINING = LocalDag(RETRAIN_PREFIX, "retraining.py", "outcome", always_tells=True)
+MONITORING = LocalDag(MONITOR_PREFIX, "monitoring.py", "decide", always_tells=False)
 
 
 def run_locally(
@@ -55,31 +60,38 @@ def run_locally(
     broken task is not tried again: whoever waits for it wants to know at once.
 
     :raises DagBroken: when the Dag cannot be imported.
+    :raises RunStopped: when it was interrupted (SIGINT, SIGTERM) and what ran has been ended.
     """
     local = Layout(home=settings.home.resolve() / "local")
     log = local.logs / f"{model}-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.log"
-    _prepare_environment(local, f"{kind.prefix}{model}")
+    interruption, dag_id = Interruption(), f"{kind.prefix}{model}"
+    _prepare_environment(local, dag_id)
     with _written_to(log):
         _prepare_database(local)
-        return *_run(local, model, conf, watch, kind), log
+        dag = _dag(local, dag_id, kind, interruption)
+        run = None
+        with _watching(local, dag_id, watch), nursery(), interruption.listening():
+            run = dag.test(run_conf=conf, logical_date=None)
+        if interruption.by is not None:
+            raise RunStopped(dag_id, interruption.by, str(log))
+        return run.run_id, _returned(dag_id, run.run_id, kind.last_task), log
 
 
-def _run(local: Layout, model: str, conf: dict[str, Any], watch: TaskWatcher, kind: LocalDag) -> tuple[str, Any]:
+def _dag(local: Layout, dag_id: str, kind: LocalDag, interruption: Interruption) -> Any:
+    """Load the Dag; its tasks are tried once, and not begun once the run is to stop."""
     from airflow.dag_processing.dagbag import DagBag
 
-    dag_id = f"{kind.prefix}{model}"
     bag = DagBag(local.project / "dags" / kind.file)
     dag = bag.dags.get(dag_id)
     if dag is None:
         raise DagBroken(dag_id, bag.import_errors)
     for task in dag.task_dict.values():
+        hook = None if kind.always_tells and task.task_id == kind.last_task else interruption.before_task
         if hasattr(task, "partial_kwargs"):
-            task.partial_kwargs["retries"] = 0
+            task.partial_kwargs |= {"retries": 0, "pre_execute": hook}
         else:
-            task.retries = 0
-    with _watching(local, dag_id, watch), nursery():
-        run = dag.test(run_conf=conf, logical_date=None)
-    return run.run_id, _returned(run.dag_id, run.run_id, kind.last_task)
+            task.retries, task._pre_execute_hook = 0, hook
+    return dag
 
 
 def _returned(dag_id: str, run_id: str, task: str) -> Any:

@@ -116,14 +116,14 @@ class StageRuns:
 
     def _attempt(self, job: Job, secrets: dict[str, SecretStr]) -> Attempt:
         runtime = self._runtime(job.request.stage)
-        isolation = isolation_of(runtime)
+        runner = runner_of(isolation_of(runtime))
         folder = RunFolder(workspace=self.settings.workspace_dir, model=self.spec.model, run=self.name)
         return Attempt(
-            runner=runner_of(isolation),
+            runner=runner,
             job=job,
             secrets=secrets,
             folder=folder,
-            isolation=isolation,
+            isolation=runner.isolation.value,
             memory=str(runtime.memory),
         )
 

@@ -49,6 +49,9 @@ DECLARED = _of("model_declared_info", GAUGE, "1; the owner by the declaration.",
 SPEC_BROKEN = _of("model_spec_broken", GAUGE, "1 where model.yaml cannot be used.", MODEL)
 MAX_AGE = _of("model_max_age_seconds", GAUGE, "How old a champion may become by its declaration.", MODEL)
 TIMEOUT = _of("model_retraining_timeout_seconds", GAUGE, "How long a retraining may take.", MODEL)
+SWEPT_AT = _of("alerts_swept_timestamp_seconds", GAUGE, "When a sweep for alerts last ended.")
+ALERTS_WAITING = _of("alerts_waiting", GAUGE, "Alerts that are due and were not delivered.")
+ALERTS_OLDEST = _of("alerts_oldest_waiting_timestamp_seconds", GAUGE, "When the oldest of them happened.")
 DRILL_AT = _of("drill_timestamp_seconds", GAUGE, "When the rollback drill last ran.")
 DRILL_PASSED = _of("drill_passed", GAUGE, "1 where it passed.")
 

@@ -1,6 +1,7 @@
 """Turn what is known of all models into metrics."""
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from time import perf_counter
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from understudy.exporter.census import Census
 from understudy.exporter.chain import ChainWatch
 from understudy.exporter.declarations import Declarations
 from understudy.exposition import Exposition
+from understudy.hooks.alert_life import AlertLife, alert_life
 from understudy.hooks.ledger_tally import Told
 from understudy.hooks.locks import locks_in
 
@@ -39,6 +41,7 @@ def observe(known: Known) -> Exposition:
     started = perf_counter()
     try:
         known.census.catch_up()
+        alerting = alert_life(known.census.ledger, datetime.now(timezone.utc))
     except UnderstudyError:
         # What was known before would look as if it were true now.
         shown.put(m.LEDGER_READABLE, 0)
@@ -46,6 +49,7 @@ def observe(known: Known) -> Exposition:
         shown.put(m.LEDGER_READABLE, 1)
         shown.put(m.LEDGER_ENTRIES, known.census.size)
         _observe_census(shown, known.census)
+        _observe_alerting(shown, alerting)
         shown.put(m.READ_DURATION, perf_counter() - started)
     if known.chain.check is not None and known.chain.at is not None:
         shown.put(m.CHAIN_INTACT, known.chain.check.ok)
@@ -136,6 +140,13 @@ def _observe_drill(shown: Exposition, newest: Newest) -> None:
     if drilled is not None:
         shown.put(m.DRILL_AT, drilled.at.timestamp())
         shown.put(m.DRILL_PASSED, drilled.facts.get("verdict") == Verdict.PASSED.value)
+
+
+def _observe_alerting(shown: Exposition, life: AlertLife) -> None:
+    shown.put(m.ALERTS_WAITING, life.waiting)
+    for metric, moment in ((m.SWEPT_AT, life.swept_at), (m.ALERTS_OLDEST, life.oldest_at)):
+        if moment is not None:
+            shown.put(metric, moment.timestamp())
 
 
 def _observe_declarations(shown: Exposition, declarations: Declarations) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnknownModel
 from understudy.contract.load import declared
@@ -51,6 +52,7 @@ def act(
     actor: str,
     reason: str,
     run: str | None = None,
+    airflow: AirflowRun | None = None,
     is_dry_run: bool = False,
 ) -> Acted:
     """Do what a person asked for, once for each run, and say what that means; with a dry run only say it.
@@ -64,7 +66,7 @@ def act(
         raise ReasonMissing(action.value.replace("_", " "), len(reason.strip()), REASON_LIMIT)
     _refuse_unknown(hooks, model)
     if action is Action.STOP_SHADOW:
-        return _stop(hooks, model, actor=actor, reason=reason.strip(), run=run, is_dry_run=is_dry_run)
+        return _stop(hooks, model, actor=actor, reason=reason.strip(), run=run, airflow=airflow, is_dry_run=is_dry_run)
     ledger = hooks.ledger
     if is_dry_run:
         _, acted = decide(action, model, version, ledger.entries(model, TOLD))
@@ -76,7 +78,7 @@ def act(
             return Acted.model_validate(done[0].facts["acted"])
         told = pen.entries(LEDGER.c.model == model, LEDGER.c.kind.in_([kind.value for kind in TOLD]))
         kind, acted = decide(action, model, version, told)
-        facts: dict[str, Any] = {"acted": acted.model_dump(mode="json")}
+        facts: dict[str, Any] = {"acted": acted.model_dump(mode="json"), **(airflow.model_dump() if airflow else {})}
         if action.is_about_a_version:
             facts["version"] = acted.version
         pen.append(model, kind, actor, reason.strip(), run=run, facts=facts, once_key=key)
@@ -129,7 +131,16 @@ def _refuse_unknown(hooks: Hooks, model: str) -> None:
         raise UnknownModel(model, known, hooks.settings.models_dir)
 
 
-def _stop(hooks: Hooks, model: str, *, actor: str, reason: str, run: str | None, is_dry_run: bool) -> Acted:
+def _stop(
+    hooks: Hooks,
+    model: str,
+    *,
+    actor: str,
+    reason: str,
+    run: str | None,
+    airflow: AirflowRun | None,
+    is_dry_run: bool,
+) -> Acted:
     """End the mirror or the canary, whoever began it."""
     while True:
         history = hooks.deployments.history(model)
@@ -140,7 +151,9 @@ def _stop(hooks: Hooks, model: str, *, actor: str, reason: str, run: str | None,
         acted, change = _stopped(model, record), _end_of(record)
         if is_dry_run:
             return acted.model_copy(update={"is_dry_run": True})
-        if mine is not None or _wrote_the_end(hooks.deployments, record, actor=actor, reason=reason, run=run):
+        if mine is not None or _wrote_the_end(
+            hooks.deployments, record, actor=actor, reason=reason, run=run, airflow=airflow
+        ):
             break
     # Also where an earlier try of the same run died before the gateways heard of it.
     places, terms = hooks.served_now(model)
@@ -175,10 +188,18 @@ def _end_of(record: Deployment) -> Change:
     return Change.MIRROR_ENDED if record.canary is None else Change.CANARY_ENDED
 
 
-def _wrote_the_end(deployments: Deployments, record: Deployment, *, actor: str, reason: str, run: str | None) -> bool:
+def _wrote_the_end(
+    deployments: Deployments,
+    record: Deployment,
+    *,
+    actor: str,
+    reason: str,
+    run: str | None,
+    airflow: AirflowRun | None,
+) -> bool:
     """Write the record that ends it; tell whether nobody was faster."""
     try:
-        write_beside(deployments, record, _end_of(record), actor=actor, reason=reason, run=run)
+        write_beside(deployments, record, _end_of(record), actor=actor, reason=reason, run=run, airflow=airflow)
     except EpochConflict:
         return False
     return True

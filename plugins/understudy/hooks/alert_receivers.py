@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from understudy.contract.alert import Alert
+from understudy.contract.card_text import shortened
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.suggest import nearest
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 SEND_S = 10.0
+LONGEST_HEADER = 500
 PAGERDUTY = "https://events.pagerduty.com"
 SLACK = "https://hooks.slack.com/services"
 SOURCE = "understudy"
@@ -84,7 +86,7 @@ def _mail(connection: "Connection", alert: Alert, mail_to: tuple[str, ...]) -> N
                 subject=alert.subject,
                 html_content=_html(alert),
                 # A server that has it already can tell: it is the same whenever the same alert is sent again.
-                custom_headers={"X-Understudy-Alert": alert.key},
+                custom_headers={"X-Understudy-Alert": shortened(alert.key, LONGEST_HEADER)},
             )
     except (smtplib.SMTPException, AirflowException, OSError) as broken:
         raise NotTaken(conn_id, type(broken).__name__) from None

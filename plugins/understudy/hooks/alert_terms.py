@@ -5,6 +5,7 @@ from understudy.contract.declared import Fact
 from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import read_model
 from understudy.contract.words import AlertKind
+from understudy.hooks.alert_pages import runbooks_page
 from understudy.settings import Settings, listed
 
 
@@ -20,8 +21,11 @@ class AlertTerms(Fact):
     """The model's own runbook; our page about the kind of alert where it has none."""
 
     def runbook_of(self, kind: AlertKind, runbooks: str) -> str:
-        """Name where it is written what to do about a kind of alert."""
-        return self.runbook or f"{runbooks}#{kind.value.replace('_', '-')}"
+        """Name where it is written what to do about a kind of alert.
+
+        :param runbooks: where the deployment keeps our runbooks; our page in Airflow when empty.
+        """
+        return self.runbook or f"{runbooks or runbooks_page()}#{kind.value.replace('_', '-')}"
 
 
 def alert_terms(chosen: Settings, model: str) -> AlertTerms:

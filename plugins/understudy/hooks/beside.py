@@ -2,6 +2,7 @@
 
 import logging
 
+from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Change
@@ -26,6 +27,7 @@ def write_beside(
     actor: str,
     reason: str,
     run: str | None,
+    airflow: AirflowRun | None = None,
 ) -> Deployment:
     """Write a record that differs from the newest one only in what is tried beside its champion.
 
@@ -46,7 +48,9 @@ def write_beside(
             "canary_share": share if canary else 0.0,
         }
     )
-    deployments.deploy(Deployment.model_validate(record.model_dump()), newest.epoch, actor, reason, run)
+    deployments.deploy(
+        Deployment.model_validate(record.model_dump()), newest.epoch, actor, reason, run, airflow=airflow
+    )
     return record
 
 

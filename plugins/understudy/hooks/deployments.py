@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, Deployment, LedgerEntry
 from understudy.contract.serving import Acknowledgement, ServingTerms
@@ -100,6 +101,7 @@ class Deployments:
         reason: str,
         run: str | None = None,
         *,
+        airflow: AirflowRun | None = None,
         deny: Bundle | None = None,
         past_lock: bool = False,
     ) -> LedgerEntry:
@@ -108,6 +110,8 @@ class Deployments:
         ``deny`` names the bundle whose digest is denied in the same transaction; ``past_lock`` is for what a gateway
         has done already. Raise EpochConflict, ModelHeld, ChampionLocked or DigestDenied, having written nothing. A
         record that leaves the champion and its callers as they are may be written beside a locked one.
+
+        :param airflow: the run's name in Airflow, where no other entry of the run has it.
         """
         model = deployment.model
         if deployment.epoch != over_epoch + 1:
@@ -137,7 +141,11 @@ class Deployments:
                 actor,
                 reason,
                 run=run,
-                facts={"epoch": deployment.epoch, "deployment": deployment.model_dump(mode="json")},
+                facts={
+                    "epoch": deployment.epoch,
+                    "deployment": deployment.model_dump(mode="json"),
+                    **(airflow.model_dump() if airflow else {}),
+                },
                 once_key=f"deployed:{model}:{deployment.epoch}",
             )
 

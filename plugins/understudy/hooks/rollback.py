@@ -2,6 +2,7 @@
 
 import logging
 
+from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Bundle, Deployment
@@ -68,6 +69,7 @@ def rollback(
     actor: str,
     reason: str,
     run: str | None = None,
+    airflow: AirflowRun | None = None,
     only_since: int | None = None,
     gateways: Places | None = None,
     terms: ServingTerms | None = None,
@@ -81,6 +83,7 @@ def rollback(
     GatewayLagging where a gateway does not serve the record within ``within_s`` seconds: the others do, and the record
     stands.
 
+    :param airflow: the run's name in Airflow, kept for the decision's card.
     :param only_since: take back no other champion than the one that began to serve at this epoch.
     :param gateways, terms: where it is served and the model's terms, by default those under which it was served last.
     """
@@ -96,7 +99,16 @@ def rollback(
     if mine is None and only_since is not None and history and history[-1].deployment.champion_since != only_since:
         raise _overtaken(model, only_since, history)
     record = mine or _written(
-        deployments, registry, history, model, target, fleet=fleet, actor=actor, reason=reason.strip(), run=run
+        deployments,
+        registry,
+        history,
+        model,
+        target,
+        fleet=fleet,
+        actor=actor,
+        reason=reason.strip(),
+        run=run,
+        airflow=airflow,
     )
     is_in_force = mine is None or history[-1].deployment.champion_since == mine.champion_since
     if fleet is None:
@@ -125,6 +137,7 @@ def _written(
     actor: str,
     reason: str,
     run: str | None,
+    airflow: AirflowRun | None,
 ) -> Deployment:
     """Write the record over the newest one, as long as that has the champion that is to be taken back."""
     while True:
@@ -136,7 +149,7 @@ def _written(
             model=model, epoch=plan.epoch, change=Change.ROLLBACK, champion=plan.target, previous=plan.previous
         )
         try:
-            deployments.deploy(record, plan.epoch - 1, actor, reason, run, deny=plan.champion)
+            deployments.deploy(record, plan.epoch - 1, actor, reason, run, airflow=airflow, deny=plan.champion)
         except EpochConflict as lost:
             history = deployments.history(model)
             if history[-1].deployment.champion_since != head.champion_since:

@@ -4,7 +4,7 @@ Trial containers know neither Optuna nor its storage; only the ask and the tell 
 other, so no lock is ever contended.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +21,22 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 
+CAME_BACK = "came_back"
+"""Which lost trial was tried again with success."""
+
+
 class EveryTrialLost(UnderstudyError):
     """No trial of a search came back with a value."""
 
-    def __init__(self, model: str, asked: int) -> None:
+    def __init__(self, model: str, asked: int, refusals: Sequence[str] = ()) -> None:
+        lost = f"None of the {asked} trials of {model!r} came back with a usable value"
+        if refusals:
+            first = refusals[0].rstrip(".")
+            super().__init__(f"{lost}: {first}. Correct that and start a new run; this one keeps its declaration.")
+            return
         super().__init__(
-            f"None of the {asked} trials of {model!r} came back with a usable value; read the log of a trial task, "
-            "fix what it says (often train.search or train.params), and clear the trials."
+            f"{lost}; the log of a trial task tells why. Clear the trials to try the same points again, or start a new "
+            "run where something in the declaration has to change."
         )
 
 
@@ -63,18 +72,27 @@ class Search:
         return points
 
     def tell(self, reports: Iterable[TrialReport]) -> None:
-        """Record what came back and give up the trials that did not."""
-        from optuna.trial import TrialState
+        """Record what came back and give up the trials that did not; one that comes back later counts after all."""
+        from optuna.trial import TrialState, create_trial
 
         study = self._study(0)
         values = {r.number: r.value for r in reports if is_usable(r.value)}
-        for trial in study.get_trials(deepcopy=False):
+        trials = study.get_trials(deepcopy=False)
+        came_back = {trial.user_attrs.get(CAME_BACK) for trial in trials}
+        for trial in trials:
+            value = values.get(trial.number)
             if trial.state is TrialState.RUNNING:
-                value = values.get(trial.number)
                 study.tell(trial.number, value, state=TrialState.COMPLETE if value is not None else TrialState.FAIL)
+            elif trial.state is TrialState.FAIL and value is not None and trial.number not in came_back:
+                # What Optuna was told of a trial is final, so the same point stands there once more.
+                mark = {CAME_BACK: trial.number}
+                point = create_trial(
+                    value=value, params=trial.params, distributions=trial.distributions, user_attrs=mark
+                )
+                study.add_trial(point)
 
-    def best(self) -> dict[str, JsonValue]:
-        """Return the best point.
+    def best(self, refusals: Sequence[str] = ()) -> dict[str, JsonValue]:
+        """Return the best point; ``refusals`` are what lost trials said.
 
         :raises EveryTrialLost: when no trial has a value.
         """
@@ -82,7 +100,7 @@ class Search:
 
         study = self._study(0)
         if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            raise EveryTrialLost(self.model, len(study.get_trials(deepcopy=False)))
+            raise EveryTrialLost(self.model, len(study.get_trials(deepcopy=False)), refusals)
         return dict(study.best_params)
 
     def _study(self, round_number: int) -> "Study":

@@ -11,7 +11,7 @@ from understudy.hooks.errors import Refused
 from understudy.operators.decisions import actor_of
 from understudy.operators.errors import ActRefused
 from understudy.operators.problem import telling
-from understudy.operators.run_context import run_folder
+from understudy.operators.run_context import airflow_run, require_known_fields, run_folder
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -55,6 +55,7 @@ class ActOperator(BaseOperator):
             return self._do(context)
 
     def _do(self, context: "Context") -> dict[str, Any]:
+        require_known_fields(context)
         action = Action(self.action)
         try:
             acted = act(
@@ -65,6 +66,7 @@ class ActOperator(BaseOperator):
                 actor=actor_of(context),
                 reason=self.reason,
                 run=run_folder(context, self.model).run,
+                airflow=airflow_run(context),
                 is_dry_run=str(self.is_dry_run).lower() == "true",
             )
         except Refused as refused:

@@ -3,7 +3,7 @@
 from understudy.contract.approval import LONGEST_SHOWN, Question
 from understudy.contract.card_text import escaped, markdown
 from understudy.contract.words import Answer, EntryKind
-from understudy.hooks.alert_pages import page_of
+from understudy.hooks.alert_pages import pages
 from understudy.hooks.approvals import answers
 from understudy.hooks.cards import card_of_entry
 from understudy.hooks.ledger import Ledger
@@ -14,7 +14,7 @@ EVIDENCE = (EntryKind.JUDGED, EntryKind.REHEARSED, EntryKind.CANARIED)
 def body_of(ledger: Ledger, model: str, run: str, question: Question) -> str:
     """Write the card of the newest judgement in the run, and what an answer does, as Markdown."""
     judged = ledger.entries(model, EVIDENCE, run, limit=1, newest_first=True)
-    cards = [markdown(card_of_entry(ledger, entry), page_of(model, entry.seq)) for entry in judged]
+    cards = [markdown(card_of_entry(ledger, entry), pages()) for entry in judged]
     given = [one for one in answers(ledger, model, run) if one.answer is Answer.APPROVED]
     first = [
         f"**{escaped(one.who, LONGEST_SHOWN)}** has approved it ({escaped(one.reason)}); a second person is asked for."

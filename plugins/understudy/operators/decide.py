@@ -25,7 +25,7 @@ from understudy.operators.errors import LooksInconclusive
 from understudy.operators.handover import Collected, Looked, Measured
 from understudy.operators.look_report import publish
 from understudy.operators.problem import telling
-from understudy.operators.run_context import AS_OF, as_of, run_folder
+from understudy.operators.run_context import AS_OF, airflow_run, as_of, run_folder
 from understudy.operators.take_back import is_in_probation, is_lost, take_back
 from understudy.operators.watching import written_at
 from understudy.settings import settings
@@ -170,6 +170,7 @@ class DecideRetrainingOperator(BaseOperator):
             pretended=pretended,
             trouble=trouble,
             reports_sha256={name: shown.sha256 for name, shown in self._shown().items()},
+            **airflow_run(context).model_dump(),
         )
         return look, "; ".join((decision.sentence, *trouble))
 

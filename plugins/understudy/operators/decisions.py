@@ -1,10 +1,11 @@
 """Who asked for a run, why, and what earlier runs decided: read from the context and the ledger."""
 
-from getpass import getuser
 from typing import TYPE_CHECKING, Any
 
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind, Trigger, Verdict
+from understudy.hooks.account import own_account
+from understudy.hooks.denials import denials_in
 from understudy.operators.cause import cause_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def actor_of(context: "Context") -> str:
     run = context["dag_run"]
     name = getattr(run, "triggering_user_name", None)
     if name == LOCAL_RUN:
-        return getuser()
+        return own_account()
     return name or str(getattr(run.run_type, "value", run.run_type))
 
 
@@ -56,13 +57,14 @@ def param(context: "Context", name: str) -> Any:
     return dict(context["params"]).get(name)
 
 
-def accepted_windows(ledger: "Ledger", model: str, limit: int) -> list[LedgerEntry]:
-    """List the last windows that the sanity check let pass, newest first."""
+def accepted_windows(ledger: "Ledger", model: str, limit: int | None = None) -> list[LedgerEntry]:
+    """List the last windows that the sanity check let pass, newest first; all without ``limit``."""
     judged = ledger.entries(model=model, kinds=(EntryKind.DATA_JUDGED,), newest_first=True)
     return [entry for entry in judged if entry.facts.get("verdict") == Verdict.PASSED.value][:limit]
 
 
-def last_accepted_window(ledger: "Ledger", model: str) -> str | None:
-    """Return the data version of the last accepted window."""
-    accepted = accepted_windows(ledger, model, 1)
-    return str(accepted[0].facts["data_version"]) if accepted else None
+def last_sound_window(ledger: "Ledger", model: str) -> str | None:
+    """Return the data version of the last accepted window from which no version came that was rolled back since."""
+    suspect = {denial.data_version for denial in denials_in(ledger.entries(model, [EntryKind.DENIED])).values()}
+    accepted = (str(entry.facts["data_version"]) for entry in accepted_windows(ledger, model))
+    return next((version for version in accepted if version not in suspect), None)

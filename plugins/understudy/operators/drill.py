@@ -25,7 +25,7 @@ from understudy.operators.drill_models import NO_GATEWAY, STAGE
 from understudy.operators.drill_sandbox import Sandbox
 from understudy.operators.handover import Drilled
 from understudy.operators.problem import telling
-from understudy.operators.run_context import run_folder
+from understudy.operators.run_context import airflow_run, run_folder
 from understudy.operators.stage_plan import isolation_of, runner_of, runtime_of
 from understudy.settings import PROJECT, settings
 
@@ -122,6 +122,7 @@ class DrillOperator(BaseOperator):
             drilled.sentence,
             sandbox.run,
             {
+                **sandbox.airflow.model_dump(),
                 "version": bad.version,
                 "verdict": drilled.judgement.verdict.value,
                 "report": drilled.report.model_dump(mode="json"),
@@ -169,7 +170,7 @@ def sandbox_of(context: "Context") -> Sandbox | None:
     hooks: Hooks = connect()
     if hooks.gateways is None:
         return None
-    return Sandbox(hooks, hooks.gateways, actor_of(context), run_folder(context, DRILL_MODEL).run)
+    return Sandbox(hooks, hooks.gateways, actor_of(context), run_folder(context, DRILL_MODEL).run, airflow_run(context))
 
 
 def metrics_of(report: DrillReport) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.drill import DRILL_MODEL, DRILL_SERVING
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.release import Blessing, Bundle, Deployment
@@ -24,6 +25,7 @@ class Sandbox(NamedTuple):
     gateways: Gateways
     actor: str
     run: str
+    airflow: AirflowRun
 
     def raise_champion(self, bundle: Bundle, why: str, *, mirror: float | None = None) -> Deployment:
         """Bless a version without having measured it, say so, and promote it."""

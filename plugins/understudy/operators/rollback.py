@@ -13,7 +13,7 @@ from understudy.operators.decisions import actor_of
 from understudy.operators.errors import RollbackRefused
 from understudy.operators.handover import Deployed
 from understudy.operators.problem import telling
-from understudy.operators.run_context import run_folder
+from understudy.operators.run_context import airflow_run, require_known_fields, run_folder
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -48,6 +48,7 @@ class RollbackOperator(BaseOperator):
             return self._do(context)
 
     def _do(self, context: "Context") -> dict[str, Any]:
+        require_known_fields(context)
         hooks = connect()
         target = self._target_version()
         only_say = str(self.is_dry_run).lower() == "true"
@@ -73,6 +74,7 @@ class RollbackOperator(BaseOperator):
                 actor=actor_of(context),
                 reason=self.reason,
                 run=run_folder(context, self.model).run,
+                airflow=airflow_run(context),
                 gateways=places,
                 terms=terms,
             )

@@ -1,9 +1,15 @@
 """What an Airflow run is about: its moment, its folder."""
 
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowFailException
+
+from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.cause import MONITOR_PREFIX
+from understudy.contract.errors import UnderstudyError
+from understudy.contract.suggest import nearest
 from understudy.operators.cause import asked_moment
 from understudy.operators.stage_errors import BadMoment
 from understudy.settings import settings
@@ -13,6 +19,25 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 AS_OF = "as_of"
+
+
+class UnknownField(UnderstudyError, AirflowFailException):
+    """A run was asked for something that its form does not have."""
+
+    def __init__(self, dag_id: str, field: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"{dag_id} has no field {field!r}{nearest(field, known)}. Nothing was done; trigger it again without it."
+        )
+
+
+def require_known_fields(context: "Context") -> None:
+    """Refuse what the form does not have, which Airflow lets pass: a misspelt ``dry_run`` would be the real thing.
+
+    :raises UnknownField: where the run was given any.
+    """
+    for field in getattr(context["dag_run"], "conf", None) or {}:
+        if field not in context["dag"].params:
+            raise UnknownField(context["dag"].dag_id, field, context["dag"].params)
 
 
 def as_of(context: "Context") -> datetime:
@@ -52,6 +77,11 @@ def moment_of(context: "Context", name: str) -> datetime | None:
 
 def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def airflow_run(context: "Context") -> AirflowRun:
+    """Name the run as Airflow does."""
+    return AirflowRun(dag_id=context["dag"].dag_id, run_id=str(context["run_id"]))
 
 
 def run_folder(context: "Context", model: str) -> RunFolder:

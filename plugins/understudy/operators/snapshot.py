@@ -16,10 +16,10 @@ from understudy.contract.words import EntryKind, StageName
 from understudy.hooks.connect import connect
 from understudy.hooks.looks import retrainings
 from understudy.operators.cause import cause_of
-from understudy.operators.decisions import HELD_BACK_KEY, actor_of, last_accepted_window, may_promote
+from understudy.operators.decisions import HELD_BACK_KEY, actor_of, last_sound_window, may_promote
 from understudy.operators.errors import RetrainingHeldBack
 from understudy.operators.handover import Snapshot
-from understudy.operators.run_context import as_of
+from understudy.operators.run_context import airflow_run, as_of, require_known_fields
 from understudy.operators.served import served_by
 from understudy.operators.source_files import mounted_sources, reaches_out, source_secrets
 from understudy.operators.stage import StageOperator
@@ -42,6 +42,7 @@ class SnapshotDataOperator(StageOperator):
         self, context: "Context", spec: ModelSpec, folder: RunFolder
     ) -> tuple[StageRequest, dict[str, Path]]:
         """Name the window and mount the files behind the source."""
+        require_known_fields(context)
         moment = as_of(context)
         end = moment - spec.data.label_delay if spec.data.time else None
         start = end - spec.data.window if end and spec.data.window else None
@@ -60,8 +61,7 @@ class SnapshotDataOperator(StageOperator):
                 "as_of": moment.isoformat(),
                 "window_start": format_moment(start),
                 "window_end": format_moment(end),
-                "run_id": context["run_id"],
-                "dag_id": context["dag"].dag_id,
+                **airflow_run(context).model_dump(),
                 "spec_sha256": spec.digest(),
             },
         )
@@ -90,7 +90,7 @@ class SnapshotDataOperator(StageOperator):
 
     def _previous(self, spec: ModelSpec, folder: RunFolder) -> dict[str, Path]:
         hooks = connect()
-        accepted = last_accepted_window(hooks.ledger, spec.model)
+        accepted = last_sound_window(hooks.ledger, spec.model)
         if accepted is None:
             return {}
         return {

@@ -171,7 +171,10 @@ class StageOperator(ResumableStage, BaseOperator):
             asked = Asked(request, paths, self.secrets(context, spec), self.reaches_out(spec))
         _hide(asked.secrets)
         request = digested(asked.request, asked.inputs, self._named_inputs(folder))
-        return plan(context, replace(asked, request=request), folder, self._runtime(spec), self.timeout)
+        attempt = plan(context, replace(asked, request=request), folder, self._runtime(spec), self.timeout)
+        if attempt.isolation == Isolation.PROCESS and isolation_of(self._runtime(spec)) == "auto":
+            self.log.warning("No Docker engine answers, so the stages of this run are processes, not containers")
+        return attempt
 
     def _spec(self, folder: RunFolder) -> ModelSpec | None:
         try:

@@ -43,8 +43,10 @@ def runtime_of(stage: str, own: RuntimeSpec, spec: ModelSpec | None) -> RuntimeS
 
 
 def isolation_of(runtime: RuntimeSpec) -> str:
-    """Say how the stage is to be isolated."""
-    return runtime.isolation or settings().isolation
+    """Say how the stage is to be isolated; ``auto`` only where a process can stand in for the container."""
+    chosen, deployed = runtime.isolation or settings().isolation, settings()
+    has_own = bool(runtime.image and runtime.image != deployed.image)
+    return "docker" if chosen == "auto" and (has_own or runtime.gpus or deployed.docker_conn_id) else chosen
 
 
 def runner_of(isolation: str) -> Runner:
@@ -56,8 +58,7 @@ def plan(
     context: "Context", asked: Asked, folder: RunFolder, runtime: RuntimeSpec, timeout: timedelta | None
 ) -> Attempt:
     """Describe the job that answers a request; nothing is started."""
-    isolation = isolation_of(runtime)
-    runner, image, ti = runner_of(isolation), str(runtime.image), context["ti"]
+    runner, image, ti = _settled(folder, isolation_of(runtime)), str(runtime.image), context["ti"]
     labels = {
         "dag_id": ti.dag_id,
         "run_id": str(context["run_id"]),
@@ -78,8 +79,24 @@ def plan(
         labels=labels,
     )
     return Attempt(
-        runner=runner, job=job, secrets=asked.secrets, folder=folder, isolation=isolation, memory=str(runtime.memory)
+        runner=runner,
+        job=job,
+        secrets=asked.secrets,
+        folder=folder,
+        isolation=runner.isolation.value,
+        memory=str(runtime.memory),
     )
+
+
+def _settled(folder: RunFolder, isolation: str) -> Runner:
+    """Let ``auto`` choose once for the whole run, so that one slow answer moves no later stage out of its container."""
+    if isolation != "auto":
+        return runner_of(isolation)
+    kept = folder.isolation()
+    runner = runner_of(kept.value if kept else isolation)
+    if kept is None:
+        folder.keep_isolation(runner.isolation)
+    return runner
 
 
 def resources_of(runtime: RuntimeSpec, timeout: timedelta | None) -> Resources:

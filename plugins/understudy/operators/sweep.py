@@ -7,6 +7,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from understudy.hooks.alert_conditions import conditions
+from understudy.hooks.alert_life import note_sweep
 from understudy.hooks.connect import connect
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class SweepAlertsOperator(BaseOperator):
         # The clock's time and not the run's: a run that was late must not tell yesterday's news as today's.
         hooks, now = connect(), datetime.now(timezone.utc)
         told = hooks.alerts.sweep(conditions(hooks, now, state_of), now)
+        note_sweep(hooks.ledger, datetime.now(timezone.utc))
         self.log.info("%s new alerts, %s messages sent", told.found, told.sent)
         for problem in told.problems:
             self.log.warning("%s", problem)

@@ -13,10 +13,10 @@ from understudy.contract.words import EntryKind, StageName
 from understudy.hooks.code_version import code_commit
 from understudy.hooks.connect import connect
 from understudy.hooks.search import rounds
-from understudy.operators.decisions import actor_of
+from understudy.operators.decisions import REFUSAL_KEY, actor_of
 from understudy.operators.handover import CheckedData, Trained
 from understudy.operators.stage import StageOperator
-from understudy.operators.trial import open_search, search_space_digest, trial_reports
+from understudy.operators.trial import TrialOperator, open_search, search_space_digest, trial_reports
 from understudy.settings import PROJECT
 from understudy.workspace import RunFolder
 
@@ -48,14 +48,21 @@ class TrainOperator(StageOperator):
         if not self.data:
             raise AirflowSkipException("there is no checked window to train on")
         inputs = {"data.parquet": folder.resolve(CheckedData.model_validate(self.data).data), **self.model_code(spec)}
-        return self.request(context, spec, params={"params": self._searched(spec, folder)}), inputs
+        return self.request(context, spec, params={"params": self._searched(context, spec, folder)}), inputs
 
-    def _searched(self, spec: ModelSpec, folder: RunFolder) -> dict[str, JsonValue]:
+    def _searched(self, context: "Context", spec: ModelSpec, folder: RunFolder) -> dict[str, JsonValue]:
         if not rounds(spec.train):
             return {}
         search = open_search(spec, folder)
         search.tell(self._trial_reports())
-        return search.best()
+        return search.best(self._refusals(context))
+
+    def _refusals(self, context: "Context") -> list[str]:
+        """Collect what trials were refused for, each sentence once."""
+        known = {task.task_id: task.task_type for task in self.upstream_list}
+        tasks = [name for name, kind in sorted(known.items()) if kind == TrialOperator.__name__]
+        told = context["ti"].xcom_pull(task_ids=tasks, key=REFUSAL_KEY) if tasks else []
+        return list(dict.fromkeys(str(sentence) for sentence in told if sentence))
 
     def _trial_reports(self) -> list[Any]:
         return [report for returned in self.trials or [] for report in trial_reports(returned)]
@@ -68,7 +75,7 @@ class TrainOperator(StageOperator):
         hooks = connect()
         model = self.output_of(result, folder, "model")
         champion = hooks.deployments.current(spec.model)
-        searched = self._searched(spec, folder)
+        searched = self._searched(context, spec, folder)
         told = folder.path / "training.json"
         told.write_text(report.model_dump_json(indent=1), encoding="utf-8")
         bundle = hooks.registry.register(

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import SecretStr
 
-from understudy.contract.words import JobState
+from understudy.contract.words import Isolation, JobState
 from understudy.runners.container import ENTRY_LABEL, container_config, stage_user
 from understudy.runners.container_facts import (
     DELIVERY_LABEL,
@@ -45,6 +45,8 @@ class DockerRunner:
     :param network: the engine's network for stages that need one.
     :param open_client: how to reach the engine.
     """
+
+    isolation: ClassVar[Isolation] = Isolation.DOCKER
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import SecretStr
 
@@ -25,7 +25,7 @@ from understudy.contract import entry_point as env
 from understudy.contract.declared import sha256_of
 from understudy.contract.release import INSTALLATION
 from understudy.contract.stage import artefact_of
-from understudy.contract.words import ExitCode, JobState
+from understudy.contract.words import ExitCode, Isolation, JobState
 from understudy.runners.environment import ORPHAN_GRACE_S, secrets_line, stage_environment
 from understudy.runners.errors import JobGone, StartFailed
 from understudy.runners.font_list import keep_fonts, lend_fonts
@@ -49,6 +49,8 @@ class ProcessRunner:
 
     :param jobs: the folder that holds one folder per job.
     """
+
+    isolation: ClassVar[Isolation] = Isolation.PROCESS
 
     def __init__(self, *, jobs: Path) -> None:
         self.jobs = jobs

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from pydantic import Field, SecretStr
 
 from understudy.contract.declared import Fact
 from understudy.contract.stage import StageRequest
-from understudy.contract.words import JobState
+from understudy.contract.words import Isolation, JobState
 
 LABEL = "org.understudy"
 REQUEST_PATH = "/understudy/request.json"
@@ -69,6 +69,8 @@ class JobStatus(Fact):
 
 class Runner(Protocol):
     """Run stages somewhere. A job id is JSON text that survives the death of the submitter."""
+
+    isolation: ClassVar[Isolation]
 
     def find(self, name: str) -> str | None:
         """Return the id of the job of that name, if one is left anywhere."""

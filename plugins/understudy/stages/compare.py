@@ -9,7 +9,7 @@ from understudy.contract.reports import Comparison
 from understudy.stages.answers import Answers
 from understudy.stages.blocks import Blocks
 from understudy.stages.jackknife import Uncertainty, uncertainty
-from understudy.stages.metrics import finite, measure, with_and_without
+from understudy.stages.metrics import finite, with_and_without
 
 
 @dataclass(frozen=True)
@@ -21,28 +21,26 @@ class Gain:
 
 
 def compare(metric: str, challenger: Answers, other: Answers | None, blocks: Blocks, alpha: float) -> Gain:
-    """Compare two models; without another one only the challenger's value is given."""
-    rows = len(challenger)
-    if other is None:
-        return Gain(
-            Comparison(metric=metric, challenger=measure(metric, challenger), rows=rows, blocks=blocks.count), None
-        )
+    """Compare two models; without another one only the challenger's value is given, with its own interval."""
     ours, ours_without = with_and_without(metric, challenger, blocks)
+    own = uncertainty(ours, ours_without, blocks.sizes)
+    own_low, own_high = own.interval(ours, alpha) if own else (None, None)
+    alone = Comparison(
+        metric=metric,
+        challenger=finite(ours),
+        challenger_low=own_low,
+        challenger_high=own_high,
+        rows=len(challenger),
+        blocks=blocks.count,
+    )
+    if other is None:
+        return Gain(alone, None)
     theirs, theirs_without = with_and_without(metric, other, blocks)
     sign = 1.0 if METRICS[metric].greater_is_better else -1.0
     gain = sign * (ours - theirs)
     spread = uncertainty(gain, sign * (ours_without - theirs_without), blocks.sizes)
     low, high = spread.interval(gain, alpha) if spread else (None, None)
     return Gain(
-        Comparison(
-            metric=metric,
-            challenger=finite(ours),
-            other=finite(theirs),
-            gain=finite(gain),
-            gain_low=low,
-            gain_high=high,
-            rows=rows,
-            blocks=blocks.count,
-        ),
+        alone.model_copy(update={"other": finite(theirs), "gain": finite(gain), "gain_low": low, "gain_high": high}),
         spread,
     )

@@ -1,12 +1,16 @@
 """One trial of the search: fit on the training part, score on the validation part. Writes no files."""
 
 import logging
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
 from understudy.contract.reports import TrialReport
 from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused, StageContext, StageOutput, stage
+
+if TYPE_CHECKING:
+    from understudy.stages.window import Window
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +45,8 @@ def run(context: StageContext) -> StageOutput:
     scorer = fit(bench, params, train)
     answers = with_values(ask(scorer, validation, all_classes(window, [scorer])), spec, code)
     value = measure(spec.primary, answers)
+    if value is None:
+        raise Refused(_unmeasurable(spec, validation), "split.holdout")
     log.info(
         "trial %s: %s %s on %d later rows",
         context.request.params.get("number", 0),
@@ -58,6 +64,12 @@ def run(context: StageContext) -> StageOutput:
             rows_validated=len(validation),
         )
     )
+
+
+def _unmeasurable(spec: ModelSpec, validation: "Window") -> str:
+    rows, labels = f"the {len(validation):,} rows that trials are scored on", sorted(map(str, set(validation.labels)))
+    told = f"have all the label {labels[0]!r}" if len(labels) == 1 else "give it no usable value"
+    return f"{spec.primary} cannot be measured: {rows} {told}. Widen data.window or change split.holdout"
 
 
 def chosen_params(context: StageContext, spec: ModelSpec) -> dict[str, JsonValue]:

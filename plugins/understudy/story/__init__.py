@@ -1,1 +1,1 @@
-"""What ``make demo`` shows: the whole story, on a real scheduler, each act checked against registry and ledger."""
+"""What ``make demo`` shows, the whole story with each act checked, and the bad model that ``make practice`` leaves."""

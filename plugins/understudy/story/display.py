@@ -81,7 +81,9 @@ def show(console: "Console", told: "Told") -> None:
         "", "what was done", "what happened", "serves", "live requests", "checked", box=SIMPLE, pad_edge=False
     )
     for row in told.rows:
-        checked = Text("; ".join(row.contradictions), "red") if row.contradictions else Text("agrees", "green")
+        checked = (
+            Text("; ".join(row.contradictions), style="red") if row.contradictions else Text("agrees", style="green")
+        )
         champion = f"version {row.champion}" if row.champion else "none"
         table.add_row(str(row.act), row.title, _short(row.happened, 110), champion, _live(row.live), checked)
     console.print(table)
@@ -94,22 +96,16 @@ def show(console: "Console", told: "Told") -> None:
         console.print(
             f"The way back: the guard had its verdict {back.detected_s:.0f} s after the fault. "
             f"{back.confirmed_ms:.0f} ms later the gateway had confirmed the version before; the change there took "
-            f"{back.flip_ms:.1f} ms. No request sent after that was answered by version {back.version}.",
-            markup=False,
+            f"{back.flip_ms:.1f} ms. No request sent after that was answered by version {back.version}."
         )
-    console.print(f"Live: {_live(told.live)}; {told.labels:,} labels came later.", markup=False)
-    console.print(
-        f"Ledger: {told.ledger} Set-up {told.setup_seconds:.0f} s, everything {told.seconds:.0f} s.", markup=False
-    )
+    console.print(f"Live: {_live(told.live)}; {told.labels:,} labels came later.")
+    console.print(f"Ledger: {told.ledger} Set-up {told.setup_seconds:.0f} s, everything {told.seconds:.0f} s.")
     if told.running:
         console.print("Look around:")
-        console.print(
-            f"  Airflow  {told.running.airflow}  ({told.running.way_in})",
-            markup=False,
-        )
-        console.print(f"  MLflow   {told.running.mlflow}", markup=False)
-        console.print(f"  Gateway  {told.running.gateway}/models/{MODEL}", markup=False)
-        console.print(f"  Ledger   UNDERSTUDY_HOME={told.running.home} .venv/bin/understudy ledger", markup=False)
+        console.print(f"  Airflow  {told.running.airflow}  ({told.running.way_in})")
+        console.print(f"  MLflow   {told.running.mlflow}")
+        console.print(f"  Gateway  {told.running.gateway}/models/{MODEL}")
+        console.print(f"  Ledger   UNDERSTUDY_HOME={told.running.home} .venv/bin/understudy ledger")
         console.print("Stop it with: make down")
 
 

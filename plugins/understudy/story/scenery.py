@@ -1,4 +1,4 @@
-"""Where the story plays: a stack of its own, emptied before each telling, apart from the user's models and history."""
+"""Where stories play: a stack of its own, emptied before each telling, apart from the user's models and history."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from understudy.sample import file
 from understudy.settings import PROJECT, Settings, settings
 from understudy.story.acts import MODEL
 
-# What says where stages run is the user's; what says where history is kept must not reach the demo.
+# What says where stages run is the user's; what says where history is kept must not reach a story.
 KEPT = ("ISOLATION", "IMAGE", "MEMORY", "CPUS", "STAGE_TIMEOUT", "DOCKER_CONN_ID")
 PREFIX = "AIRFLOW__UNDERSTUDY__"
 # In the story an hour of the market passes in the twinkling of an eye, and so evidence is counted in seconds. Two busy
@@ -41,33 +41,47 @@ LIVE: dict[str, object] = {
 
 
 class CannotEmpty(UnderstudyError):
-    """The demo's folder cannot be removed."""
+    """A story's folder cannot be removed."""
 
     def __init__(self, home: Path, problem: str) -> None:
-        super().__init__(f"The demo starts from nothing, but {home} cannot be removed ({problem}). Remove it by hand.")
+        super().__init__(f"This starts from nothing, but {home} cannot be removed ({problem}). Remove it by hand.")
 
 
 def prepare(home: Path) -> tuple[Settings, Layout]:
-    """Stop and empty an earlier demo, put sample and declaration in place, and turn this process to the demo."""
+    """Empty an earlier demo, put sample and declaration in place, and turn this process to the demo."""
+    layout = emptied(home)
+    file.write_sample()
+    declare(home, None)
+    return turned_to(home), layout
+
+
+def emptied(home: Path) -> Layout:
+    """Stop and remove what an earlier telling left.
+
+    :raises CannotEmpty: where it cannot be removed.
+    """
     layout = Layout(home=home)
     stack.down(layout)
     try:
         shutil.rmtree(home, ignore_errors=False) if home.exists() else None
     except OSError as problem:
         raise CannotEmpty(home, str(problem)) from problem
-    file.write_sample()
-    declare(home, None)
+    return layout
+
+
+def turned_to(home: Path) -> Settings:
+    """Turn this process, and what it starts, to the story's stack."""
     for name in list(os.environ):
         if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in KEPT:
             del os.environ[name]
     os.environ.pop("AIRFLOW_CONFIG", None)
     os.environ |= {
         "UNDERSTUDY_HOME": str(home),
-        "AIRFLOW_HOME": str(layout.airflow_home),
+        "AIRFLOW_HOME": str(Layout(home=home).airflow_home),
         f"{PREFIX}MODELS_DIR": str(home / "models"),
     }
     settings.cache_clear()
-    return settings(), layout
+    return settings()
 
 
 def declare(home: Path, train: dict[str, object] | None) -> None:

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from understudy.contract.errors import UnderstudyError
-from understudy.ui import card_page, fleet_page, model_page, report_page
+from understudy.ui import card_page, fleet_page, model_page, report_page, runbooks_page
 from understudy.ui.place import airflow_base
 from understudy.ui.refusals import Forbidden, NotThere
 from understudy.ui.render import HEADERS, page
@@ -31,7 +31,7 @@ def create_app() -> FastAPI:
         openapi_url=None,
     )
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for shown in (fleet_page, model_page, card_page, report_page):
+    for shown in (fleet_page, model_page, card_page, report_page, runbooks_page):
         app.include_router(shown.router)
     app.middleware("http")(_guard)
     app.exception_handler(HTTPException)(_say_http)

@@ -5,14 +5,15 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from understudy.contract.airflow_run import AirflowRun, airflow_run_in
 from understudy.contract.card import Card
-from understudy.contract.card_links import Link
+from understudy.contract.card_places import Pages, place_of
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
-from understudy.contract.declared import Fact
-from understudy.contract.words import LinkKind
+from understudy.contract.release import LedgerEntry
+from understudy.contract.words import EntryKind
 from understudy.hooks import cards
 from understudy.hooks.connect import connect
-from understudy.ui.access import CallerDep
+from understudy.ui.access import Caller, CallerDep
 from understudy.ui.model_page import airflow_of, known
 from understudy.ui.place import airflow_base, own_base
 from understudy.ui.refusals import NotThere
@@ -21,22 +22,24 @@ from understudy.workspace import run_key
 
 router = APIRouter()
 LARGEST = 2**62
-
-
-class Place(Fact):
-    """Say where something can be read; no address where only a name is known."""
-
-    title: str
-    name: str
-    address: str | None = None
-    is_in_airflow: bool = False
+ACTED = (
+    EntryKind.DEPLOYED,
+    EntryKind.HELD,
+    EntryKind.RELEASED,
+    EntryKind.LOCKED,
+    EntryKind.UNLOCKED,
+    EntryKind.DRILLED,
+)
+"""What a run decides that belongs to no model's own DAG."""
 
 
 @router.get("/models/{model}/cards/{seq}")
 def show(request: Request, model: str, seq: int, caller: CallerDep) -> HTMLResponse:
     """Show a decision."""
     card = readable_card(model, seq, caller)
-    places = [_place(link, own_base(request), airflow_base(request)) for link in card.links]
+    mlflow = connect().settings.mlflow_pages.rstrip("/") or None
+    pages = Pages(own=own_base(request), airflow=airflow_base(request), mlflow=mlflow)
+    places = [place_of(link, pages) for link in card.links]
     return page(request, "card", card=card, places=places)
 
 
@@ -56,11 +59,12 @@ def of_dag(request: Request, dag_id: str) -> RedirectResponse:
 
 
 @router.get("/dags/{dag_id}/runs/{run_id:path}")
-def of_run(request: Request, dag_id: str, run_id: str) -> RedirectResponse:
-    """Go to what a run decided."""
+def of_run(request: Request, dag_id: str, run_id: str, caller: CallerDep) -> RedirectResponse:
+    """Go to what a run decided: to all of a model's own run, to the card of one that acted on a model."""
     model = _model_of(dag_id)
     if model is None:
-        return RedirectResponse(f"{own_base(request)}/", 303)
+        entry = _decided_by(AirflowRun(dag_id=dag_id, run_id=run_id), caller)
+        return RedirectResponse(f"{own_base(request)}/models/{quote(entry.model, safe='')}/cards/{entry.seq}", 303)
     own = f"look__{run_id}" if dag_id.startswith(MONITOR_PREFIX) else run_id
     address = f"{own_base(request)}/models/{quote(model, safe='')}?{urlencode({'run': run_key(own)})}#ledger"
     return RedirectResponse(address, 303)
@@ -82,41 +86,22 @@ def readable_card(model: str, seq: int, caller: CallerDep) -> Card:
     return card
 
 
+def _decided_by(run: AirflowRun, caller: Caller) -> LedgerEntry:
+    """Find the decision of a run that belongs to no model's own DAG. Raise NotThere where there is none to be seen."""
+    written = connect().ledger.entries(kinds=ACTED, run=run_key(run.run_id))
+    decisions = [entry for entry in written if airflow_run_in(entry.facts) == run]
+    allowed = caller.readable({entry.model for entry in decisions})
+    for entry in decisions:
+        if entry.model in allowed:
+            return entry
+    raise NotThere(
+        f"No decision of this run of {run.dag_id} is in the ledger: it still runs, only said what it would do, was "
+        "refused, or is about no model that you may see. Its log in Airflow says which."
+    )
+
+
 def _model_of(dag_id: str) -> str | None:
     for prefix in (RETRAIN_PREFIX, MONITOR_PREFIX):
         if dag_id.startswith(prefix):
             return dag_id.removeprefix(prefix)
     return None
-
-
-def _place(link: Link, own: str, airflow: str) -> Place:
-    titles = {
-        LinkKind.DAG_RUN: "Run in Airflow",
-        LinkKind.REPORT: "Report",
-        LinkKind.LOOK_REPORT: "Report of the look",
-        LinkKind.MODEL_VERSION: "Version in MLflow",
-        LinkKind.DATA_VERSION: "Data version",
-        LinkKind.RUN: "Files of the run",
-    }
-    title = titles[link.kind]
-    if link.kind is LinkKind.DAG_RUN:
-        dag_id, _, run_id = link.name.partition("/")
-        address = f"{airflow}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
-        return Place(title=title, name=run_id, address=address, is_in_airflow=True)
-    if link.kind is LinkKind.LOOK_REPORT:
-        model, seq, part = link.name.split("/")
-        return Place(title=title, name=part, address=f"{own}/models/{quote(model, safe='')}/looks/{seq}/{part}")
-    if link.kind in {LinkKind.REPORT, LinkKind.MODEL_VERSION}:
-        model, _, version = link.name.rpartition("/")
-        report = f"{own}/models/{quote(model, safe='')}/versions/{version}/report"
-        shown = report if link.kind is LinkKind.REPORT else _in_mlflow(model, version)
-        return Place(title=title, name=f"version {version}", address=shown)
-    return Place(title=title, name=link.name)
-
-
-def _in_mlflow(model: str, version: str) -> str | None:
-    """Give a version's page where people can reach MLflow."""
-    pages = connect().settings.mlflow_pages.rstrip("/")
-    if not pages:
-        return None
-    return f"{pages}/#/models/{quote(model, safe='')}/versions/{quote(version, safe='')}"

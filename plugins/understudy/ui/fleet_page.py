@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from understudy.ui.access import Caller, CallerDep
 from understudy.ui.airflow_state import read_airflow
 from understudy.ui.fleet import Asked, Fleet, Sort, fleet
+from understudy.ui.fleet_progress import trials_asked, with_progress
 from understudy.ui.fleet_reader import fleet_reader
 from understudy.ui.glance import Health
 from understudy.ui.render import page
@@ -33,4 +34,5 @@ def tell(caller: CallerDep, wanted: AskedDep) -> Fleet:
 def _read(caller: Caller, wanted: Asked) -> Fleet:
     glances = fleet_reader().glances(read_airflow())
     readable = caller.readable({one.model for one in glances})
-    return fleet([one for one in glances if one.model in readable], wanted)
+    found = fleet([one for one in glances if one.model in readable], wanted)
+    return found.model_copy(update={"models": with_progress(found.models, trials_asked())})

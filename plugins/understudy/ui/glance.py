@@ -65,6 +65,8 @@ class Glance(Fact):
     beside: str = ""
     """What else answers requests, in words."""
     beside_since: datetime | None = None
+    progress: str = ""
+    """How that does, in short; empty where nobody has answered yet."""
     look: Event | None = None
     retraining: Event | None = None
     is_retraining: bool = False

@@ -10,11 +10,8 @@ from pydantic import BeforeValidator, Field
 from understudy.contract.card_title import title_of, verdict_of
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
 from understudy.contract.declared import Fact
-from understudy.contract.errors import SpecProblem, UnknownModel
-from understudy.contract.load import read_model
 from understudy.contract.reason import REASON_LIMIT
 from understudy.contract.release import LedgerEntry
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.reigns import fit_instead, reigns
@@ -24,7 +21,7 @@ from understudy.ui.airflow_state import Airflow, read_airflow
 from understudy.ui.fleet_reader import fleet_reader
 from understudy.ui.glance import Glance
 from understudy.ui.history import plots, side_by_side, timeline
-from understudy.ui.progress import progress
+from understudy.ui.progress import declaration, progress
 from understudy.ui.questions import Known, requests
 from understudy.ui.refusals import NotThere
 from understudy.ui.render import page
@@ -88,7 +85,7 @@ def show(request: Request, model: str, caller: CallerDep, wanted: FilterDep) -> 
     others = [kind for kind in EntryKind if kind is not EntryKind.MONITORED]
     decisions = hooks.ledger.entries(model, others, limit=REMEMBERED, newest_first=True)[::-1]
     looks = hooks.ledger.entries(model, [EntryKind.MONITORED], limit=SHOWN_LOOKS, newest_first=True)[::-1]
-    spec = _declaration(hooks, model)
+    spec = declaration(hooks, model)
     record = history[-1].deployment if history else None
     persons = spec.promotion.persons if spec else 1
     fit = fit_instead(told[-1].champion, history, hooks.deployments.denied(model)) if told else []
@@ -98,7 +95,7 @@ def show(request: Request, model: str, caller: CallerDep, wanted: FilterDep) -> 
         one=glance,
         spec=spec,
         record=record,
-        beside=progress(hooks, history, spec),
+        beside=progress(hooks, history, spec, datetime.now(timezone.utc)),
         timeline=timeline(told, denied, datetime.now(timezone.utc)),
         reigns=told[::-1],
         versions=side_by_side(decisions, told, denied, locked),
@@ -156,13 +153,6 @@ def known(model: str, caller: Caller, airflow: Airflow) -> Glance:
     if glance is None:
         raise NotThere(f"There is no model called {model[:LONGEST_NAME]!r}.")
     return glance
-
-
-def _declaration(hooks: Hooks, model: str) -> ModelSpec | None:
-    try:
-        return read_model(hooks.settings.models_dir, model)
-    except (UnknownModel, SpecProblem):
-        return None
 
 
 def _page(hooks: Hooks, model: str, wanted: Filter) -> Page:

@@ -6,21 +6,28 @@ from datetime import datetime, timedelta
 from understudy.contract.canary_report import CanaryQuery
 from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.declared import Fact
-from understudy.contract.errors import UnderstudyError
+from understudy.contract.errors import SpecProblem, UnderstudyError, UnknownModel
 from understudy.contract.judge_canary import judge_ab, judge_step
 from understudy.contract.judge_rehearsal import judge_probation, judge_rehearsal
 from understudy.contract.judgement import Judgement
+from understudy.contract.load import read_model
 from understudy.contract.release import Deployment
+from understudy.contract.remaining import Remaining, remaining
 from understudy.contract.serving import RehearsalQuery
 from understudy.contract.serving_spec import GuardSpec, LiveGates, ShadowSpec
 from understudy.contract.spec import ModelSpec
-from understudy.contract.words import CanaryMode
+from understudy.contract.words import CanaryMode, Lacking, Verdict
 from understudy.hooks.connect import Hooks
 from understudy.hooks.deployments import Served
 from understudy.hooks.gateways import Gateways
 from understudy.ui.glance import beside, is_probation
 
 ASK_S = 2.0
+_SO_FAR = {
+    Verdict.PASSED: "passes so far",
+    Verdict.FAILED: "fails so far",
+    Verdict.INCONCLUSIVE: "nobody can say yet",
+}
 
 
 class Progress(Fact):
@@ -30,11 +37,20 @@ class Progress(Fact):
     since: datetime
     until: datetime | None = None
     judgement: Judgement | None = None
+    remaining: Remaining | None = None
+    """What it still needs, and how long that takes; None where it is decided, or more of the same decides nothing."""
     problem: str | None = None
     """Why it is not known how it does."""
 
+    @property
+    def short(self) -> str:
+        """Say how it does as briefly as a line of the fleet needs."""
+        if self.remaining is not None:
+            return self.remaining.short
+        return _SO_FAR[self.judgement.verdict] if self.judgement is not None else "how it does is not known now"
 
-def progress(hooks: Hooks, history: Sequence[Served], spec: ModelSpec | None) -> Progress | None:
+
+def progress(hooks: Hooks, history: Sequence[Served], spec: ModelSpec | None, now: datetime) -> Progress | None:
     """Ask how the version beside the champion is doing; None where there is none."""
     record = history[-1].deployment if history else None
     told = beside(record) if record else ""
@@ -46,9 +62,19 @@ def progress(hooks: Hooks, history: Sequence[Served], spec: ModelSpec | None) ->
         return Progress(sentence=told, since=since, problem="model.yaml no longer says how it is judged")
     known = Progress(sentence=told, since=since, until=since + _length(gates))
     try:
-        return known.model_copy(update={"judgement": _judged(hooks, history, spec, gates)})
+        judgement, watched = _judged(hooks, history, spec, gates)
     except UnderstudyError as problem:
         return known.model_copy(update={"problem": str(problem)})
+    left = known.until - now if known.until is not None else None
+    return known.model_copy(update={"judgement": judgement, "remaining": remaining(judgement, watched, left)})
+
+
+def declaration(hooks: Hooks, model: str) -> ModelSpec | None:
+    """Read how a model is declared; None where it is not, or not usably."""
+    try:
+        return read_model(hooks.settings.models_dir, model)
+    except (UnknownModel, SpecProblem):
+        return None
 
 
 class NobodyToAsk(UnderstudyError):
@@ -74,7 +100,8 @@ def _length(gates: ShadowSpec | GuardSpec | CanarySpec) -> timedelta:
 
 def _judged(
     hooks: Hooks, history: Sequence[Served], spec: ModelSpec, gates: ShadowSpec | GuardSpec | CanarySpec
-) -> Judgement:
+) -> tuple[Judgement, dict[Lacking, timedelta]]:
+    """Judge what there is, and say for how long each kind of evidence was collected."""
     record = history[-1].deployment
     places, _ = hooks.served_now(record.model)
     if places is None:
@@ -84,7 +111,8 @@ def _judged(
             raise NobodyToAsk(record.model)
         return _canary(places, history, spec, gates)
     report = places.rehearsal(record.model, _rehearsal(history[-1], gates), ASK_S)
-    return judge_probation(report, gates) if isinstance(gates, GuardSpec) else judge_rehearsal(report, gates)
+    judged = judge_probation(report, gates) if isinstance(gates, GuardSpec) else judge_rehearsal(report, gates)
+    return judged, dict.fromkeys(Lacking, report.until - report.since)
 
 
 def _rehearsal(served: Served, gates: LiveGates) -> RehearsalQuery:
@@ -98,7 +126,9 @@ def _rehearsal(served: Served, gates: LiveGates) -> RehearsalQuery:
     )
 
 
-def _canary(gateways: Gateways, history: Sequence[Served], spec: ModelSpec, gates: CanarySpec) -> Judgement:
+def _canary(
+    gateways: Gateways, history: Sequence[Served], spec: ModelSpec, gates: CanarySpec
+) -> tuple[Judgement, dict[Lacking, timedelta]]:
     record = history[-1].deployment
     canary = record.canary or record.champion
     value = spec.evaluate.value
@@ -112,8 +142,12 @@ def _canary(gateways: Gateways, history: Sequence[Served], spec: ModelSpec, gate
     )
     report = gateways.canary(record.model, query, ASK_S)
     if gates.mode is CanaryMode.AB:
-        return judge_ab(report, gates, is_over=False)
-    return judge_step(report, gates, record.canary_share)
+        judged = judge_ab(report, gates, is_over=False)
+    else:
+        judged = judge_step(report, gates, record.canary_share)
+    # Requests are counted anew at each step, labels since the canary began.
+    watched = dict.fromkeys(Lacking, report.until - report.since)
+    return judged, {**watched, Lacking.REQUESTS: report.until - history[-1].at}
 
 
 def _began(history: Sequence[Served]) -> datetime:

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from understudy import __version__
+from understudy.contract.card_text import interval, limits
 from understudy.contract.judgement import GateResult
 from understudy.contract.words import Verdict
 from understudy.ui.place import airflow_base, own_base
@@ -81,6 +82,8 @@ def _templates() -> Environment:
     )
     environment.filters |= {
         "age": age,
+        "interval": interval,
+        "limits": limits,
         "moment": moment,
         "number": number,
         "sentence": sentence,

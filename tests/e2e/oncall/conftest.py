@@ -6,12 +6,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.airflow_site import Site, running_site
-from tests.e2e.oncall.models import BEFORE_FAULT, FAULT_ENDS, OLD, OLDER, SEEN, champions, declare
+from tests.e2e.oncall.models import OLD, OLDER, champions
 from tests.e2e.oncall.people import ONCALL, PASSWORDS, USERS
 from understudy.contract.words import Action, EntryKind
 from understudy.embedded.airflow_api import Asked
 from understudy.embedded.layout import Layout
 from understudy.embedded.passwords import ADMIN, write_private
+from understudy.sample.meter import A_WEEK_LATER, FAULT_BEGINS, FAULT_ENDS
+from understudy.story.practice import declare_meter
 
 ACTIONS = ("rollback", *(action.value for action in Action))
 
@@ -19,8 +21,8 @@ ACTIONS = ("rollback", *(action.value for action in Action))
 @pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     home = tmp_path_factory.mktemp("oncall")
-    declare(home, "demand", window="7d", monitor={"schedule": "0 0 1 1 *", "of": "data", "window": "7d"})
-    declare(home, "vote", promotion={"mode": "approval", "approvers": [ADMIN, ONCALL], "timeout": "2h"})
+    declare_meter(home, "demand", window="7d", monitor={"schedule": "0 0 1 1 *", "of": "data", "window": "7d"})
+    declare_meter(home, "vote", promotion={"mode": "approval", "approvers": [ADMIN, ONCALL], "timeout": "2h"})
     write_private(Layout(home=home).passwords, json.dumps(PASSWORDS))
     with running_site(home, "process", {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": USERS}) as running:
         for dag_id in ("retrain__demand", "monitor__demand", "retrain__vote", *ACTIONS):
@@ -40,10 +42,10 @@ def bad_champion(site: Site, first_of_vote: str) -> Site:
 
     :param first_of_vote: is trained meanwhile.
     """
-    for as_of in (BEFORE_FAULT, FAULT_ENDS):
-        run = site.api.trigger("retrain__demand", {"reason": "the weekly one", "as_of": as_of})
+    for as_of in (FAULT_BEGINS, FAULT_ENDS):
+        run = site.api.trigger("retrain__demand", {"reason": "the weekly one", "as_of": as_of.isoformat()})
         assert site.ended("demand", run)["outcome"] == "promoted"
-    assert site.look("demand", SEEN)["is_due"] is False
+    assert site.look("demand", A_WEEK_LATER.isoformat())["is_due"] is False
     return site
 
 

@@ -1,12 +1,6 @@
 """The two models, what serves of them, and what others than the browser do to them."""
 
-from pathlib import Path
-from typing import Any
-
 import httpx
-import numpy as np
-import pandas as pd
-import yaml
 
 from tests.e2e.airflow_site import Site
 from understudy.contract.release import Blessing, Bundle
@@ -15,32 +9,10 @@ from understudy.hooks.beside import write_beside
 from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.promotion import promote
 from understudy.hooks.reigns import reigns
+from understudy.story.practice import ROW
 
-BEFORE_FAULT, FAULT_ENDS, SEEN = "2024-04-10T00:00:00Z", "2024-04-17T00:00:00Z", "2024-04-24T00:00:00Z"
 OLDER, OLD = "2024-03-06T00:00:00Z", "2024-03-13T00:00:00Z"
 """What a later retraining holds out is newer than what these learn from."""
-
-
-def declare(home: Path, model: str, window: str | None = None, **sections: Any) -> None:
-    """Declare a quick model of quarter-hourly weather, whose meter tells the opposite in the week of the fault."""
-    rng, rows = np.random.default_rng(1), 12_000
-    at = pd.date_range("2024-01-01", periods=rows, freq="15min", tz="UTC")
-    wind, sun = rng.normal(size=rows), rng.normal(size=rows)
-    up = wind + sun + 0.4 * rng.normal(size=rows) > 0
-    is_wrong = (at >= pd.Timestamp(BEFORE_FAULT)) & (at < pd.Timestamp(FAULT_ENDS))
-    folder = home / "models" / model
-    folder.mkdir(parents=True)
-    source = home / f"{model}.csv"
-    pd.DataFrame({"at": at, "wind": wind, "sun": sun, "up": (up ^ is_wrong).astype(int)}).to_csv(source, index=False)
-    kept = {"window": window} if window else {}
-    spec = {
-        "model": model, "owner": "market-ml", "task": "binary_classification",
-        "data": {"source": str(source), "time": "at", "target": "up", **kept},
-        "train": {"estimator": "logistic_regression"},
-        "evaluate": {"must_beat": ["dummy"]}, "gates": [{"metric": "roc_auc", "floor": 0.6, "min_rows": 100}],
-        "retrain": {"quality": False, "drift": False}, "serving": {}, **sections,
-    }  # fmt: skip
-    (folder / "model.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
 
 
 def champions(model: str) -> list[int]:
@@ -50,8 +22,7 @@ def champions(model: str) -> list[int]:
 
 def answering(site: Site, model: str) -> tuple[int, str | None]:
     """Ask the gateway as a caller does: the status, and the version that answered."""
-    body = {"dataframe_split": {"columns": ["wind", "sun"], "data": [[0.5, -1.0]]}}
-    found = httpx.post(f"{site.gateway}/models/{model}/invocations", json=body, timeout=60, trust_env=False)
+    found = httpx.post(f"{site.gateway}/models/{model}/invocations", json=ROW, timeout=60, trust_env=False)
     return found.status_code, found.headers.get("X-Understudy-Version")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.airflow_site import Site
 from tests.e2e.browser import browser
-from tests.e2e.oncall.people import ONCALL, log_in
+from tests.e2e.oncall.people import ONCALL, PASSWORDS, log_in
 
 pytestmark = pytest.mark.e2e
 
@@ -30,7 +30,7 @@ const send = (headers, mode) => fetch(`${url}/api/v2/dags/hold/dagRuns`,
 def test_another_site_neither_acts_nor_reads_with_the_login_of_who_visits_it(bad_champion: Site, host: str) -> None:
     before = len(bad_champion.runs_of("hold"))
     with elsewhere(host) as address, browser(bad_champion.api.url) as page:
-        log_in(page, ONCALL)
+        log_in(page, ONCALL, PASSWORDS[ONCALL])
         page.driver.get(address)
         acted, sent_blindly, read = page.driver.execute_async_script(ATTACK, bad_champion.api.url)
         # What was sent blindly arrived, perhaps with the login; its answer is nobody's to read.

@@ -1,13 +1,14 @@
 """Three in the morning: the engineer on call finds the bad model, reads why it is bad, and takes it back."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from tests.e2e.airflow_site import Site, wait
 from tests.e2e.browser import NARROW, Page, browser
 from tests.e2e.oncall.models import answering, champions
-from tests.e2e.oncall.people import ONCALL, log_in, open_page, read_report
+from tests.e2e.oncall.people import ONCALL, PASSWORDS, log_in, open_page, read_report
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 
@@ -20,18 +21,20 @@ def test_the_engineer_on_call_finds_the_bad_model_and_takes_it_back(bad_champion
     site, before = bad_champion, len(bad_champion.runs_of("rollback"))
     wait(lambda: answering(site, "demand") == (200, "2"), 120)
     with browser(site.api.url) as page:
-        log_in(page, ONCALL)
+        log_in(page, ONCALL, PASSWORDS[ONCALL])
         find_and_read(page, tmp_path)
         roll_back(page, tmp_path)
         page.find("dd", "version 1")
         page.find("#ledger td", REASON)
         page.picture(tmp_path / "oncall-5-done.png")
+        from_the_run_and_back(page, tmp_path)
         in_the_dark_and_on_a_phone(page, tmp_path)
         page.find("dd a", "retrain__demand").click()
         page.until(lambda driver: driver.current_url.endswith("/dags/retrain__demand"), "the DAG's page in Airflow")
     assert champions("demand") == [1, 2, 1]
     newest = site.entries("demand", EntryKind.DEPLOYED)[-1]
     assert (newest.actor, newest.reason) == (ONCALL, REASON)
+    assert newest.facts["dag_id"] == "rollback"
     wait(lambda: answering(site, "demand") == (200, "1"), 30)
     # One that only said and one that did: the second of two clicks was no third.
     assert len(site.runs_of("rollback")) == before + 2
@@ -82,6 +85,19 @@ def roll_back(page: Page, pictures: Path) -> None:
     page.driver.execute_script("const go = document.getElementById('act-do'); go.click(); go.click();")
     page.find("#act-answer", "version 1 of demand is champion again")
     page.find("#act-close").click()
+
+
+def from_the_run_and_back(page: Page, pictures: Path) -> None:
+    """Open the tab of the rollback's run in Airflow, read the card there, and follow its link to the run."""
+    run_id = str(connect().ledger.entries("demand", [EntryKind.DEPLOYED])[-1].facts["run_id"])
+    page.open(f"/dags/rollback/runs/{quote(run_id, safe='')}/plugin/decisions")
+    page.enter_frame()
+    page.find("h1", "Version 2 was rolled back; version 1 serves again")
+    page.find("dd", "which serves again")
+    page.picture(pictures / "oncall-6-rollback-card.png")
+    page.enter_frame()
+    page.find("dd a[data-in-airflow]", run_id).click()
+    page.until(lambda driver: "/dags/rollback/runs/" in driver.current_url, "the run's page in Airflow")
 
 
 def in_the_dark_and_on_a_phone(page: Page, pictures: Path) -> None:

@@ -6,17 +6,21 @@ import re
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from tests.fleet_ledger import bundle
 from tests.integration.cockpit.api_server import MODEL, PAGES, caller, forget_what_was_read
+from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.release import Blessing
-from understudy.contract.words import EntryKind
+from understudy.contract.words import Change, EntryKind
+from understudy.hooks.beside import write_beside
 from understudy.hooks.connect import connect
+from understudy.ui import fleet_page, model_page
 from understudy.ui import fleet_reader as reader_module
-from understudy.ui import model_page
 from understudy.ui.airflow_state import Airflow, DagState, Question
+from understudy.ui.fleet_progress import TrialsAsked
 from understudy.workspace import run_key
 
 HOSTILE = "<script>alert(1)</script>'\"; DROP TABLE ledger; -- {{ 7 * 7 }} \N{RIGHT-TO-LEFT OVERRIDE}"
@@ -133,6 +137,22 @@ def test_a_search_and_a_sort_are_done_here(server: Any) -> None:
     assert ([one["model"] for one in second["models"]], second["pages"]) == (["model_0003"], 2)
 
 
+def test_the_fleet_says_how_what_is_tried_does(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    hooks, short = connect(), "needs about 1,900 more labels, ~4 h"
+    serving = hooks.deployments.current("model_0003")
+    assert serving is not None
+    who: dict[str, Any] = {"actor": "ann", "reason": "a look", "run": None}
+    mirrored = write_beside(hooks.deployments, serving, Change.MIRROR_STARTED, bundle("model_0003", 9), 0.5, **who)
+    asked = TrialsAsked(lambda model: f"{model} {short}", patience_s=60)
+    monkeypatch.setattr(fleet_page, "trials_asked", lambda: asked)
+    viewer = caller(server, "viewer")
+    assert viewer.get("/understudy/").text.count(f"model_0003 {short}") == 1
+    told = viewer.get("/understudy/api/models").json()["models"]
+    assert {one["model"]: one["progress"] for one in told if one["progress"]} == {"model_0003": f"model_0003 {short}"}
+    write_beside(hooks.deployments, mirrored, Change.MIRROR_ENDED, **who)
+    assert short not in viewer.get("/understudy/").text
+
+
 def test_a_dag_leads_to_its_model_and_a_run_to_its_decisions(server: Any) -> None:
     viewer = caller(server, "viewer")
     assert viewer.get(f"/understudy/dags/monitor__{MODEL}").headers["location"] == f"/understudy/models/{MODEL}"
@@ -144,6 +164,31 @@ def test_a_dag_leads_to_its_model_and_a_run_to_its_decisions(server: Any) -> Non
     outside = viewer.get("/understudy/dags/retrain__%2F%2Felsewhere.example/runs/x")
     assert outside.status_code in {303, 404}
     assert outside.headers.get("location", "/understudy").startswith("/understudy")
+
+
+def test_a_run_that_acted_on_a_model_leads_to_its_decision(server: Any) -> None:
+    run, ledger = AirflowRun(dag_id="hold", run_id="cockpit__2026-01-01T00:00:00+00:00"), connect().ledger
+    other = run.model_copy(update={"dag_id": "release"})
+    # Of two DAGs that were started at the same moment, the runs have the same name.
+    ledger.append(MODEL, EntryKind.RELEASED, "ann", "over", run_key(run.run_id), other.model_dump())
+    held = ledger.append(MODEL, EntryKind.HELD, "ann", "the audit", run_key(run.run_id), run.model_dump())
+    released = ledger.append(MODEL, EntryKind.RELEASED, "ann", "over")
+    viewer = caller(server, "viewer")
+    card = f"/understudy/models/{MODEL}/cards/{held.seq}"
+    assert viewer.get(f"/understudy/dags/hold/runs/{run.run_id}").headers["location"] == card
+    assert f'href="/dags/hold/runs/{quote(run.run_id, safe="")}"' in viewer.get(card).text
+    assert "/dags/hold/runs/" not in viewer.get(f"/understudy/models/{MODEL}/cards/{released.seq}").text
+
+
+def test_a_run_that_decided_nothing_says_so_and_so_does_one_about_a_model_of_others(server: Any) -> None:
+    run = AirflowRun(dag_id="hold", run_id="cockpit__secret")
+    connect().ledger.append(MODEL, EntryKind.HELD, "ann", "the audit", run_key(run.run_id), run.model_dump())
+    connect().ledger.append(MODEL, EntryKind.RELEASED, "ann", "over")
+    for role, path in (("viewer", "rollback/runs/dry"), (None, "hold/runs/cockpit__secret")):
+        answer = caller(server, role).get(f"/understudy/dags/{path}")
+        assert answer.status_code == 404
+        assert "is in the ledger" in answer.text
+        assert MODEL not in answer.text
 
 
 def test_a_ledger_that_cannot_be_read_is_said_and_shows_no_old_state(

@@ -1,9 +1,8 @@
 import io
 
-from rich.console import Console
-
 from tests.unit.contract.ledger_entries import entry
 from understudy.cli.card_page import print_card, telling
+from understudy.cli.page import Page
 from understudy.contract.card import card_of
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.words import EntryKind, Verdict
@@ -16,7 +15,7 @@ def page_of(reason: str = "because") -> str:
     judged = Judgement(verdict=Verdict.FAILED, results=(gate,)).model_dump(mode="json")
     card = card_of(entry(EntryKind.JUDGED, reason=reason, version=2, verdict="failed", judgement=judged))
     page = io.StringIO()
-    print_card(Console(file=page, highlight=False, soft_wrap=True), card)
+    print_card(Page(file=page), card)
     return page.getvalue()
 
 

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
@@ -163,3 +165,51 @@ def test_status_shows_the_last_look(models: Path) -> None:
     assert (told["last_look"]["is_due"], told["last_look"]["sentence"]) == (True, "wind moved")
     assert told["last_look"]["trouble"] == []
     assert "wind moved" in CliRunner().invoke(app, ["status", "prices"]).stdout
+
+
+@pytest.mark.parametrize("ill", [None, "scheduler", "dag_processor"])
+def test_the_airflow_that_commands_talk_to_is_asked_and_no_embedded_one_is_missed(
+    models: Path, monkeypatch: pytest.MonkeyPatch, ill: str | None
+) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+            told = {part: {"status": "unhealthy" if part == ill else "healthy"} for part in parts}
+            self.send_response(200 if self.path == "/api/v2/monitor/health" else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps(told).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        monkeypatch.setenv("AIRFLOW__UNDERSTUDY__AIRFLOW_URL", url)
+        found = findings()
+        server.shutdown()
+    (airflow,) = found["airflow"]
+    assert "ports" not in found
+    assert airflow["severity"] == ("fine" if ill is None else "broken")
+    assert airflow["found"].startswith(f"{url} answers, and")
+    assert ill is None or ill.replace("_", " ") in airflow["found"]
+
+
+def test_an_airflow_that_does_not_answer_is_broken(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__AIRFLOW_URL", "http://127.0.0.1:1")
+    (airflow,) = findings()["airflow"]
+    assert airflow["severity"] == "broken"
+    assert "make up" not in airflow["way_out"]
+
+
+def test_nobody_who_would_be_told_is_said_plainly(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (alerts,) = findings()["alerts"]
+    assert (alerts["severity"], alerts["found"]) == ("note", "nobody is told anything")
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__ALERTS_TO", "pager,mail")
+    (alerts,) = findings()["alerts"]
+    assert (alerts["severity"], alerts["found"]) == ("fine", "go to mail, pager")
+    quiet = SPEC.replace("model: prices", "model: quiet") + "alerts: {to: []}\n"
+    (models / "models" / "quiet").mkdir()
+    (models / "models" / "quiet" / "model.yaml").write_text(quiet, encoding="utf-8")
+    (alerts,) = findings()["alerts"]
+    assert (alerts["severity"], alerts["found"]) == ("note", "nobody is told anything about quiet")

@@ -4,6 +4,7 @@ import pytest
 
 from tests.fleet_ledger import look
 from tests.unit.contract.ledger_entries import entry
+from tests.unit.contract.test_judge_monitoring import drift as drift_report
 from understudy.contract.card import card_of
 from understudy.contract.card_text import markdown, one_line
 from understudy.contract.judgement import GateResult, Judgement
@@ -102,6 +103,54 @@ def test_links_name_the_run_the_data_and_the_versions() -> None:
         (LinkKind.MODEL_VERSION, "price/7"),
         (LinkKind.MODEL_VERSION, "price/8"),
     }
+
+
+@pytest.mark.parametrize("kind", [EntryKind.DEPLOYED, EntryKind.HELD, EntryKind.LOCKED, EntryKind.MONITORED])
+def test_whatever_names_its_run_in_airflow_leads_there_and_so_does_all_of_that_run(kind: EntryKind) -> None:
+    acted = entry(kind, 2, dag_id="rollback", run_id="cockpit__1")
+    for card in (card_of(acted), card_of(entry(EntryKind.DENIED, 1, version=8), [acted])):
+        assert [link.name for link in card.links if link.kind is LinkKind.DAG_RUN] == ["rollback/cockpit__1"]
+
+
+def test_a_rollback_says_whose_data_are_whose() -> None:
+    denied = entry(EntryKind.DENIED, 2, version=8, data_version="bad")
+    card = card_of(entry(EntryKind.DEPLOYED, 3, **record(Change.ROLLBACK, 5, 7)), [denied])
+    assert [(link.name, link.about) for link in card.links if link.kind is LinkKind.DATA_VERSION] == [
+        ("d", "version 7, which serves again"),
+        ("bad", "version 8, which was taken back"),
+    ]
+    told = markdown(card)
+    assert "- Data version: bad (version 8, which was taken back)" in told
+
+
+def test_of_data_that_two_entries_name_it_is_said_once_whose_they_are() -> None:
+    checked = entry(EntryKind.DATA_JUDGED, 1, verdict="passed", rows=9, data_version="ab")
+    judged = entry(EntryKind.JUDGED, 2, version=8, data_version="ab")
+    for card in (card_of(judged, [checked]), card_of(checked, [judged])):
+        assert [(link.name, link.about) for link in card.links if link.kind is LinkKind.DATA_VERSION] == [
+            ("ab", "version 8")
+        ]
+
+
+def test_a_record_beside_the_champion_says_nothing_of_the_champion_s_data() -> None:
+    card = card_of(entry(EntryKind.DEPLOYED, 3, **record(Change.MIRROR_STARTED, 5, 7, mirror=bundle(8))))
+    assert [link for link in card.links if link.kind is LinkKind.DATA_VERSION] == []
+
+
+def test_a_look_names_the_rows_that_it_compared_and_with_what() -> None:
+    told = look("price", 7, 1)
+    drift = drift_report(reference_data="ref")
+    told = told.model_copy(update={"report": told.report.model_copy(update={"drift": drift})})
+    report = told.report
+    card = card_of(entry(EntryKind.MONITORED, 4, **told.model_dump(mode="json")))
+    assert [(link.kind, link.name, link.about) for link in card.links if link.about] == [
+        (LinkKind.DATA_VERSION, "ref", "reference of version 7, which the rows were compared with"),
+        (
+            LinkKind.WINDOW,
+            f"{report.window_start:%Y-%m-%d %H:%M} to {report.window_end:%Y-%m-%d %H:%M} UTC",
+            "requests at the gateways that the look saw",
+        ),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """What a person sees of a card whose texts were written by somebody hostile, told by a real Markdown parser."""
 
+from typing import Any
+
 import pytest
 from markdown_it import MarkdownIt
 
 from tests.unit.contract.ledger_entries import entry
 from understudy.contract.card import Card, card_of
+from understudy.contract.card_places import Pages
 from understudy.contract.card_text import LONGEST_REASON, escaped, markdown, number, one_line
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.words import EntryKind, Verdict
@@ -31,7 +34,9 @@ HOSTILE = [
 
 
 def hostile_card(text: str) -> Card:
-    answer = GateResult(gate=text, verdict=Verdict.FAILED, measured=0.5, bound=text, sentence=text)
+    answer = GateResult(
+        gate=text, verdict=Verdict.FAILED, measured=0.5, what=text, basis=text, bound=text, sentence=text
+    )
     judged = Judgement(verdict=Verdict.FAILED, results=(answer,)).model_dump(mode="json")
     return card_of(entry(EntryKind.JUDGED, reason=text, version=2, verdict="failed", judgement=judged))
 
@@ -62,7 +67,26 @@ def test_ten_thousand_characters_are_cut_and_counted() -> None:
 
 def test_a_number_is_never_only_a_colour() -> None:
     told = markdown(hostile_card("too low"))
-    assert "| too low | 0.5 | none | too low | failed | too low |" in told
+    assert "| too low | 0.5 too low | too low | too low | failed | too low |" in told
+
+
+@pytest.mark.parametrize(
+    ("facts", "cells"),
+    [
+        ({"measured": 0.94, "what": "fall of roc", "low": 0.9, "high": 1.5}, "0.94 fall of roc | 0.9 to 1.5"),
+        ({"measured": 3.0, "what": "rows", "basis": "counted"}, "3 rows | counted"),
+        ({"measured": 0.5}, "0.5 | none"),
+        ({"what": "seconds", "basis": "counted"}, "not measured | none"),
+    ],
+    ids=["an interval", "none by nature", "none, nobody knows why", "no number"],
+)
+def test_a_number_is_told_with_its_name_and_its_interval_or_what_stands_for_it(
+    facts: dict[str, Any], cells: str
+) -> None:
+    answer = GateResult(gate="quality", verdict=Verdict.FAILED, bound="less", sentence="so", **facts)
+    judged = Judgement(verdict=Verdict.FAILED, results=(answer,)).model_dump(mode="json")
+    told = markdown(card_of(entry(EntryKind.JUDGED, version=2, verdict="failed", judgement=judged)))
+    assert f"| quality | {cells} | less |" in told
 
 
 @pytest.mark.parametrize(
@@ -75,9 +99,25 @@ def test_numbers_are_written_in_four_digits(value: float | None, told: str) -> N
 
 
 def test_an_address_cannot_end_its_link() -> None:
-    link = "https://airflow/x?a=(b) <script>"
-    page = rendered(markdown(hostile_card("tame"), link))
-    assert 'href="https://airflow/x?a=%28b%29%20%3Cscript%3E"' in page
+    page = rendered(markdown(hostile_card("tame"), Pages(own="https://airflow/x?a=(b) <script>")))
+    assert 'href="https://airflow/x?a=%28b%29%20%3Cscript%3E/models/price/cards/1"' in page
+
+
+def test_what_a_card_points_to_are_links_where_there_are_pages() -> None:
+    pages = Pages(own="https://airflow/understudy", airflow="https://airflow")
+    page = rendered(markdown(hostile_card("tame"), pages))
+    assert 'Report: <a href="https://airflow/understudy/models/price/versions/2/report">version 2</a>' in page
+    assert "Version in MLflow: version 2" in page
+    assert "<a" not in rendered(markdown(hostile_card("tame")))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_name_of_a_run_ends_its_link(text: str) -> None:
+    pages = Pages(own="https://airflow/understudy", airflow="https://airflow")
+    acted, tame = (entry(EntryKind.HELD, dag_id="hold", run_id=name) for name in (text, "tame"))
+    assert [tag.partition(" ")[0] for tag in _tags(rendered(markdown(card_of(acted), pages)))] == [
+        tag.partition(" ")[0] for tag in _tags(rendered(markdown(card_of(tame), pages)))
+    ]
 
 
 def _tags(page: str) -> list[str]:

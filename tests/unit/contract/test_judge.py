@@ -83,6 +83,25 @@ def test_first_model_is_judged_on_bounds_only_and_says_so() -> None:
     assert below.verdict is Verdict.FAILED
 
 
+def test_a_bound_on_a_metric_shows_the_metric_s_own_interval() -> None:
+    alone = comparison(other=None, gain=None, gain_low=None, gain_high=None, challenger_low=0.83, challenger_high=0.87)
+    first = report(champion_version=None, comparisons=(alone,))
+    for gate in (Gate(metric="roc_auc", floor=0.75), Gate(metric="roc_auc")):
+        told = next(r for r in judge(first, [gate], EVALUATE).results if r.gate.startswith("roc_auc"))
+        assert (told.low, told.measured, told.high) == (0.83, 0.85, 0.87)
+
+
+def test_what_has_no_interval_says_why() -> None:
+    few = report(champion_version=None, comparisons=(comparison(blocks=7, challenger_low=None),))
+    gates = [Gate(metric="roc_auc", floor=0.75), Gate(metric="size_mb", ceiling=10)]
+    told = {r.gate: r.basis for r in judge(few, gates, EVALUATE).results if r.low is None}
+    assert told == {
+        "no_leak": "counted, not estimated",
+        "roc_auc.floor": "7 blocks of time are too few for an interval",
+        "size_mb.ceiling": "measured once",
+    }
+
+
 def test_no_gates_never_pass() -> None:
     assert judge(report(), [], EVALUATE).verdict is Verdict.INCONCLUSIVE
 
@@ -157,8 +176,20 @@ def test_an_unusable_number_in_the_comparison_never_passes(field: str, value: fl
         {"comparisons": (comparison(blocks=3),)},
         {"references": {}},
         {"references": {"dummy": comparison(gain=math.nan), "linear": comparison()}},
+        {"references": {"dummy": comparison(gain=0.01, gain_low=-0.03), "linear": comparison()}},
+        {"references": {"dummy": comparison(gain_low=None), "linear": comparison()}},
     ],
-    ids=["empty", "other metric", "ambiguous", "no rows", "few blocks", "no references", "NaN reference"],
+    ids=[
+        "empty",
+        "other metric",
+        "ambiguous",
+        "no rows",
+        "few blocks",
+        "no references",
+        "NaN reference",
+        "no better than chance",
+        "no interval",
+    ],
 )
 def test_missing_evidence_never_passes(changes: dict[str, object]) -> None:
     assert judge(report(**changes), [Gate(metric="roc_auc", floor=0.1)], EVALUATE).verdict is Verdict.INCONCLUSIVE
@@ -222,3 +253,27 @@ def test_the_order_of_gates_is_irrelevant(drawn: EvaluationReport, chance: rando
     ours, theirs = judge(drawn, GATES, EVALUATE), judge(drawn, shuffled, EVALUATE)
     assert ours.verdict is theirs.verdict
     assert sorted(r.model_dump_json() for r in ours.results) == sorted(r.model_dump_json() for r in theirs.results)
+
+
+@pytest.mark.parametrize(("size_mb", "verdict"), [(3.0, Verdict.PASSED), (11.0, Verdict.FAILED)])
+def test_a_first_model_is_held_to_its_size_too(size_mb: float, verdict: Verdict) -> None:
+    gates = [Gate(metric="roc_auc", floor=0.75), Gate(metric="size_mb", ceiling=10)]
+    assert judge(first_model(measurements={"size_mb": size_mb}), gates, EVALUATE).verdict is verdict
+
+
+def test_how_many_answers_change_is_asked_only_where_somebody_got_others() -> None:
+    gates = [Gate(metric="roc_auc", floor=0.75), Gate(metric="churn_share", ceiling=0.05)]
+    assert judge(first_model(measurements={}), gates, EVALUATE).verdict is Verdict.PASSED
+    assert judge(report(measurements={"churn_share": 0.1}), gates, EVALUATE).verdict is Verdict.FAILED
+    assert judge(report(measurements={}), gates, EVALUATE).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("rows", "blocks", "verdict"), [(100, 8, Verdict.PASSED), (99, 8, None), (100, 7, None)])
+def test_evidence_suffices_from_its_declared_size_on(rows: int, blocks: int, verdict: Verdict | None) -> None:
+    measured = comparison(rows=rows, blocks=blocks)
+    gates = [Gate(metric="roc_auc", min_gain=0.0, min_rows=100)]
+    evidence = report(rows=rows, comparisons=(measured,), measurements={"size_mb": 1.0})
+    assert judge(evidence, gates, EVALUATE).verdict is (verdict or Verdict.INCONCLUSIVE)
+    sized = [Gate(metric="roc_auc", floor=0.1, min_rows=1), Gate(metric="size_mb", ceiling=2, min_rows=100)]
+    enough = judge(report(rows=rows, comparisons=(comparison(),), measurements={"size_mb": 1.0}), sized, EVALUATE)
+    assert (enough.verdict is Verdict.PASSED) == (rows >= 100)

@@ -207,6 +207,70 @@ def test_quality_is_lost_when_it_matters_and_is_no_chance(changes: dict[str, Any
     assert decision.reasons == ((Trigger.QUALITY,) if is_due else ())
 
 
+@pytest.mark.parametrize(
+    ("changes", "what", "bound"),
+    [
+        ({"value": 0.02}, "fall of roc_auc, from 0.86 to 0.02", "less than 0.04838 worse, which chance explains"),
+        (
+            {"value": 0.02, "value_error": 0.001, "blessed_error": 0.001},
+            "fall of roc_auc, from 0.86 to 0.02",
+            "less than 0.02 worse, the least that counts",
+        ),
+        (
+            {"metric": "log_loss", "value": 1.7},
+            "rise of log_loss, from 0.86 to 1.7",
+            "less than 0.04838 worse, which chance explains",
+        ),
+    ],
+    ids=["chance decides", "the least that counts decides", "less is better"],
+)
+def test_lost_quality_is_told_with_its_name_its_interval_and_the_bound_that_decided(
+    changes: dict[str, Any], what: str, bound: str
+) -> None:
+    decision = decide(report(quality=quality(**changes)))
+    lost = next(one for one in decision.judgement.results if one.gate == f"quality.{quality(**changes).metric}")
+    assert lost.measured == pytest.approx(0.84)
+    assert (lost.what, lost.bound) == (what, bound)
+    assert lost.low is not None
+    assert lost.high is not None
+    assert lost.low < 0.84 < lost.high
+    assert (lost.low + lost.high) / 2 == pytest.approx(0.84)
+
+
+@given(st.floats(0, 1), st.floats(0, 0.2), st.floats(0, 0.2))
+def test_quality_is_lost_only_where_the_interval_holds_no_gain(value: float, error: float, other: float) -> None:
+    decision = decide(report(quality=quality(value=value, value_error=error, blessed_error=other)))
+    found = next(one for one in decision.judgement.results if one.gate == "quality.roc_auc")
+    assert found.low is not None
+    assert found.measured is not None
+    is_lost = found.measured >= MONITOR.min_loss and found.low >= 0
+    assert (found.verdict is Verdict.FAILED) == is_lost
+
+
+def test_what_has_no_interval_says_by_what_it_is_judged() -> None:
+    moved = column("answers", source="the largest of 20 windows of 1w of the reference (0.05)")
+    known = report(drift=drift(prediction=moved, skew=(column("a"),)))
+    results = decide(known, retrain=RetrainSpec(max_age="31d")).judgement.results  # type: ignore[arg-type]
+    told = {one.gate: one.basis for one in results if one.low is None}
+    assert told == {
+        "data": "counted, not estimated",
+        "drift": "each column's threshold from 20 windows of 1w of the reference",
+        "together": "usual from 20 windows of 1w of the reference",
+        "predictions": "threshold from the largest of 20 windows of 1w of the reference (0.05)",
+        "skew": "counted, not estimated",
+        "age": "counted, not estimated",
+    }
+    assert all(one.measured is not None and one.what for one in results)
+
+
+@pytest.mark.parametrize(
+    ("usual", "bound"), [(0.5, "below 0.6"), (0.6, "below 0.65")], ids=["the least area", "the least rise"]
+)
+def test_of_two_bounds_on_what_moves_together_the_one_that_decides_is_told(usual: float, bound: str) -> None:
+    results = decide(report(drift=drift(domain_auc_usual=usual))).judgement.results
+    assert next(one.bound for one in results if one.gate == "together") == bound
+
+
 def test_age_and_new_labels_speak_for_themselves() -> None:
     aged = decide(report(drift=None, quality=None), retrain=RetrainSpec(max_age="30d"))  # type: ignore[arg-type]
     assert aged.reasons == (Trigger.STALENESS,)

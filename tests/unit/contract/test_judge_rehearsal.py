@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from understudy.contract.histograms import p95_ms, population_stability_index
 from understudy.contract.judge_rehearsal import judge_probation, judge_rehearsal
-from understudy.contract.judgement import Judgement
+from understudy.contract.judgement import Judgement, Lack
 from understudy.contract.serving import LATENCY_EDGES_MS, LossBlock, RehearsalReport, Tally
 from understudy.contract.serving_spec import GuardSpec, ShadowSpec
-from understudy.contract.words import MirrorLoss, Verdict
+from understudy.contract.words import Lacking, MirrorLoss, Verdict
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 PASSED, FAILED, INCONCLUSIVE = Verdict.PASSED, Verdict.FAILED, Verdict.INCONCLUSIVE
@@ -142,18 +142,22 @@ def test_what_is_missing_is_no_pass(gate: str, parts: dict[str, Any]) -> None:
 def test_too_few_labels_say_how_many_are_missing() -> None:
     judgement = judge_rehearsal(report(blocks=losses(0.2, rows=10)), gates(min_labels=500))
     assert answer(judgement, "quality").sentence == "120 labelled rows so far; needs about 380 more labels"
+    assert answer(judgement, "quality").lack == Lack(of=Lacking.LABELS, so_far=120, more=380)
 
 
 def test_wavering_losses_say_about_how_many_labels_would_tell() -> None:
     judged = answer(judge_rehearsal(report(blocks=losses(0.2, wobble=0.15)), gates()), "quality")
     assert judged.verdict is INCONCLUSIVE
     assert judged.low < 0.02 < judged.high
-    assert "needs about" in judged.sentence
+    assert (judged.lack.of, judged.lack.so_far) == (Lacking.LABELS, 600)
+    assert f"needs about {judged.lack.more:,} more labels" in judged.sentence
 
 
 def test_a_block_counts_when_it_is_over() -> None:
     unfinished = report(until=NOON + timedelta(hours=4, minutes=30))
-    assert "4 finished blocks of 1h" in answer(judge_rehearsal(unfinished, gates()), "quality").sentence
+    judged = answer(judge_rehearsal(unfinished, gates()), "quality")
+    assert "4 finished blocks of 1h" in judged.sentence
+    assert judged.lack == Lack(of=Lacking.BLOCKS, so_far=4, more=1)
 
 
 def test_identical_answers_pass_without_any_margin() -> None:

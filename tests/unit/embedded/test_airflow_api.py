@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from understudy.embedded.airflow_api import AirflowApi, Asked, DagNotFound, TaskState
+from understudy.embedded.airflow_api import AirflowApi, Asked, DagNotFound, DagPaused, TaskState
 from understudy.embedded.airflow_client import TRIES, AirflowInTrouble, AirflowRefused, AirflowUnreachable, _patience
 
 Answers = dict[tuple[str, str], list[tuple[int, Any]]]
@@ -71,16 +71,18 @@ def task(name: str, state: str | None) -> dict[str, Any]:
     return {"task_id": name, "map_index": -1, "state": state, "start_date": None, "end_date": None, "try_number": 0}
 
 
-def test_a_run_is_triggered_without_a_logical_date_and_a_paused_dag_is_unpaused(airflow: FakeAirflow) -> None:
-    airflow.answers |= {
-        ("GET", DAG): [(200, {"is_paused": True})],
-        ("PATCH", DAG): [(200, {})],
-        ("POST", f"{DAG}/dagRuns"): [(200, {})],
-    }
+def test_a_run_is_triggered_without_a_logical_date(airflow: FakeAirflow) -> None:
+    airflow.answers |= {("GET", DAG): [(200, {"is_paused": False})], ("POST", f"{DAG}/dagRuns"): [(200, {})]}
     run = airflow.api.trigger("retrain__tides", {"dry_run": True})
-    assert ("PATCH", DAG, {"is_paused": False}) in airflow.asked
     assert airflow.asked[-1][2] == {"dag_run_id": run, "logical_date": None, "conf": {"dry_run": True}}
     assert airflow.api.trigger("retrain__tides", {"dry_run": True}) != run
+
+
+def test_a_paused_dag_stays_paused_and_is_not_triggered(airflow: FakeAirflow) -> None:
+    airflow.answers |= {("GET", DAG): [(200, {"is_paused": True})], ("POST", f"{DAG}/dagRuns"): [(200, {})]}
+    with pytest.raises(DagPaused, match=r"retrain__tides is paused, .* unpause it at http://.*/dags/retrain__tides or"):
+        airflow.api.trigger("retrain__tides", {})
+    assert [method for method, path, _ in airflow.asked if path.startswith(DAG)] == ["GET"]
 
 
 def test_a_server_that_is_silent_for_a_moment_does_not_end_the_watch(airflow: FakeAirflow) -> None:

@@ -8,14 +8,14 @@ import pytest
 from tests.unit.embedded.conftest import start
 from understudy.cli.answer import answer
 from understudy.cli.embedded import _running_page
+from understudy.cli.page import Page
 from understudy.embedded import stack
 from understudy.embedded.layout import Layout
-from understudy.terminal import open_terminal
 
 
 def page(found: stack.Running) -> str:
     paper = io.StringIO()
-    _running_page(open_terminal(paper, wraps=False), found)
+    _running_page(Page(file=paper), found)
     return paper.getvalue()
 
 

@@ -3,6 +3,7 @@
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from threading import Thread
 
@@ -10,8 +11,9 @@ import pytest
 
 from tests.fleet_ledger import look, record, write_fleet
 from tests.unit.scrape import Samples, promtool_complaints, samples_of, undeclared, value
+from understudy.contract.alert import Alert
 from understudy.contract.drill import DRILL_MODEL
-from understudy.contract.words import Change, EntryKind, Outcome, Verdict
+from understudy.contract.words import AlertKind, Change, EntryKind, Outcome, Verdict
 from understudy.exporter import measures as m
 from understudy.exporter.census import Census
 from understudy.exporter.chain import ChainWatch
@@ -19,9 +21,12 @@ from understudy.exporter.declarations import Declarations
 from understudy.exporter.looks_due import longest_gap_s
 from understudy.exporter.observe import Known, observe
 from understudy.exporter.serve import MetricsServer
+from understudy.hooks.alert_life import note_sweep
+from understudy.hooks.alert_outbox import Outbox
 from understudy.hooks.ledger import Ledger
 
 NAME = "model_0000"
+NOW = datetime.now(timezone.utc)
 SPEC = """model: {model}
 owner: market-ml
 task: binary_classification
@@ -41,6 +46,10 @@ def ledger(tmp_path: Path) -> Ledger:
 @pytest.fixture
 def known(ledger: Ledger, tmp_path: Path) -> Known:
     return Known(Census(ledger), ChainWatch(ledger, 3600), Declarations(tmp_path / "models", 60))
+
+
+def alert(key: str, at: datetime) -> Alert:
+    return Alert(key=key, kind=AlertKind.DRIFT, model=NAME, at=at, sentence="Something moved.")
 
 
 def declare(known: Known, folder: Path, model: str, text: str = SPEC) -> None:
@@ -74,7 +83,21 @@ def test_every_declared_metric_is_shown_and_no_other(ledger: Ledger, known: Know
     rolled_back = record(NAME, 1, 3, change=Change.ROLLBACK).model_dump(mode="json")
     tell(ledger, EntryKind.DEPLOYED, {"epoch": 3, "deployment": rolled_back})
     tell(ledger, EntryKind.DRILLED, {"verdict": "passed"}, model=DRILL_MODEL)
+    note_sweep(ledger, NOW)
+    Outbox(ledger).put({"a": (alert("a", NOW), ("pager",))})
     assert undeclared(scraped(known), m.MEASURES) == set()
+
+
+def test_how_alerting_is_doing_is_shown(ledger: Ledger, known: Known) -> None:
+    before = scraped(known)
+    assert value(before, m.ALERTS_WAITING) == 0
+    assert not any(name.startswith((m.SWEPT_AT.name, m.ALERTS_OLDEST.name)) for name, _ in before)
+    note_sweep(ledger, NOW)
+    early = NOW - timedelta(hours=2)
+    Outbox(ledger).put({one: (alert(one, at), ("pager",)) for one, at in (("a", early), ("b", NOW))})
+    shown = scraped(known)
+    assert value(shown, m.SWEPT_AT) == int(NOW.timestamp())
+    assert (value(shown, m.ALERTS_WAITING), value(shown, m.ALERTS_OLDEST)) == (2, early.timestamp())
 
 
 def test_a_champion_counts_from_its_own_record_whatever_is_tried_beside_it(ledger: Ledger, known: Known) -> None:

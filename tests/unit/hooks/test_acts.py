@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.hooks.test_deployments import bundle, record
+from understudy.contract.airflow_run import AirflowRun, airflow_run_in
 from understudy.contract.errors import UnknownModel
 from understudy.contract.words import Action, Change, EntryKind
 from understudy.hooks.acts import Acted, act
@@ -190,6 +191,19 @@ def test_of_many_people_at_once_one_holds_and_the_others_are_told(hooks: Hooks) 
     (entry,) = hooks.ledger.entries(MODEL, [EntryKind.HELD])
     assert told.count(None) == 1
     assert all(entry.actor in sentence for sentence in told if sentence)
+
+
+@pytest.mark.parametrize("action", Action)
+def test_an_act_keeps_the_name_of_its_run_in_airflow(hooks: Hooks, action: Action) -> None:
+    if action is Action.STOP_SHADOW:
+        mirrored = {"epoch": 2, "change": Change.MIRROR_STARTED, "mirror": bundle(2), "mirror_share": 0.5}
+        hooks.deployments.deploy(record(1, 1).model_copy(update=mirrored), 1, "scheduled", "rehearsal")
+    if action in {Action.RELEASE, Action.UNLOCK}:
+        do(hooks, Action.HOLD if action is Action.RELEASE else Action.LOCK)
+    run = AirflowRun(dag_id=action.value, run_id="manual__1")
+    do(hooks, action, run="act-1", airflow=run)
+    (written,) = hooks.ledger.entries(MODEL, run="act-1")
+    assert airflow_run_in(written.facts) == run
 
 
 @pytest.mark.parametrize(

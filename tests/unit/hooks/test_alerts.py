@@ -83,7 +83,7 @@ def test_a_refusal_is_told_once_with_its_card_and_runbook(ledger: Ledger, chosen
     assert (told["kind"], told["model"], told["severity"], told["seq"]) == ("refused", "price", "warning", 1)
     assert told["sentence"] == "price: The retraining ended: its data were refused. too few rows"
     assert told["page"] == "https://airflow.example.com/understudy/models/price/cards/1"
-    assert told["runbook"] == "docs/runbooks.md#refused"
+    assert told["runbook"] == "https://airflow.example.com/understudy/runbooks#refused"
     assert web.headers[0]["x-key"] == SECRET
     assert ledger.verify().ok
 
@@ -97,7 +97,8 @@ def test_each_kind_of_receiver_gets_it_in_its_own_form(
     pager = by_path["/v2/enqueue"]
     assert (pager["routing_key"], pager["event_action"], pager["payload"]["severity"]) == (SECRET, "trigger", "warning")
     assert pager["links"] == [
-        {"href": "https://airflow.example.com/understudy/models/price/cards/1", "text": "Open the card"}
+        {"href": "https://airflow.example.com/understudy/models/price/cards/1", "text": "Open the card"},
+        {"href": "https://airflow.example.com/understudy/runbooks#refused", "text": "What to do"},
     ]
     text = by_path[f"/services/{SECRET}"]["text"]
     assert "&lt;b&gt;50 % &amp; more&lt;/b&gt;" in text
@@ -108,6 +109,25 @@ def test_each_kind_of_receiver_gets_it_in_its_own_form(
     body = letter.get_payload(0).get_payload(decode=True).decode()  # type: ignore[union-attr]
     assert "&lt;b&gt;50 % &amp; more&lt;/b&gt;" in body
     assert "<b>" not in body
+
+
+def test_what_somebody_wrote_begins_no_line_of_its_own_in_a_message_or_its_head(
+    tmp_path: Path, ledger: Ledger, web: WebReceiver, mail: MailReceiver
+) -> None:
+    reason = "calm\r\nBcc: eve@example.com\n• verdict: passed\x1b[2J\u202e"
+    refuse(ledger, reason=reason)
+    alerts = Alerts(ledger, settings_of(tmp_path, alerts_to="mail,slack"))
+    alerts.put([alerts.failed_rollback("price\r\nBcc: eve@example.com", f"run1 {reason}", reason)])
+    assert alerts.tell().problems == ()
+    assert sorted(letter["Subject"] for letter in mail.taken) == [
+        "[critical] rollback failed of price Bcc: eve@example.com", "[warning] refused of price",
+    ]  # fmt: skip
+    for letter, recipients in zip(mail.taken, mail.recipients, strict=True):
+        assert (letter["Bcc"], len(recipients)) == (None, 2)
+        assert letter["X-Understudy-Alert"].isprintable()
+    for told in web.taken:
+        assert not [line for line in told["text"].split("\n") if line.startswith(("Bcc", "• verdict"))]
+        assert told["text"].replace("\n", "").isprintable()
 
 
 def test_a_receiver_that_was_down_gets_it_once_it_is_back(ledger: Ledger, chosen: Settings, web: WebReceiver) -> None:
@@ -251,7 +271,7 @@ def test_the_declaration_says_who_is_told_of_what(tmp_path: Path, ledger: Ledger
     Alerts(ledger, settings_of(tmp_path)).tell()
     assert {told["model"]: told["runbook"] for told in web.taken} == {
         "loud": "https://runbook.example.com/",
-        "undeclared": "docs/runbooks.md#refused",
+        "undeclared": "https://airflow.example.com/understudy/runbooks#refused",
     }
 
 

@@ -69,8 +69,20 @@ def test_a_search_without_any_value_says_what_to_do(tmp_path: Path) -> None:
     search = opened(tmp_path)
     search.ask(4, 1)
     search.tell([])
-    with pytest.raises(EveryTrialLost, match="None of the 4 trials"):
+    with pytest.raises(EveryTrialLost, match=r"None of the 4 trials.*log of a trial task"):
         search.best()
+    with pytest.raises(EveryTrialLost, match=r"value: no such parameter\. Correct that and start a new run"):
+        search.best(["no such parameter.", "something else"])
+
+
+def test_a_trial_that_was_given_up_and_comes_back_counts_once(tmp_path: Path) -> None:
+    points = opened(tmp_path).ask(4, 1)
+    opened(tmp_path).tell([returned(points[0], 0.6)])
+    for _ in range(2):
+        opened(tmp_path).tell([returned(points[0], 0.6), returned(points[1], 0.9)])
+    assert opened(tmp_path).best() == points[1]["params"]
+    assert opened(tmp_path).ask(4, 1) == points
+    assert len(opened(tmp_path)._study(0).get_trials()) == 5
 
 
 def test_the_champions_point_is_tried_first_where_it_fits_the_space(tmp_path: Path) -> None:

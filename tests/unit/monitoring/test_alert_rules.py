@@ -114,6 +114,10 @@ FIRES: list[tuple[str, dict[str, str], int]] = [
     ("ApprovalWaits", {f"{METRIC}approval_waiting_since_timestamp_seconds{OF}": "0x300"}, 250),
     ("PromotionsHeld", {f"{METRIC}promotions_held{OF}": "1x11000"}, 10200),
     ("DrillFailed", {f"{METRIC}drill_passed": "0x20"}, 1),
+    ("AlertsNotSwept", {f"{METRIC}alerts_swept_timestamp_seconds": "0x60"}, 40),
+    ("AlertsNotSwept", {f"{METRIC}ledger_readable": "1x60"}, 15),
+    ("AlertsUndelivered", {f"{METRIC}alerts_oldest_waiting_timestamp_seconds": "0x60"}, 40),
+    ("AlertingWorks", {}, 1),
 ]
 SILENT: list[tuple[str, dict[str, str], int]] = [
     ("GatewayDown", {'up{job="understudy-gateway",instance="g:8090"}': "1 0 1x20"}, 10),
@@ -148,6 +152,14 @@ SILENT: list[tuple[str, dict[str, str], int]] = [
     }, 200),
     ("ChampionStale", {f"{METRIC}champion_since_timestamp_seconds{OF}": "0x200"}, 130),
     ("ChampionTakenBack", {f"{METRIC}rollbacks_total{OF}": "2x100"}, 70),
+    ("AlertsNotSwept", {  # every five minutes
+        f"{METRIC}alerts_swept_timestamp_seconds": "0x4 300x4 600x4 900x4 1200x4 1500x4 1800x4 2100x4 2400x4",
+        f"{METRIC}ledger_readable": "1x60",
+    }, 44),
+    ("AlertsNotSwept", {  # that is an alert of its own
+        f"{METRIC}ledger_readable": "0x60"
+    }, 40),
+    ("AlertsUndelivered", {f"{METRIC}alerts_waiting": "0x60"}, 40),
 ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from understudy.contract.airflow_run import AirflowRun, airflow_run_in
 from understudy.contract.words import Action, EntryKind
 from understudy.hooks.connect import connect
 from understudy.operators import ActOperator
@@ -25,19 +26,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings.cache_clear()
 
 
-def execute(action: Action, conf: dict[str, Any] | None = None, **given: Any) -> dict[str, Any]:
-    run = SimpleNamespace(run_type="manual", triggering_user_name="ann", conf=conf or {})
+def execute(action: Action, **given: Any) -> dict[str, Any]:
+    run = SimpleNamespace(run_type="manual", triggering_user_name="ann")
     ti = SimpleNamespace(xcom_push=lambda key, value: None)
-    context: Any = {"ti": ti, "dag_run": run, "run_id": "manual__1", "params": conf or {}}
+    context: Any = {"ti": ti, "dag_run": run, "run_id": "manual__1", "params": {}}
+    context["dag"] = SimpleNamespace(dag_id=action.value)
     operator = ActOperator(task_id="act", action=action.value, model="price", **{"reason": "audit", **given})
     return operator.execute(context)
 
 
-def test_the_actor_is_who_triggered_the_run_and_nothing_in_the_form_changes_that() -> None:
-    forged = {"actor": "boss", "triggering_user_name": "boss", "user": {"name": "boss"}}
-    assert execute(Action.HOLD, forged)["action"] == "hold"
+def test_the_actor_is_who_triggered_the_run() -> None:
+    assert execute(Action.HOLD)["action"] == "hold"
     (entry,) = connect().ledger.entries("price", [EntryKind.HELD])
     assert (entry.actor, entry.reason, entry.run) == ("ann", "audit", run_key("manual__1"))
+    assert airflow_run_in(entry.facts) == AirflowRun(dag_id="hold", run_id="manual__1")
 
 
 @pytest.mark.parametrize("is_dry_run", [True, "True", "true"])

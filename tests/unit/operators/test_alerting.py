@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from airflow.sdk.execution_time.comms import DagRunStateResult, ErrorResponse
 from tests.unit.hooks.receivers import WebReceiver, web_receiver
 from understudy.action_dags import build_rollback_dag
 from understudy.contract.words import EntryKind, Outcome
+from understudy.hooks.alert_life import alert_life
 from understudy.hooks.connect import connect
 from understudy.operators.alerting import tell_failed_rollback, tell_now
 from understudy.operators.sweep import SweepAlertsOperator
@@ -108,3 +110,6 @@ def test_the_sweep_tells_of_runs_that_airflow_killed(web: WebReceiver) -> None:
     assert sweep.execute(context) == {"found": 1, "sent": 1, "problems": []}
     assert sweep.execute(context)["found"] == 0
     assert [(told["kind"], told["seq"]) for told in web.taken] == [("run_broken", 1)]
+    swept = alert_life(connect().ledger, datetime.now(timezone.utc)).swept_at
+    assert swept is not None
+    assert datetime.now(timezone.utc) - swept < timedelta(minutes=5)

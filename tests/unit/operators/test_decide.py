@@ -8,6 +8,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from tests.unit.operators.live_traffic import entries, serve
 from tests.unit.operators.look import KEPT, MOVED, TRACED, Registry, Run, drift, quality
+from understudy.contract.airflow_run import AirflowRun, airflow_run_in
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.registry_errors import RegistryUnavailable
@@ -25,6 +26,7 @@ def test_a_quiet_look_is_recorded_and_asks_for_nothing() -> None:
     (entry,) = entries(EntryKind.MONITORED)
     assert (entry.reason, entry.actor) == (looked.sentence, "scheduled")
     assert looked.sentence.startswith("looked, nothing to do")
+    assert airflow_run_in(entry.facts) == AirflowRun(dag_id="monitor__price", run_id="look1")
     assert TRACED[0]["monitor.loss"] == 0.2
     assert set(KEPT) == {"looks/latest/look.json", "looks/latest/drift", "looks/latest/quality"}
 

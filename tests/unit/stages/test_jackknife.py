@@ -35,6 +35,27 @@ def delong(actual: Array, one: Array, other: Array) -> tuple[float, float]:
     return float(a10.mean() - b10.mean()), math.sqrt(float(variance))
 
 
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another"])
+def test_a_challenger_s_own_value_has_an_interval_too(beside: bool) -> None:
+    draw = np.random.default_rng(3)
+    rows, alpha = 4000, 0.05
+    right = draw.uniform(size=rows) < 0.8
+    actual = draw.integers(0, 2, rows)
+    answers = scored(actual, np.where(right, actual, 1 - actual).astype(float))
+    found = compare("accuracy", answers, answers if beside else None, random_blocks(rows, 0), alpha).comparison
+    share = float(right.mean())
+    half = norm.ppf(1 - alpha) * math.sqrt(share * (1 - share) / rows)
+    assert found.challenger == pytest.approx(share)
+    assert found.challenger_low == pytest.approx(share - half, abs=half / 2)
+    assert found.challenger_high == pytest.approx(share + half, abs=half / 2)
+
+
+def test_too_few_blocks_give_a_value_without_an_interval() -> None:
+    answers = scored(np.array([0, 1] * 5), np.array([0.1, 0.9] * 5))
+    found = compare("accuracy", answers, None, Blocks(np.arange(10) % 5, 5), 0.05).comparison
+    assert (found.challenger, found.challenger_low, found.challenger_high) == (1.0, None, None)
+
+
 def test_on_independent_rows_the_interval_of_an_auc_gain_is_delongs() -> None:
     draw = np.random.default_rng(7)
     actual = draw.integers(0, 2, 4000)

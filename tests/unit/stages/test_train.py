@@ -85,6 +85,14 @@ def test_a_target_of_one_class_is_refused(tmp_path: Path) -> None:
         call(trial, tmp_path, spec(), table().assign(bought="no"))
 
 
+def test_a_score_that_cannot_be_taken_is_refused_with_its_reason(tmp_path: Path) -> None:
+    late = table().sort_values("at", ignore_index=True)
+    late.loc[len(late) // 3 :, "bought"] = "no"
+    with pytest.raises(Refused, match="rows that trials are scored on have all the label 'no'") as caught:
+        call(trial, tmp_path, spec(), late)
+    assert caught.value.field == "split.holdout"
+
+
 def wide(columns: int) -> pd.DataFrame:
     draw = np.random.default_rng(0)
     numbers = pd.DataFrame(draw.normal(size=(150, columns)), columns=[f"c{i}" for i in range(columns)])

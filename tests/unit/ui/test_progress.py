@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from understudy.hooks.deployments import Served
 from understudy.hooks.gateway_errors import GatewayUnreachable
 from understudy.ui.progress import Progress, progress
 
+NOW = AT + timedelta(hours=2)
 SPEC = """
 model: demand
 owner: market-ml
@@ -53,17 +55,17 @@ def rehearsing() -> list[Served]:
     return [Served(deployment=told, at=AT, actor="ann", reason="", run=None, is_confirmed=True)]
 
 
-def report(pairs: int) -> RehearsalReport:
+def report(pairs: int, until: datetime = NOW) -> RehearsalReport:
     tally = Tally(requests=pairs)
     return RehearsalReport(
-        model=MODEL, champion_version=2, mirror_version=3, gateways=("g",), since=AT, until=AT, champion=tally,
+        model=MODEL, champion_version=2, mirror_version=3, gateways=("g",), since=AT, until=until, champion=tally,
         mirror=tally, pairs=pairs, rows=pairs, agreeing_rows=pairs,
     )  # fmt: skip
 
 
 def asked(places: Places | None, spec: ModelSpec | None) -> Progress:
     connected: Any = Connected(places)
-    found = progress(connected, rehearsing(), spec)
+    found = progress(connected, rehearsing(), spec, NOW)
     assert found is not None
     return found
 
@@ -85,11 +87,39 @@ def test_it_says_how_many_more_requests_are_needed(spec: ModelSpec) -> None:
     assert (places.asked.champion_version, places.asked.mirror_version) == (2, 3)
 
 
+def test_it_says_how_long_that_takes_at_the_pace_so_far(spec: ModelSpec) -> None:
+    found = asked(Places(report(100)), spec)
+    assert found.remaining is not None
+    assert found.remaining.sentence == "needs about 1,900 more requests, ~38 h; 100 came in 2 h, 50 an hour"
+    few = asked(Places(report(2)), spec)
+    assert few.remaining is not None
+    assert few.remaining.short == "needs about 1,998 more requests, ~83 d, but its time is up in 7 d"
+
+
+def test_a_doubt_that_more_of_the_same_does_not_answer_has_no_estimate(spec: ModelSpec) -> None:
+    found = asked(Places(report(5_000)), spec)
+    assert found.judgement is not None
+    assert found.judgement.verdict is Verdict.INCONCLUSIVE
+    assert found.remaining is None
+
+
 @pytest.mark.parametrize("places", [None, Places(GatewayUnreachable("http://g", "it is down"))])
 def test_silence_is_said_and_is_no_verdict(places: Places | None, spec: ModelSpec) -> None:
     found = asked(places, spec)
     assert found.judgement is None
     assert found.problem
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        (Places(report(100)), "needs about 1,900 more requests, ~38 h"),
+        (Places(report(5_000)), "nobody can say yet"),
+        (None, "how it does is not known now"),
+    ],
+)
+def test_a_line_of_the_fleet_says_it_in_short(places: Places | None, told: str, spec: ModelSpec) -> None:
+    assert asked(places, spec).short == told
 
 
 def test_a_declaration_that_is_gone_is_said() -> None:
@@ -101,5 +131,5 @@ def test_a_declaration_that_is_gone_is_said() -> None:
 def test_nothing_beside_the_champion_is_no_progress(spec: ModelSpec) -> None:
     connected: Any = Connected(None)
     alone = [rehearsing()[0].model_copy(update={"deployment": record(MODEL, 2, 2)})]
-    assert progress(connected, alone, spec) is None
-    assert progress(connected, [], spec) is None
+    assert progress(connected, alone, spec, NOW) is None
+    assert progress(connected, [], spec, NOW) is None

@@ -1,0 +1,116 @@
+"""A real Alertmanager tells a real receiver, with the configuration that its container writes."""
+
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from time import monotonic, sleep
+
+import httpx
+import pytest
+
+from tests.unit.hooks.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
+from tests.unit.monitoring.alertmanager import SERVER, configured, needs_alertmanager
+
+pytestmark = needs_alertmanager
+PATIENCE_S = 60.0
+"""Alerts are grouped for ten seconds before they are sent."""
+
+
+@pytest.fixture
+def web() -> Iterator[WebReceiver]:
+    with web_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def mail() -> Iterator[MailReceiver]:
+    with mail_receiver() as receiver:
+        yield receiver
+
+
+def wait(until: Callable[[], bool]) -> None:
+    deadline = monotonic() + PATIENCE_S
+    while not until():
+        assert monotonic() < deadline
+        sleep(0.1)
+
+
+@contextmanager
+def alertmanager(folder: Path, **settings: str) -> Iterator[httpx.Client]:
+    config = configured(folder, **settings)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    served = [f"--config.file={config}", f"--storage.path={folder / 'storage'}", "--cluster.listen-address="]
+    with (
+        open(folder / "log", "wb") as log,
+        subprocess.Popen(
+            [str(SERVER), *served, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log
+        ) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
+
+        def is_ready() -> bool:
+            assert server.poll() is None, (folder / "log").read_text(encoding="utf-8")
+            try:
+                return client.get("/-/ready").is_success
+            except httpx.TransportError:
+                return False
+
+        try:
+            wait(is_ready)
+            yield client
+        finally:
+            server.kill()
+
+
+def fire(client: httpx.Client, name: str, severity: str) -> None:
+    alert = {
+        "labels": {"alertname": name, "severity": severity},
+        "annotations": {"summary": "An entry was <changed>.", "runbook": "docs/runbooks.md#ledger-broken"},
+        "startsAt": datetime.now(timezone.utc).isoformat(),
+    }
+    assert client.post("/api/v2/alerts", json=[alert]).is_success
+
+
+def test_what_is_critical_reaches_every_receiver_with_a_link_to_what_to_do(
+    tmp_path: Path, web: WebReceiver, mail: MailReceiver
+) -> None:
+    settings = {
+        "ALERTMANAGER_SLACK_URL": f"{web.url}/slack",
+        "ALERTMANAGER_WEBHOOK_URL": f"{web.url}/hook",
+        "ALERTMANAGER_PAGERDUTY_KEY": "0123456789",
+        "ALERTMANAGER_PAGERDUTY_URL": f"{web.url}/pager",
+        "ALERTMANAGER_MAIL_TO": "oncall@example.com",
+        "ALERTMANAGER_MAIL_FROM": "understudy@example.com",
+        "ALERTMANAGER_MAIL_SERVER": f"127.0.0.1:{mail.port}",
+        "ALERTMANAGER_MAIL_TLS": "false",
+        "STACK_AIRFLOW_PORT": "8181",
+    }
+    with alertmanager(tmp_path, **settings) as client:
+        fire(client, "LedgerBroken", "critical")
+        wait(lambda: {"/slack", "/hook", "/pager"} <= set(web.paths) and bool(mail.taken))
+    told = dict(zip(web.paths, web.taken, strict=True))
+    link = "http://localhost:8181/understudy/runbooks#ledger-broken"
+    (shown,) = told["/slack"]["attachments"]
+    assert shown["title"] == "[critical] LedgerBroken"
+    assert "An entry was <changed>." in shown["text"].replace("&lt;", "<").replace("&gt;", ">")
+    assert link in shown["text"]
+    assert told["/hook"]["commonLabels"]["alertname"] == "LedgerBroken"
+    assert (told["/pager"]["routing_key"], told["/pager"]["payload"]["severity"]) == ("0123456789", "critical")
+    (letter,) = mail.taken
+    assert letter["Subject"] == "[critical] LedgerBroken"
+    assert link in letter.as_string()
+
+
+def test_a_watchdog_gets_the_sign_of_life_and_nothing_else(tmp_path: Path, web: WebReceiver) -> None:
+    settings = {"ALERTMANAGER_HEARTBEAT_URL": f"{web.url}/life", "ALERTMANAGER_WEBHOOK_URL": f"{web.url}/hook"}
+    with alertmanager(tmp_path, **settings) as client:
+        fire(client, "LedgerBroken", "critical")
+        fire(client, "AlertingWorks", "info")
+        wait(lambda: len(web.taken) == 2)
+    told = {path: body["commonLabels"]["alertname"] for path, body in zip(web.paths, web.taken, strict=True)}
+    assert told == {"/life": "AlertingWorks", "/hook": "LedgerBroken"}
