@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from airflow.sdk import DAG, Param
 
+from understudy.contract.declared import MODEL_NAME
 from understudy.contract.reason import REASON_LIMIT, SAYS_SOMETHING
 from understudy.contract.words import Action
 from understudy.dag_factory import START, TAG, retry_policy
@@ -62,7 +62,6 @@ def build_action_dag(action: Action, models: Sequence[str]) -> DAG:
 
 def _form(dag_id: str, models: Sequence[str], page: str, description: str, **own: Param) -> DAG:
     """Give a DAG whose form asks for a model, for what is its own, and for a reason."""
-    known: dict[str, Any] = {"enum": list(models)} if models else {}
     return DAG(
         dag_id=dag_id,
         schedule=None,
@@ -75,7 +74,14 @@ def _form(dag_id: str, models: Sequence[str], page: str, description: str, **own
         render_template_as_native_obj=False,
         default_args={"owner": TAG, "retries": 2, "retry_delay": timedelta(seconds=5), "retry_policy": retry_policy()},
         params={
-            "model": Param(type="string", title="Model", **known),
+            "model": Param(
+                type="string",
+                pattern=MODEL_NAME,
+                # Suggestions and no choice: a model that is no longer declared may serve for years, and be wrong.
+                examples=list(models),
+                title="Model",
+                description="One of those suggested, or one that still serves and is no longer declared.",
+            ),
             **own,
             "reason": Param(
                 type="string",

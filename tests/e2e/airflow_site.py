@@ -1,5 +1,6 @@
 """A running embedded stack of its own, as the tests of real schedulers and browsers see it."""
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -80,6 +81,24 @@ class Site:
         """List the runs of a DAG."""
         path = f"/api/v2/dags/{dag_id}/dagRuns?limit=1000"
         return list(self._airflow.call("GET", path, "list the runs")["dag_runs"])
+
+    @contextmanager
+    def paused(self, dag_id: str) -> Iterator[None]:
+        """Pause a DAG for a while."""
+        self._airflow.call("PATCH", f"/api/v2/dags/{dag_id}", "pause it", {"is_paused": True})
+        try:
+            yield
+        finally:
+            self._airflow.call("PATCH", f"/api/v2/dags/{dag_id}", "unpause it", {"is_paused": False})
+
+    def withdraw(self, dag_id: str, run: str) -> None:
+        """Take a run out of the queue."""
+        self._airflow.call("DELETE", f"/api/v2/dags/{dag_id}/dagRuns/{run}", "delete the run")
+
+    def pid(self, component: str) -> int:
+        """Give the process of a component of the stack."""
+        record = json.loads(Layout(home=self.home).running.read_text(encoding="utf-8"))
+        return next(int(one["pid"]) for one in record["processes"] if one["name"] == component)
 
     def waiting_events(self, model: str) -> bool:
         """Tell whether Airflow keeps events from which no run has begun yet."""

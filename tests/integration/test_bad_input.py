@@ -248,3 +248,16 @@ def test_a_model_that_never_had_a_champion_gets_no_half_of_one(site: Site, champ
     assert (run.state, run.outcome) == ("failed", "data_refused")
     assert site.hooks.deployments.current("fresh") is None
     assert World.look(site) == champion
+
+
+def test_the_few_rows_without_a_time_are_counted_shown_and_set_aside(site: Site, champion: World) -> None:
+    rows = hourly()
+    rows["at"] = rows["at"].astype(str)
+    rows.loc[rows.index[-5:], "at"] = "soon"
+    site.declare(MODEL)
+    site.deliver(MODEL, rows)
+    run = site.retrain(MODEL)
+    [judged] = site.hooks.ledger.entries(kinds=[EntryKind.DATA_JUDGED], run=run.key)
+    assert (judged.facts["verdict"], judged.facts["rows"], judged.facts["bad_rows"]) == ("passed", len(rows), 5)
+    [quarantined] = (site.home / "workspace").rglob(f"{run.key}/**/quarantine.parquet")
+    assert set(pd.read_parquet(quarantined)["_why"]) == {"at: no time (soon)"}

@@ -7,6 +7,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from understudy.stages.context import Refused
+from understudy.stages.errors import DatabaseUnreachable
 from understudy.stages.read_query import read_query
 
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=timezone.utc)
@@ -39,5 +40,5 @@ def test_the_window_is_bound_and_types_arrive(prices: str, scheme: str) -> None:
 def test_a_wrong_statement_is_refused_and_an_unreachable_server_may_come_back(prices: str) -> None:
     with pytest.raises(Refused, match="rejects it"):
         read_query(prices, "SELECT nothing FROM prices", None, None)
-    with pytest.raises(Exception, match="connection"):
+    with pytest.raises(DatabaseUnreachable, match="connection"):
         read_query("postgresql://ann@127.0.0.1:1/none?connect_timeout=2", QUERY, None, None)

@@ -75,9 +75,22 @@ def test_our_own_image_is_the_one_of_this_version() -> None:
 def test_only_the_proxy_holds_the_socket_of_the_engine() -> None:
     holders = [name for name, service in SERVICES.items() if "docker.sock" in str(service.get("volumes"))]
     assert holders == ["docker-proxy"]
-    assert SERVICES["docker-proxy"]["networks"] == ["engine"]
+    proxy = SERVICES["docker-proxy"]
+    assert proxy["networks"] == ["engine"]
+    assert proxy["read_only"] is True
+    assert "environment" not in proxy, "it needs no secret, and so has none"
     assert FILE["networks"]["engine"] == {"internal": True}
     assert FILE["networks"]["inside"] == {"internal": True}
+
+
+def test_the_proxy_lets_stages_into_the_network_that_they_ask_for_and_knows_its_containers_by_the_stack() -> None:
+    proxy, network = SERVICES["docker-proxy"], "${STACK_STAGE_NETWORK:-bridge}"
+    assert proxy["command"][:3] == ["python3", "-m", "understudy.engine_proxy"]
+    assert {f"--network={network}", "--stack=${STACK_ID:?run make env}", "--gpus=${STACK_GPUS:-0}"} <= set(
+        proxy["command"]
+    )
+    for name in ("scheduler", "worker", "gateway", "cli"):
+        assert SERVICES[name]["environment"]["AIRFLOW__UNDERSTUDY__NETWORK"] == network
 
 
 def test_what_is_published_is_published_for_this_machine_only() -> None:

@@ -52,11 +52,10 @@ def write(folder: Path, manifest: Manifest) -> None:
     (folder / NAME).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
 
 
-def read_verified(folder: Path) -> Manifest:
-    """Read the manifest and hold every file against it.
+def read(folder: Path) -> Manifest:
+    """Read the manifest alone.
 
     :raises NoBackup: where there is none, or one of a later version.
-    :raises BackupDamaged: where a file is missing, was changed or was added.
     """
     try:
         manifest = Manifest.model_validate_json((folder / NAME).read_text(encoding="utf-8"))
@@ -66,6 +65,16 @@ def read_verified(folder: Path) -> Manifest:
         raise NoBackup(folder, f"{NAME} cannot be read by this version") from unreadable
     if manifest.schema_version != SCHEMA:
         raise NoBackup(folder, f"its layout is {manifest.schema_version}, and this version reads {SCHEMA}")
+    return manifest
+
+
+def read_verified(folder: Path) -> Manifest:
+    """Read the manifest and hold every file against it.
+
+    :raises NoBackup: where there is none, or one of a later version.
+    :raises BackupDamaged: where a file is missing, was changed or was added.
+    """
+    manifest = read(folder)
     found = digests(folder)
     problems = [f"{path} is missing" for path in sorted(manifest.files.keys() - found.keys())]
     problems += [f"{path} was added" for path in sorted(found.keys() - manifest.files.keys())]

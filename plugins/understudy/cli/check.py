@@ -110,8 +110,9 @@ def _code_problem(field: str, code: str, folder: Path) -> str | None:
 
 def _source_problems(spec: ModelSpec, settings: Settings) -> list[str]:
     """Look for the source and, where it is a file that can be read, for the columns that the declaration names."""
-    from understudy.hooks.sources import find_sources, is_url
+    from understudy.hooks.sources import SourceNotFound, find_sources, is_url
     from understudy.infer.source_columns import source_columns
+    from understudy.sample.file import PATH as SAMPLE
 
     source = spec.data.source
     if source is None or is_url(source):
@@ -121,6 +122,10 @@ def _source_problems(spec: ModelSpec, settings: Settings) -> list[str]:
         for index, reference in enumerate(spec.checks.references):
             find_sources(reference.file, PROJECT, settings.data_roots, f"checks.references[{index}].file")
         columns = source_columns(files[0], spec.data)
+    except SourceNotFound as problem:
+        is_sample = PROJECT / source == SAMPLE and not SAMPLE.is_file()
+        hint = " It is the sample's file: `make demo` or `understudy up` makes it." if is_sample else ""
+        return [f"{problem}{hint}"]
     except UnderstudyError as problem:
         return [str(problem)]
     except OSError as unusable:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from understudy.cli.answer import AsJson, answer
-from understudy.cli.deployment import hooks
+from understudy.cli.deployment import hooks, require_model
 from understudy.cli.errors import BadArgument
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ Version = Annotated[str, typer.Argument(help="The version's SHA-256, or the star
 @app.command("log")
 def log(model: Annotated[str, typer.Argument(help="The model.")], as_json: AsJson = False) -> None:
     """List the data versions that a model has read."""
-    found = hooks().data_versions.log(model)
+    connected = hooks()
+    found = connected.data_versions.log(model)
+    if not found:
+        require_model(connected, model)
     answer(as_json, found, lambda console: _log_page(console, model, found))
 
 

@@ -9,7 +9,7 @@ import typer
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.deployment import deployment
 from understudy.cli.errors import BadArgument
-from understudy.contract.declared import Fact
+from understudy.contract.declared import MODEL_NAME, Fact
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.load import SPEC_FILE
 from understudy.settings import PROJECT
@@ -17,7 +17,7 @@ from understudy.settings import PROJECT
 if TYPE_CHECKING:
     from rich.console import Console
 
-NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+NAME = re.compile(MODEL_NAME)
 
 
 class DeclaredAlready(UnderstudyError):

@@ -50,6 +50,17 @@ def deployment() -> Settings:
         raise BadSetting(variable, first["msg"].removeprefix("Value error, ")) from invalid
 
 
+def require_model(connected: "Hooks", model: str) -> None:
+    """Tell a model that has no past from a name that nobody knows: it is declared, or the ledger speaks of it.
+
+    :raises UnknownModel: with the nearest name.
+    """
+    folder = deployment().models_dir
+    known = [path.parent.name for path in declared(folder)]
+    if model not in known and not connected.ledger.entries(model, limit=1):
+        raise UnknownModel(model, known, folder)
+
+
 def hooks() -> "Hooks":
     """Reach the deployment's ledger, registry and data versions."""
     from understudy.hooks.connect import Hooks

@@ -1,13 +1,14 @@
 """``understudy ledger``: every decision, who made it and why."""
 
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.card_page import print_card, telling
-from understudy.cli.deployment import hooks
+from understudy.cli.deployment import hooks, require_model
 from understudy.cli.errors import BROKEN, BadArgument
 from understudy.cli.row import print_row
 from understudy.contract.card import Card, card_of
@@ -16,6 +17,11 @@ from understudy.contract.release import Deployment, LedgerEntry
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from understudy.hooks.ledger import Ledger
+    from understudy.hooks.ledger_chain import ChainCheck
+
+VERIFY = "Check that no entry was changed or taken out; that the end was cut off shows with --against only."
+CUT_OFF = "Whether newer ones were cut off, only a backup can tell: --verify --against FOLDER."
 NOTHING = "The ledger holds nothing about that."
 Model = Annotated[str | None, typer.Argument(help="One model; all of them when left out.")]
 
@@ -32,7 +38,13 @@ def ledger(
     card: Annotated[
         int | None, typer.Option(metavar="ENTRY", help="One decision whole: its numbers, its data, where to read on.")
     ] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Check that no entry was changed or removed.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help=VERIFY)] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="With --verify: a backup whose newest entry the ledger must still hold, unchanged."
+        ),
+    ] = None,
     last: Annotated[int, typer.Option(min=1, help="How many of the newest entries to show.")] = 30,
     as_json: AsJson = False,
 ) -> None:
@@ -45,8 +57,12 @@ def ledger(
             "is missing",
             f"Write: understudy ledger MODEL {'--why VERSION' if why is not None else '--at TIME'}",
         )
+    if against is not None and not verify:
+        raise BadArgument("--against", "goes with --verify only", "Add --verify.")
+    if model is not None and not verify:
+        require_model(hooks(), model)
     if verify:
-        _verify(as_json)
+        _verify(against, as_json)
     elif at is not None and model is not None:
         _champion_at(model, parse_moment(at, "--at"), as_json)
     elif card is not None:
@@ -63,11 +79,34 @@ def ledger(
         answer(as_json, entries, lambda console: _list(console, entries))
 
 
-def _verify(as_json: bool) -> None:
-    found = hooks().ledger.verify()
+def _verify(against: Path | None, as_json: bool) -> None:
+    known = hooks().ledger
+    found = known.verify()
+    if found.ok:
+        found = _held_against(against, found, known) if against else _with(found, CUT_OFF)
     answer(as_json, found, lambda console: console.print(found.sentence))
     if not found.ok:
         raise typer.Exit(BROKEN)
+
+
+def _held_against(backup: Path, found: "ChainCheck", known: "Ledger") -> "ChainCheck":
+    """Look for a backup's newest entry: every entry holds the hash of the one before, so it stands for all of them."""
+    from understudy.backup import manifest
+
+    taken = manifest.read(backup)
+    newest = next(iter(known.entries(after=taken.entries - 1, limit=1)), None)
+    if not taken.entries or (newest is not None and newest.hash == taken.last_hash):
+        return _with(found, f"The {taken.entries} of the backup of {taken.taken_at:%Y-%m-%d %H:%M} are all among them.")
+    problem = "was cut off" if found.checked < taken.entries else "is another one"
+    sentence = (
+        f"The backup of {taken.taken_at:%Y-%m-%d %H:%M} has {taken.entries} entries and the ledger {found.checked}: "
+        f"entry {taken.entries} {problem}. Keep a copy of the database, and restore the backup."
+    )
+    return found.model_copy(update={"ok": False, "first_broken_seq": taken.entries, "sentence": sentence})
+
+
+def _with(found: "ChainCheck", remark: str) -> "ChainCheck":
+    return found.model_copy(update={"sentence": f"{found.sentence} {remark}"})
 
 
 def _champion_at(model: str, moment: datetime, as_json: bool) -> None:

@@ -197,7 +197,7 @@ def _default(described: Schema) -> str:
 
 
 def _metrics() -> str:
-    lines = ["## Metrics", "", "| metric | better | for | meaning |", "|---|---|---|---|"]
+    lines = ["## Metrics", "", "| metric | better | values | for | meaning |", "|---|---|---|---|---|"]
     for metric in METRICS.values():
         better = "higher" if metric.greater_is_better else "lower"
         tasks = (
@@ -205,7 +205,7 @@ def _metrics() -> str:
             if len(metric.tasks) == len(MlTask)
             else ", ".join(sorted(task.value.removesuffix("_classification") for task in metric.tasks))
         )
-        lines.append(f"| `{metric.name}` | {better} | {tasks} | {_cell(metric.meaning)} |")
+        lines.append(f"| `{metric.name}` | {better} | {metric.range_words} | {tasks} | {_cell(metric.meaning)} |")
     return "\n".join([*lines, ""])
 
 

@@ -7,7 +7,7 @@ import typer
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.break_glass import break_glass as at_gateways
 from understudy.cli.break_glass import refuse_target
-from understudy.cli.deployment import hooks
+from understudy.cli.deployment import hooks, require_model
 from understudy.cli.errors import BadArgument
 from understudy.cli.reason import Reason, checked_reason
 from understudy.contract.release import Deployment
@@ -67,6 +67,7 @@ def rollback(  # noqa: PLR0917 - one for each word that may be typed
     if taking_back is not None:
         raise BadArgument("--taking-back", "goes with --break-glass only", "Name what to go back to with --to.")
     connected = hooks()
+    require_model(connected, model)
     if dry_run:
         plan = plan_rollback(connected.deployments, connected.registry, model, to)
         answer(as_json, plan, lambda console: console.print(f"Dry run: {plan.sentence}"))

@@ -9,13 +9,15 @@ from pydantic import Field
 from understudy.contract.declared import Fact, format_duration
 from understudy.contract.promotion_spec import PromotionSpec
 from understudy.contract.reason import reason_problem
-from understudy.contract.words import Answer
+from understudy.contract.words import Answer, EntryKind
 
 APPROVE, REJECT = "Approve", "Reject"
 REASON = "reason"
 """The field of the form in which a person says why."""
 NOBODY = "nobody"
 LONGEST_SHOWN = 100
+EVIDENCE = (EntryKind.JUDGED, EntryKind.REHEARSED, EntryKind.CANARIED)
+"""What people are shown before they answer: the newest of these in the run."""
 TASKS = ("approve", "approve_second")
 """The tasks of a retraining that ask, by person."""
 

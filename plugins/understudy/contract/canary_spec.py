@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from understudy.contract.declared import Duration, parse_duration
+from understudy.contract.declared import Duration, PositiveDuration, parse_duration
 from understudy.contract.serving_spec import LiveGates
 from understudy.contract.words import CanaryMode
 
@@ -29,11 +29,11 @@ class CanarySpec(LiveGates):
     """The shares of the keys, each larger than the one before; for mode canary."""
     hold: Duration = Field(default_factory=lambda: parse_duration("10m"))
     """How long each step lasts at least; for mode canary."""
-    step_deadline: Duration = Field(default_factory=lambda: parse_duration("2d"))
+    step_deadline: PositiveDuration = Field(default_factory=lambda: parse_duration("2d"))
     """How long a step may wait for enough evidence; after that the canary is declined; for mode canary."""
     share: float = Field(default=0.5, gt=0, le=LARGEST_COMPARED)
     """The share of the keys that the challenger answers; a copy of the champion answers as many; for mode ab."""
-    horizon: Duration = Field(default_factory=lambda: parse_duration("14d"))
+    horizon: PositiveDuration = Field(default_factory=lambda: parse_duration("14d"))
     """How long both answer; for mode ab."""
     min_gain: float | None = Field(default=None, ge=0)
     """By how much value per row it must provably be better; when absent, not more than margin worse; for mode ab."""

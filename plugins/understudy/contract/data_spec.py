@@ -1,34 +1,22 @@
 """Where a model's data come from, and what must be true of them."""
 
 import re
-from pathlib import PurePosixPath
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from understudy.contract.declared import Declared, Duration, parse_duration
-
-
-def _no_way_out(path: str) -> str:
-    if "://" not in path and ".." in PurePosixPath(path).parts:
-        raise ValueError(f"{path!r} climbs out with '..'; give an absolute path or one below the project")
-    if "\x00" in path:
-        raise ValueError("the path holds a NUL byte; remove it")
-    if "://" in path and "@" in urlsplit(path).netloc:
-        # Not repeated here: this sentence is shown where the password must not be.
-        raise ValueError("the URL holds a user or password, which all would see; fetch the file, or use connection")
-    return path
-
-
-SafePath = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_no_way_out)]
+from understudy.contract.declared import Declared, Duration, PositiveDuration, parse_duration
+from understudy.contract.safe_path import Code, SafePath
 
 
 class ColumnClasses(Declared):
     """Say which columns are personal, sensitive or must not arrive at all."""
 
     pii: tuple[str, ...] = ()
-    """Personal data: dropped before training, redacted in every report."""
+    """Personal data: never a feature, redacted in every report, and dropped by the data check.
+
+    A key of undated rows is the only exception: it stays beside them, as it tells the holdout's rows from the others.
+    """
     sensitive: tuple[str, ...] = ()
     """Used for fairness slices only, never as a feature."""
     forbidden: tuple[str, ...] = ()
@@ -50,7 +38,7 @@ class DataSpec(Declared):
     """The column that dates each row; without it, windows and time-forward holdouts are impossible."""
     time_format: str | None = None
     """A strptime pattern, where the times do not parse by themselves."""
-    window: Duration | None = None
+    window: PositiveDuration | None = None
     """How far back to read; everything when absent."""
     label_delay: Duration = Field(default_factory=lambda: parse_duration("0s"))
     """How long after a row its label is final; younger rows are left out."""
@@ -74,8 +62,35 @@ class DataSpec(Declared):
     """Texts that mean "missing"."""
     classes: ColumnClasses = ColumnClasses()
     """Personal, sensitive and forbidden columns."""
-    prepare: SafePath | None = None
+    prepare: Code | None = None
     """``file.py:function`` in the model's folder: frame in, frame out; the same code in training and serving."""
+
+    @property
+    def dropped(self) -> frozenset[str]:
+        """Name the personal columns that no stage after the data check gets."""
+        return frozenset(self.classes.pii) - frozenset(self.key if self.time is None else ())
+
+    @model_validator(mode="after")
+    def _classes_leave_what_is_needed(self) -> "DataSpec":
+        needed: dict[str, tuple[str, ...]] = {"target": (self.target,), "time": (self.time,) if self.time else ()}
+        unread: dict[str, dict[str, tuple[str, ...]]] = {
+            "pii": needed,
+            "forbidden": {
+                **needed,
+                "key": self.key,
+                "drop": self.drop,
+                "classes.pii": self.classes.pii,
+                "classes.sensitive": self.classes.sensitive,
+            },
+        }
+        for kind, users in unread.items():
+            for index, column in enumerate(getattr(self.classes, kind)):
+                user = next((name for name, columns in users.items() if column in columns), None)
+                if user is not None:
+                    raise ValueError(
+                        f"classes.{kind}[{index}]: {column!r} is also data.{user}, which must be there; remove it here"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _one_way_in(self) -> "DataSpec":
@@ -161,7 +176,7 @@ class ChecksSpec(Declared):
     """How many times larger or smaller than the median of the last accepted windows a window may be."""
     history: int = Field(default=8, ge=1, le=100)
     """How many accepted windows the comparison looks back on."""
-    max_age: Duration | None = None
+    max_age: PositiveDuration | None = None
     """How old the newest row may be at the run's as-of time."""
     max_label_null_share: float = Field(default=0.0, ge=0, le=1)
     """The largest share of rows without a label."""
@@ -174,7 +189,10 @@ class ChecksSpec(Declared):
     max_conflict_share: float = Field(default=0.05, ge=0, le=1)
     """The largest share of rows with equal features and another label (classes only)."""
     max_bad_share: float = Field(default=0.01, ge=0, lt=1)
-    """Up to this share of rows with a failing cell is set aside and the rest goes on; above, the window is refused."""
+    """Up to this share of rows with a failing cell, or without a readable time, is set aside and the rest goes on.
+
+    Above, the window is refused.
+    """
     max_skew: float = Field(default=0.35, gt=0)
     """How far a column may move from the champion's training data, as Jensen-Shannon distance of its histogram."""
     max_skewed_share: float = Field(default=0.5, gt=0, le=1)

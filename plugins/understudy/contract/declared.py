@@ -6,8 +6,10 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
+MODEL_NAME = r"^[a-z][a-z0-9_]{0,62}$"
+"""The pattern of what a model may be called."""
 DURATION = re.compile(r"^(\d{1,6})(s|m|h|d|w)$")
 SECONDS_PER = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -52,6 +54,16 @@ Duration = Annotated[
     PlainSerializer(format_duration),
     WithJsonSchema({"type": "string", "pattern": DURATION.pattern, "examples": ["30d", "12h"]}),
 ]
+
+
+def positive(value: timedelta) -> timedelta:
+    """Refuse no time at all."""
+    if not value:
+        raise ValueError("must be longer than nothing; write for example 45s, 90m, 12h or 30d")
+    return value
+
+
+PositiveDuration = Annotated[Duration, AfterValidator(positive)]
 
 
 class Declared(BaseModel):

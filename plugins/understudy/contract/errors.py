@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from understudy.contract.suggest import nearest
+
 
 class UnderstudyError(Exception):
     """Be the base of every error that a user may see: one clear sentence with a way out."""
@@ -23,4 +25,6 @@ class UnknownModel(UnderstudyError):
     def __init__(self, model: str, known: list[str], models_dir: Path) -> None:
         self.model, self.known = model, known
         listing = ", ".join(sorted(known)[:8]) or "none yet; `understudy init` writes one"
-        super().__init__(f"No model {model!r} in {models_dir}. Known models: {listing}.")
+        hint = nearest(model, known)
+        meant = f"{hint[2].upper()}{hint[3:]} " if hint.startswith("; did") else ""
+        super().__init__(f"No model {model!r} in {models_dir}. {meant}Known models: {listing}.")

@@ -1,9 +1,11 @@
 """Gates ask questions about a model, checks ask questions about data; both are declared here."""
 
+import math
+
 from pydantic import Field, model_validator
 
 from understudy.contract.declared import Declared
-from understudy.contract.metrics import METRICS
+from understudy.contract.metrics import METRICS, Metric
 from understudy.contract.suggest import nearest
 
 
@@ -42,9 +44,23 @@ class Gate(Declared):
             raise ValueError(f"min_gain does not apply to {self.metric}, which is not compared row by row; use ceiling")
         if not metric.is_quality and self.floor is None and self.ceiling is None:
             raise ValueError(f"{self.metric} needs a ceiling (or a floor); without one the gate asks nothing")
-        shares = {"roc_auc", "average_precision", "accuracy", "balanced_accuracy", "f1", "precision", "recall"}
-        if self.metric in shares and (self.floor or 0) >= 1:
-            raise ValueError(f"floor {self.floor} can never be passed: {self.metric} is at most 1")
-        if self.metric in shares and (self.min_gain or 0) >= 1:
-            raise ValueError(f"min_gain {self.min_gain} can never be passed: {self.metric} is at most 1")
+        self._refuse_bounds_outside_the_range(metric)
         return self
+
+    def _refuse_bounds_outside_the_range(self, metric: Metric) -> None:
+        """Refuse what no value can pass, and what every value passes."""
+        lowest = -math.inf if metric.lowest is None else metric.lowest
+        highest = math.inf if metric.highest is None else metric.highest
+        for name, bound, end, other_end in (
+            ("floor", self.floor, highest, lowest),
+            ("ceiling", self.ceiling, lowest, highest),
+        ):
+            if bound is None:
+                continue
+            if bound == end and metric.is_quality:
+                raise ValueError(f"{name} {bound:g} could be passed by a perfect model only; ask for less")
+            if not lowest <= bound <= highest:
+                answer = "can never be passed" if abs(bound - end) < abs(bound - other_end) else "asks nothing"
+                raise ValueError(f"{name} {bound:g} {answer}: {metric.name} is {metric.range_words}")
+        if self.min_gain is not None and self.min_gain >= highest - lowest:
+            raise ValueError(f"min_gain {self.min_gain:g} can never be passed: {metric.name} is {metric.range_words}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from understudy.contract.contradictions import contradictions
 from understudy.contract.gates import Gate
 from understudy.contract.judgement import COUNTED, SINGLE, GateResult, Judgement, combine, is_usable
 from understudy.contract.metrics import METRICS
@@ -16,11 +17,17 @@ def judge(report: EvaluationReport, gates: Sequence[Gate], evaluate: EvaluateSpe
     """Answer every gate; the order of gates changes nothing but the order of the answers.
 
     Besides the declared gates, three questions are always asked: that no holdout row was trained on, that the
-    challenger beats the reference models, and that no slice became worse.
+    challenger beats the reference models, and that no slice became worse. A report that contradicts itself is asked
+    nothing.
     """
     if not gates:
         return Judgement(verdict=Verdict.INCONCLUSIVE, results=())
     has_champion = report.champion_version is not None
+    impossible = [_missing(f"{found.of}.consistent", found.sentence) for found in contradictions(report)]
+    if impossible:
+        return Judgement(
+            verdict=Verdict.INCONCLUSIVE, results=tuple(impossible), rubber_stamped=report.champion_version is None
+        )
     results = [_no_leak(report)]
     for gate in gates:
         quality = METRICS[gate.metric].is_quality

@@ -1,21 +1,20 @@
 """Read ``model.yaml`` and say exactly what is wrong with it: file, line, field, nearest valid name."""
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from understudy.contract.errors import SpecProblem, UnknownModel
+from understudy.contract.fields_at import Location
+from understudy.contract.first_problem import dotted, first_problem
 from understudy.contract.spec import ModelSpec
-from understudy.contract.suggest import nearest
 from understudy.contract.target_class import misfit_of
 
 SIZE_LIMIT_BYTES = 1_000_000
 SPEC_FILE = "model.yaml"
-Location = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
@@ -45,7 +44,7 @@ class _Loader(yaml.SafeLoader):
             for key, value in node.value:
                 if not isinstance(key, yaml.ScalarNode):
                     line = key.start_mark.line + 1
-                    raise SpecProblem(self.path, line, _dotted(at), "has a list or a mapping as a key", "Write a name")
+                    raise SpecProblem(self.path, line, dotted(at), "has a list or a mapping as a key", "Write a name")
                 if key.value in seen:
                     raise SpecProblem(
                         self.path,
@@ -71,7 +70,7 @@ def load_spec(path: Path) -> ModelSpec:
     spec, lines = _parsed(_text(path), path)
     misfit = misfit_of(spec)
     if misfit is not None:
-        raise SpecProblem(path, lines.get(misfit.at), _dotted(misfit.at), misfit.problem, misfit.way_out)
+        raise SpecProblem(path, lines.get(misfit.at), dotted(misfit.at), misfit.problem, misfit.way_out)
     return spec
 
 
@@ -119,49 +118,7 @@ def _parsed(text: str, path: Path) -> tuple[ModelSpec, dict[Location, int]]:
     try:
         return ModelSpec.model_validate(document), loader.lines
     except ValidationError as invalid:
-        raise _first_problem(path, loader.lines, invalid) from invalid
-
-
-def _first_problem(path: Path, lines: dict[Location, int], invalid: ValidationError) -> SpecProblem:
-    # A misspelt field is the cause where the right one is reported missing as well.
-    error = next((e for e in invalid.errors() if e["type"] == "extra_forbidden"), invalid.errors()[0])
-    at: Location = tuple(error["loc"])
-    # A rule over several sections has no location of its own; its sentence starts with the field it is about.
-    known_at = at or _location(error["msg"].removeprefix("Value error, ").split(" ", 1)[0])
-    while known_at and known_at not in lines:
-        known_at = known_at[:-1]
-    field = _dotted(at if error["type"] == "missing" else known_at)
-    problem = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        problem = f"unknown field{nearest(str(at[-1]), _fields_at(at[:-1]))}"
-    elif error["type"] == "missing":
-        problem = "is required"
-    if len(invalid.errors()) > 1:
-        problem += (
-            f" ({len(invalid.errors()) - 1} more problem{'s' if len(invalid.errors()) > 2 else ''} after this one)"
-        )
-    return SpecProblem(path, lines.get(known_at), field, problem)
-
-
-def _location(field: str) -> Location:
-    parts = re.findall(r"[A-Za-z_]\w*|\d+", field)
-    return tuple(int(part) if part.isdigit() else part for part in parts)
-
-
-def _dotted(at: Location) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).lstrip(".")
-
-
-def _fields_at(at: Location) -> list[str]:
-    model: Any = ModelSpec
-    for part in at:
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return []
-        if isinstance(part, str) and part in model.model_fields:
-            model = model.model_fields[part].annotation
-            candidates = [a for a in getattr(model, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)]
-            model = candidates[0] if candidates else model
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+        raise first_problem(path, loader.lines, invalid, ModelSpec) from invalid
 
 
 def spec_path(models_dir: Path, model: str) -> Path:

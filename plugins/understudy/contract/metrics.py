@@ -21,13 +21,28 @@ class Metric(Fact):
     greater_is_better: bool
     is_quality: bool = True
     of_scores: bool = False
+    lowest: float | None = None
+    """No value can be lower; None where there is no such bound."""
+    highest: float | None = None
+    """No value can be higher; None where there is no such bound."""
     meaning: str
+
+    @property
+    def range_words(self) -> str:
+        """Say which values it can have."""
+        if self.lowest is not None and self.highest is not None:
+            return f"{self.lowest:g} to {self.highest:g}"
+        if self.lowest is not None:
+            return f"at least {self.lowest:g}"
+        return "any number" if self.highest is None else f"at most {self.highest:g}"
 
 
 _METRICS = (
     Metric(
         name="roc_auc",
         tasks=ALL_CLASSES,
+        lowest=0,
+        highest=1,
         greater_is_better=True,
         of_scores=True,
         meaning="area under the ROC curve; one-vs-rest, macro-averaged, for several classes",
@@ -35,25 +50,56 @@ _METRICS = (
     Metric(
         name="average_precision",
         tasks=BINARY,
+        lowest=0,
+        highest=1,
         greater_is_better=True,
         of_scores=True,
         meaning="area under the precision-recall curve",
     ),
-    Metric(name="accuracy", tasks=ALL_CLASSES, greater_is_better=True, meaning="share of right answers"),
-    Metric(name="balanced_accuracy", tasks=ALL_CLASSES, greater_is_better=True, meaning="mean recall over the classes"),
-    Metric(name="f1", tasks=ALL_CLASSES, greater_is_better=True, meaning="F1; macro-averaged for several classes"),
+    Metric(
+        name="accuracy",
+        tasks=ALL_CLASSES,
+        lowest=0,
+        highest=1,
+        greater_is_better=True,
+        meaning="share of right answers",
+    ),
+    Metric(
+        name="balanced_accuracy",
+        tasks=ALL_CLASSES,
+        lowest=0,
+        highest=1,
+        greater_is_better=True,
+        meaning="mean recall over the classes",
+    ),
+    Metric(
+        name="f1",
+        tasks=ALL_CLASSES,
+        lowest=0,
+        highest=1,
+        greater_is_better=True,
+        meaning="F1; macro-averaged for several classes",
+    ),
     Metric(
         name="precision",
         tasks=ALL_CLASSES,
+        lowest=0,
+        highest=1,
         greater_is_better=True,
         meaning="precision; macro-averaged for several classes",
     ),
     Metric(
-        name="recall", tasks=ALL_CLASSES, greater_is_better=True, meaning="recall; macro-averaged for several classes"
+        name="recall",
+        tasks=ALL_CLASSES,
+        lowest=0,
+        highest=1,
+        greater_is_better=True,
+        meaning="recall; macro-averaged for several classes",
     ),
     Metric(
         name="log_loss",
         tasks=ALL_CLASSES,
+        lowest=0,
         greater_is_better=False,
         of_scores=True,
         meaning="mean negative log likelihood",
@@ -61,6 +107,8 @@ _METRICS = (
     Metric(
         name="brier",
         tasks=BINARY,
+        lowest=0,
+        highest=1,
         greater_is_better=False,
         of_scores=True,
         meaning="mean squared error of the probability",
@@ -68,18 +116,22 @@ _METRICS = (
     Metric(
         name="calibration_error",
         tasks=BINARY,
+        lowest=0,
+        highest=1,
         greater_is_better=False,
         of_scores=True,
         meaning="expected calibration error over ten equal-count bins",
     ),
-    Metric(name="mae", tasks=REGRESSION, greater_is_better=False, meaning="mean absolute error"),
-    Metric(name="rmse", tasks=REGRESSION, greater_is_better=False, meaning="root mean squared error"),
-    Metric(name="median_ae", tasks=REGRESSION, greater_is_better=False, meaning="median absolute error"),
-    Metric(name="r2", tasks=REGRESSION, greater_is_better=True, meaning="share of variance explained"),
+    Metric(name="mae", tasks=REGRESSION, lowest=0, greater_is_better=False, meaning="mean absolute error"),
+    Metric(name="rmse", tasks=REGRESSION, lowest=0, greater_is_better=False, meaning="root mean squared error"),
+    Metric(name="median_ae", tasks=REGRESSION, lowest=0, greater_is_better=False, meaning="median absolute error"),
+    Metric(name="r2", tasks=REGRESSION, highest=1, greater_is_better=True, meaning="share of variance explained"),
     Metric(name="value", tasks=ALL, greater_is_better=True, meaning="business value per row, from evaluate.value"),
     Metric(
         name="parity_gap",
         tasks=ALL_CLASSES,
+        lowest=0,
+        highest=1,
         greater_is_better=False,
         is_quality=False,
         meaning="largest difference of selection rate between groups of evaluate.fairness",
@@ -87,14 +139,24 @@ _METRICS = (
     Metric(
         name="latency_p95_ms",
         tasks=ALL,
+        lowest=0,
         greater_is_better=False,
         is_quality=False,
         meaning="95th percentile of the time to predict one row, in milliseconds",
     ),
-    Metric(name="size_mb", tasks=ALL, greater_is_better=False, is_quality=False, meaning="size of the model's files"),
+    Metric(
+        name="size_mb",
+        tasks=ALL,
+        lowest=0,
+        greater_is_better=False,
+        is_quality=False,
+        meaning="size of the model's files",
+    ),
     Metric(
         name="churn_share",
         tasks=ALL,
+        lowest=0,
+        highest=1,
         greater_is_better=False,
         is_quality=False,
         meaning="share of rows answered differently from the champion",
@@ -102,6 +164,8 @@ _METRICS = (
     Metric(
         name="negative_flip_share",
         tasks=ALL_CLASSES,
+        lowest=0,
+        highest=1,
         greater_is_better=False,
         is_quality=False,
         meaning="share of rows where the champion was right and the challenger is wrong",

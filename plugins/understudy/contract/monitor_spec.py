@@ -3,8 +3,8 @@
 from pydantic import Field, field_validator, model_validator
 
 from understudy.contract.cron import cron_problem
-from understudy.contract.data_spec import SafePath
-from understudy.contract.declared import Declared, Duration, parse_duration
+from understudy.contract.declared import Declared, PositiveDuration, parse_duration
+from understudy.contract.safe_path import SafePath
 from understudy.contract.words import Watched
 
 
@@ -64,7 +64,7 @@ class MonitorSpec(Declared):
     """Where scored rows lie."""
     labels: LabelsSpec | None = None
     """Where labels arrive as files or in a table."""
-    window: Duration = Field(default_factory=lambda: parse_duration("7d"))
+    window: PositiveDuration = Field(default_factory=lambda: parse_duration("7d"))
     """How far back a look goes."""
     min_rows: int = Field(default=300, ge=50)
     """Fewer rows than this decide nothing."""

@@ -103,6 +103,7 @@ class DataReport(Fact):
     """Describe what the sanity check saw."""
 
     rows: int
+    """Those of the window, and those without a time that can be read, which lie in no window."""
     rows_checked: int
     bad_rows: int
     """Rows with at least one failing cell; set aside when few enough."""
@@ -215,7 +216,10 @@ class EvaluationReport(Fact):
     """Against dummy, linear and no_change, by the primary metric."""
     slices: tuple[SliceComparison, ...] = ()
     measurements: dict[str, Number] = Field(default_factory=dict)
-    """Single measurements of the challenger: size_mb, parity_gap, churn_share, negative_flip_share."""
+    """Single measurements of the challenger: size_mb, parity_gap, churn_share, negative_flip_share, latency_p95_ms.
+
+    For comparison also champion_size_mb and champion_latency_p95_ms.
+    """
     delta: ModelDelta | None = None
     is_linear: bool
     """Whether the challenger is itself linear or dummy, so that it need not beat one."""

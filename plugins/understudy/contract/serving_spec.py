@@ -1,19 +1,23 @@
 """How a model is served, rehearsed on live traffic, and watched after its promotion."""
 
+import re
 from datetime import timedelta
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
-from understudy.contract.declared import Declared, Duration, format_duration, parse_duration
+from understudy.contract.declared import Declared, PositiveDuration, format_duration, parse_duration
 from understudy.contract.sequential import MIN_VALUES
-from understudy.contract.train_spec import Memory
+from understudy.contract.train_spec import Memory, WorkingMemory
+from understudy.contract.wrong_value import shown
+
+CLASS_NAME = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 
 
 class ServingSpec(Declared):
     """Say how a gateway serves the model, or who else does; without this section it is a batch model."""
 
-    target: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    target: str | None = Field(default=None, json_schema_extra={"pattern": CLASS_NAME.pattern})
     """Who serves it instead of our gateways: ``package.module:Class`` of a serving target."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
     """What the target wants to know; never a secret."""
@@ -27,14 +31,21 @@ class ServingSpec(Declared):
     """The most requests that are scored together; 1 turns micro-batching off."""
     max_queue: int = Field(default=1_000, ge=1, le=100_000)
     """The most requests that may wait for the champion; more are answered with 429."""
-    memory: Memory = "2g"
+    memory: WorkingMemory = "2g"
     """The memory limit of each scoring process."""
     strict_log: bool = False
     """Answer only after the prediction is on disk; slower, and loses nothing when the machine dies."""
-    keep_log: Duration = Field(default_factory=lambda: parse_duration("30d"))
+    keep_log: PositiveDuration = Field(default_factory=lambda: parse_duration("30d"))
     """How long predictions and labels are kept."""
     max_log: Memory = "4g"
     """How much disk the prediction log may use; the oldest predictions are deleted beyond it."""
+
+    @field_validator("target")
+    @classmethod
+    def _names_a_class(cls, target: str | None) -> str | None:
+        if target is not None and not CLASS_NAME.fullmatch(target):
+            raise ValueError(f"{shown(target)} names no class; write package.module:Class")
+        return target
 
     @model_validator(mode="after")
     def _gateways_and_targets_are_told_apart(self) -> "ServingSpec":
@@ -63,7 +74,7 @@ class LiveGates(Declared):
     """Fewer requests than this decide nothing."""
     min_labels: int = Field(default=0, ge=0)
     """Fewer labelled rows than this decide nothing; with 0, quality is not asked about."""
-    block: Duration = Field(default_factory=lambda: parse_duration("1d"))
+    block: PositiveDuration = Field(default_factory=lambda: parse_duration("1d"))
     """The length of the time blocks whose mean differences in loss are compared."""
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     """The accepted risk of a wrong answer about quality, however often one looks."""
@@ -100,7 +111,7 @@ class RehearsalGates(LiveGates):
 class ShadowSpec(RehearsalGates):
     """Say what a challenger must show on live traffic before it is promoted."""
 
-    deadline: Duration = Field(default_factory=lambda: parse_duration("7d"))
+    deadline: PositiveDuration = Field(default_factory=lambda: parse_duration("7d"))
     """How long to wait for enough evidence; after that the challenger is declined as inconclusive."""
 
     @model_validator(mode="after")
@@ -113,7 +124,7 @@ class ShadowSpec(RehearsalGates):
 class GuardSpec(RehearsalGates):
     """Say what a new champion must keep up, compared with the one before, until its probation ends."""
 
-    probation: Duration = Field(default_factory=lambda: parse_duration("1d"))
+    probation: PositiveDuration = Field(default_factory=lambda: parse_duration("1d"))
     """How long a new champion is watched."""
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """``model.yaml`` as a type: six lines are enough, everything else has a default."""
 
+import re
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -8,7 +9,15 @@ from understudy.contract.alert_spec import AlertsSpec
 from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.cron import cron_problem
 from understudy.contract.data_spec import ChecksSpec, DataSpec
-from understudy.contract.declared import Declared, Duration, format_duration, parse_duration, sha256_of
+from understudy.contract.declared import (
+    MODEL_NAME,
+    Declared,
+    Duration,
+    PositiveDuration,
+    format_duration,
+    parse_duration,
+    sha256_of,
+)
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.estimators import estimators_for
 from understudy.contract.gates import Gate
@@ -20,6 +29,8 @@ from understudy.contract.suggest import nearest
 from understudy.contract.train_spec import EvaluateSpec, RuntimeSpec, SplitSpec, TrainSpec
 from understudy.contract.words import MlTask, StageName, Watched
 
+NAME = re.compile(MODEL_NAME)
+
 
 class RetrainSpec(Declared):
     """Say when to retrain."""
@@ -28,7 +39,7 @@ class RetrainSpec(Declared):
     """A cron expression of five fields; only manual runs when absent."""
     timezone: str = "UTC"
     """The time zone of the schedule."""
-    timeout: Duration = Field(default_factory=lambda: parse_duration("24h"))
+    timeout: PositiveDuration = Field(default_factory=lambda: parse_duration("24h"))
     """When a whole run that has not ended is failed."""
     retries: int = Field(default=2, ge=0, le=10)
     """How often a broken task is tried again; refusals are never tried again."""
@@ -38,7 +49,7 @@ class RetrainSpec(Declared):
     """Whether lost quality that a monitor saw makes a retraining due."""
     new_labels: int | None = Field(default=None, ge=1)
     """So many new labelled rows make a retraining due; not asked about when absent."""
-    max_age: Duration | None = None
+    max_age: PositiveDuration | None = None
     """How old the champion's newest training row may become before a retraining is due."""
     cooldown: Duration = Field(default_factory=lambda: parse_duration("1d"))
     """How long after a retraining no monitor asks for the next one."""
@@ -70,7 +81,7 @@ class RetrainSpec(Declared):
 class ModelSpec(Declared):
     """Declare one model."""
 
-    model: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    model: str = Field(json_schema_extra={"pattern": MODEL_NAME})
     """The name, as in the registry and in retrain__<name>: lower case, digits, underscores."""
     owner: str = Field(min_length=1, max_length=100)
     """The team to call."""
@@ -117,7 +128,12 @@ class ModelSpec(Declared):
 
     @field_validator("model")
     @classmethod
-    def _not_the_sandbox(cls, model: str) -> str:
+    def _usable_name(cls, model: str) -> str:
+        if not NAME.fullmatch(model):
+            raise ValueError(
+                f"{model[:80]!r} cannot name a model; write up to 63 lower case letters, digits and underscores, "
+                "a letter first"
+            )
         if model == DRILL_MODEL:
             raise ValueError(f"{model!r} is where the rollback drill ships its bad models; choose another name")
         return model
@@ -134,7 +150,7 @@ class ModelSpec(Declared):
         known = estimators_for(self.task)
         if self.train.trainer is None and self.train.estimator not in known:
             name = self.train.estimator
-            raise ValueError(f"train.estimator {name!r} is unknown for {self.task}{nearest(name, known)}")
+            raise ValueError(f"train.estimator: {name!r} is unknown for {self.task}{nearest(name, known)}")
         return self
 
     @model_validator(mode="after")
@@ -143,33 +159,48 @@ class ModelSpec(Declared):
             at = f"gates[{index}].metric"
             if self.task not in METRICS[gate.metric].tasks:
                 fitting = ", ".join(m.name for m in METRICS.values() if self.task in m.tasks)
-                raise ValueError(f"{at} {gate.metric} does not fit {self.task}; one of: {fitting}")
+                raise ValueError(f"{at}: {gate.metric} does not fit {self.task}; one of: {fitting}")
             if gate.metric == "value" and self.evaluate.value is None:
-                raise ValueError(f"{at} value needs evaluate.value, which says what an answer is worth")
+                raise ValueError(f"{at}: value needs evaluate.value, which says what an answer is worth")
             if gate.metric == "parity_gap" and not self.evaluate.fairness:
-                raise ValueError(f"{at} parity_gap needs evaluate.fairness, the columns to compare")
+                raise ValueError(f"{at}: parity_gap needs evaluate.fairness, the columns to compare")
         if not METRICS[self.primary].is_quality:
-            raise ValueError(f"gates[0].metric is the primary one and must measure quality, not {self.primary}")
+            raise ValueError(
+                f"gates[0].metric: the first gate is the primary one and must measure quality, not {self.primary}"
+            )
         if len({gate.metric for gate in self.gates}) < len(self.gates):
-            raise ValueError("gates name a metric twice; put all bounds of one metric into one gate")
+            raise ValueError("gates: a metric is named twice; put all bounds of one metric into one gate")
+        return self
+
+    @model_validator(mode="after")
+    def _slices_are_kept(self) -> "ModelSpec":
+        for field, columns in (("slices", self.evaluate.slices), ("fairness", self.evaluate.fairness)):
+            for index, column in enumerate(columns):
+                for kind in ("pii", "forbidden"):
+                    if column in getattr(self.data.classes, kind):
+                        raise ValueError(
+                            f"evaluate.{field}[{index}]: {column!r} is also in data.classes.{kind}, so no evaluation "
+                            f"can see it; {'declare it in data.classes.sensitive' if kind == 'pii' else 'remove it'}"
+                        )
         return self
 
     @model_validator(mode="after")
     def _split_fits_the_data(self) -> "ModelSpec":
         is_dated, is_random = self.data.time is not None, self.split.method == "random"
         if is_dated and is_random:
-            raise ValueError("split.method random is refused for dated data: test with future data; use time")
+            raise ValueError("split.method: random is refused for dated data: test with future data; use time")
         if not is_dated and not is_random:
-            raise ValueError("split.method time needs data.time; write method: random if the rows have no dates")
-        if not is_dated and not (self.split.holdout.endswith("%") and self.split.validation.endswith("%")):
-            raise ValueError("split.holdout and split.validation must be shares such as 20% where data.time is absent")
+            raise ValueError("split.method: time needs data.time; write method: random if the rows have no dates")
+        for name in ("holdout", "validation") if not is_dated else ():
+            if not getattr(self.split, name).endswith("%"):
+                raise ValueError(f"split.{name}: must be a share such as 20% where data.time is absent")
         return self
 
     @model_validator(mode="after")
     def _only_what_is_served_is_watched(self) -> "ModelSpec":
         for name in ("shadow", "canary", "guard"):
             if getattr(self, name) is not None and self.serving is None:
-                raise ValueError(f"{name} needs live traffic, and the model is not served; add serving: {{}}")
+                raise ValueError(f"{name}: needs live traffic, and the model is not served; add serving: {{}}")
         if self.canary is not None and self.serving is not None and self.serving.target is not None:
             raise ValueError("canary: only our gateways share callers out; remove canary, or remove serving.target")
         return self
@@ -187,7 +218,7 @@ class ModelSpec(Declared):
         needed = monitor.window + self.data.label_delay
         if needed > serving.keep_log:
             raise ValueError(
-                f"serving.keep_log {format_duration(serving.keep_log)} is too short: a look needs "
+                f"serving.keep_log: {format_duration(serving.keep_log)} is too short: a look needs "
                 f"{format_duration(needed)} of the log, monitor.window and data.label_delay together"
             )
         return self

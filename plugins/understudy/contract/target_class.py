@@ -8,9 +8,11 @@ from pydantic import ValidationError
 
 from understudy.contract.declared import Declared
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.first_problem import dotted
 from understudy.contract.serving_target import METHODS, RehearsingTarget, ServingTarget, TargetSetup
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Capability
+from understudy.contract.wrong_value import problem_of
 
 NEEDED = {"shadow": Capability.REHEARSAL, "guard": Capability.REHEARSAL}
 """Sections of a declaration that ask more of a place than to serve."""
@@ -79,9 +81,8 @@ def misfit_of(spec: ModelSpec) -> Misfit | None:
         found.options.model_validate(spec.serving.options)
     except ValidationError as unfit:
         first = unfit.errors()[0]
-        at = ".".join(map(str, first["loc"]))
         known = ", ".join(found.options.model_fields)
-        problem = f"{at}: {first['msg'].removeprefix('Value error, ')}"
+        problem = f"{dotted(first['loc'])}: {problem_of([first])}".removeprefix(": ")
         return Misfit(("serving", "options"), problem, f"{name} knows: {known or 'no options'}")
     for section, needed in NEEDED.items():
         if getattr(spec, section) is not None and needed not in found.capabilities:

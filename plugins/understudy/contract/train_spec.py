@@ -5,24 +5,19 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
-from understudy.contract.data_spec import SafePath
-from understudy.contract.declared import Declared, Duration, parse_duration
+from understudy.contract.declared import Declared, Duration, PositiveDuration, parse_duration, positive
+from understudy.contract.safe_path import Code
+from understudy.contract.search_space import SearchRange
 
 SHARE = re.compile(r"^(\d{1,2}(?:\.\d+)?)%$")
+LEAST_MEMORY = "128m"  # with polars and pandera alone a process holds 140 MB, part of it pages that can be given back
 MEMORY = re.compile(r"^(\d{1,6})(m|g)$")
-CODE = re.compile(r"^[\w/.-]+\.py:[A-Za-z_]\w*$")
-
-
-def _code(reference: str) -> str:
-    if not CODE.match(reference) or reference.startswith("/"):
-        raise ValueError(f"{reference!r} does not name code; write file.py:function, relative to the model's folder")
-    return reference
 
 
 def _share_or_duration(value: str) -> str:
     match = SHARE.match(value)
     if match is None:
-        parse_duration(value)
+        positive(parse_duration(value))
     elif not 0 < float(match[1]) <= 50:
         raise ValueError(f"{value!r} is not a sensible share; use more than 0% and at most 50%")
     return value
@@ -35,9 +30,15 @@ def _memory(value: str) -> str:
     return value
 
 
-Code = Annotated[SafePath, AfterValidator(_code)]
+def _enough_to_start(value: str) -> str:
+    if memory_bytes(value) < memory_bytes(LEAST_MEMORY):
+        raise ValueError(f"{value} does not even hold the libraries; write {LEAST_MEMORY} at least")
+    return value
+
+
 ShareOrDuration = Annotated[str, AfterValidator(_share_or_duration)]
 Memory = Annotated[str, AfterValidator(_memory)]
+WorkingMemory = Annotated[Memory, AfterValidator(_enough_to_start)]
 
 
 def memory_bytes(value: str) -> int:
@@ -56,52 +57,6 @@ class SplitSpec(Declared):
     """A gap before the holdout that nobody uses, so that labels that look ahead cannot leak."""
     method: Literal["time", "random"] = "time"
     """random is for data without dates only; a random split of dated data is refused."""
-
-
-class FloatRange(Declared):
-    """Search a real number."""
-
-    low: float
-    """The smallest value."""
-    high: float
-    """The largest value."""
-    log: bool = False
-    """Search the exponent evenly."""
-
-    @model_validator(mode="after")
-    def _be_a_range(self) -> "FloatRange":
-        if self.low >= self.high or (self.log and self.low <= 0):
-            raise ValueError(
-                f"low {self.low} and high {self.high} make no range{' on a log scale' if self.log else ''}"
-            )
-        return self
-
-
-class IntRange(Declared):
-    """Search a whole number."""
-
-    low: int
-    """The smallest value."""
-    high: int
-    """The largest value."""
-    step: int = Field(default=1, ge=1)
-    """The distance between candidates."""
-
-    @model_validator(mode="after")
-    def _be_a_range(self) -> "IntRange":
-        if self.low >= self.high:
-            raise ValueError(f"low {self.low} and high {self.high} make no range")
-        return self
-
-
-class Choice(Declared):
-    """Search a list."""
-
-    choices: tuple[str | int | float | bool | None, ...] = Field(min_length=1)
-    """The candidates."""
-
-
-SearchRange = IntRange | FloatRange | Choice
 
 
 class TrainSpec(Declared):
@@ -151,7 +106,7 @@ class EvaluateSpec(Declared):
     """Columns whose groups are compared for parity_gap."""
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     """The accepted risk of a wrong yes, one-sided, per gate."""
-    block: Duration | None = None
+    block: PositiveDuration | None = None
     """The length of the time blocks over which differences are averaged; chosen from the data when absent."""
     max_rows: int = Field(default=200_000, ge=1000)
     """A longer holdout is thinned evenly in time."""
@@ -168,7 +123,7 @@ class RuntimeSpec(Declared):
     """Where stages run; when absent, in Docker where an engine answers, and only there for an own image or GPUs."""
     image: str | None = Field(default=None, min_length=1)
     """The container image."""
-    memory: Memory | None = None
+    memory: WorkingMemory | None = None
     """The memory limit."""
     cpus: float | None = Field(default=None, gt=0, le=512)
     """The CPU limit; also the number of threads that numeric libraries may start."""
@@ -176,7 +131,7 @@ class RuntimeSpec(Declared):
     """The size of /dev/shm."""
     gpus: int | None = Field(default=None, ge=0, le=64)
     """How many GPUs to hand to the container."""
-    timeout: Duration | None = None
+    timeout: PositiveDuration | None = None
     """When a stage that still runs is killed."""
 
     def over(self, fallback: "RuntimeSpec") -> "RuntimeSpec":

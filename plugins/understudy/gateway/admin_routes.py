@@ -19,6 +19,7 @@ from starlette.routing import Route
 from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass
 from understudy.contract.canary_lease import CanaryLapse
 from understudy.contract.canary_report import CanaryQuery
+from understudy.contract.declared import MODEL_NAME
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import (
     ModelStatus,
@@ -41,7 +42,7 @@ ARTEFACT = "x-artefact-sha256"
 COUNTED = "x-understudy-rows"
 ROWS_FILE = "rows.parquet"
 PURGE = "purge"
-MODEL = re.compile(r"[a-z][a-z0-9_]{0,62}")
+MODEL = re.compile(MODEL_NAME)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
 T = TypeVar("T", bound=BaseModel)

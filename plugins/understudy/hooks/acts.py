@@ -4,8 +4,6 @@ from typing import Any
 
 from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.declared import Fact
-from understudy.contract.errors import UnknownModel
-from understudy.contract.load import declared
 from understudy.contract.reason import REASON_LIMIT, reason_problem
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.words import Action, Change, EntryKind
@@ -23,6 +21,7 @@ from understudy.hooks.errors import (
     ReasonMissing,
 )
 from understudy.hooks.holds import HOLDING, hold_in
+from understudy.hooks.known_models import refuse_unknown
 from understudy.hooks.ledger_schema import LEDGER
 from understudy.hooks.locks import locks_in
 from understudy.hooks.places import WAIT_S
@@ -63,8 +62,8 @@ def act(
     nothing.
     """
     if reason_problem(reason) is not None:
-        raise ReasonMissing(action.value.replace("_", " "), len(reason.strip()), REASON_LIMIT)
-    _refuse_unknown(hooks, model)
+        raise ReasonMissing(action.value.replace("_", " "), reason, REASON_LIMIT)
+    refuse_unknown(hooks, model)
     if action is Action.STOP_SHADOW:
         return _stop(hooks, model, actor=actor, reason=reason.strip(), run=run, airflow=airflow, is_dry_run=is_dry_run)
     ledger = hooks.ledger
@@ -122,13 +121,6 @@ def _decide_about_model(action: Action, model: str, told: list[LedgerEntry]) -> 
         raise NotHeld(model)
     sentence = f"{model} is released from the hold by {hold.actor} ({hold.reason}): challengers can be promoted again"
     return EntryKind.RELEASED, Acted(action=action, model=model, sentence=sentence)
-
-
-def _refuse_unknown(hooks: Hooks, model: str) -> None:
-    known = [path.parent.name for path in declared(hooks.settings.models_dir)]
-    # A model that is no longer declared may serve for years.
-    if model not in known and not hooks.ledger.entries(model, limit=1):
-        raise UnknownModel(model, known, hooks.settings.models_dir)
 
 
 def _stop(

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from pydantic import JsonValue
 
-from understudy.contract.declared import Fact
+from understudy.contract.declared import MODEL_NAME, Fact
 from understudy.contract.stage import digest_file
 from understudy.hooks.data_difference import DataDifference, difference_of
 from understudy.hooks.data_errors import AmbiguousDataVersion, DataDamaged, UnknownDataVersion
@@ -17,7 +17,7 @@ from understudy.hooks.dvc_store import POINTER_FILE, DvcStore, read_pointer
 from understudy.hooks.git_registry import GitRegistry
 
 PREFIX = re.compile(r"^[0-9a-f]{4,64}$")
-MODEL = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+MODEL = re.compile(MODEL_NAME)
 VERSIONS = "versions"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.reason import is_seen
 from understudy.contract.release import Blessing, Deployment
 
 
@@ -183,9 +184,9 @@ class NothingToRehearse(Refused):
 class ReasonMissing(Refused):
     """A person's act has no usable reason."""
 
-    def __init__(self, act: str, length: int, limit: int) -> None:
-        self.act, self.length, self.limit = act, length, limit
-        problem = "has none" if not length else f"has {length:,} characters"
+    def __init__(self, act: str, reason: str, limit: int) -> None:
+        self.act, self.length, self.limit = act, len(reason.strip()), limit
+        problem = f"has {self.length:,} characters" if is_seen(reason) else "has none that can be seen"
         super().__init__(
             f"A {act} needs a reason of 1 to {limit:,} characters; this one {problem}. Say in a sentence why."
         )

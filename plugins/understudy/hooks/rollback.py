@@ -5,6 +5,7 @@ import logging
 from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.reason import is_seen
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Change
@@ -87,8 +88,8 @@ def rollback(
     :param only_since: take back no other champion than the one that began to serve at this epoch.
     :param gateways, terms: where it is served and the model's terms, by default those under which it was served last.
     """
-    if not 1 <= len(reason.strip()) <= REASON_LIMIT:
-        raise ReasonMissing("rollback", len(reason.strip()), REASON_LIMIT)
+    if not is_seen(reason) or len(reason.strip()) > REASON_LIMIT:
+        raise ReasonMissing("rollback", reason, REASON_LIMIT)
     fleet = fleet_of(gateways, terms or deployments.last_terms(model)) if gateways else None
     # Aliases wait until the end: a registry that is down must not hold up the record. Nor must a gateway that is.
     if fleet is None:

@@ -14,7 +14,8 @@ from understudy.contract.errors import UnderstudyError
 from understudy.contract.judgement import is_usable
 from understudy.contract.metrics import METRICS
 from understudy.contract.reports import TrialReport
-from understudy.contract.train_spec import Choice, FloatRange, SearchRange, TrainSpec
+from understudy.contract.search_space import Choice, FloatRange, SearchRange
+from understudy.contract.train_spec import TrainSpec
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -52,7 +52,10 @@ class DataSanityCheckOperator(StageOperator):
     ) -> tuple[StageRequest, dict[str, Path]]:
         """Mount the window, the champion's profile and the reference files."""
         hooks = connect()
-        inputs = {"data.parquet": folder.resolve(Snapshot.model_validate(self.snapshot).data)}
+        snapshot = Snapshot.model_validate(self.snapshot)
+        inputs = {"data.parquet": folder.resolve(snapshot.data)}
+        if snapshot.undated is not None:
+            inputs["undated.parquet"] = folder.resolve(snapshot.undated)
         champion = hooks.deployments.current(spec.model)
         if champion is not None:
             profile = folder.outputs("champion") / PROFILE
@@ -98,6 +101,9 @@ class DataSanityCheckOperator(StageOperator):
                 ],
             },
         )
+        for finding in report.findings:
+            if finding.failed and not finding.batch_level:
+                self.log.warning("set aside: %s", finding.sentence)
         for answer in judgement.results:
             if answer.verdict is not Verdict.PASSED:
                 self.log.warning("%s: %s", answer.gate, answer.sentence)

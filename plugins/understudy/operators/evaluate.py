@@ -80,7 +80,7 @@ class EvaluateVsChampionOperator(StageOperator):
         raw = (folder.outputs("champion") / CHAMPION_FILE).read_text(encoding="utf-8")
         champion = Deployment.model_validate_json(raw) if raw != "null" else None
         measured = EvaluationReport.model_validate(result.report)
-        latency = {k: v for k, v in result.timings.items() if k == "latency_p95_ms"}
+        latency = {k: v for k, v in result.timings.items() if k in {"latency_p95_ms", "champion_latency_p95_ms"}}
         report = measured.model_copy(update={"measurements": {**measured.measurements, **latency}})
         judgement = judge(report, spec.gates, spec.evaluate)
         for answer in judgement.results:

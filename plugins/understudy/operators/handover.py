@@ -21,6 +21,8 @@ class Snapshot(Fact):
     rows: int
     start: datetime | None
     end: datetime | None
+    undated: Artefact | None = None
+    """Rows whose time could not be read, where there are any."""
 
 
 class CheckedData(Fact):

@@ -7,6 +7,7 @@ from airflow.sdk import BaseOperator
 from understudy.contract.words import Change
 from understudy.hooks.connect import connect
 from understudy.hooks.errors import Refused
+from understudy.hooks.known_models import refuse_unknown
 from understudy.hooks.rollback import plan_rollback, rollback
 from understudy.operators.alerting import tell_now
 from understudy.operators.decisions import actor_of
@@ -50,6 +51,7 @@ class RollbackOperator(BaseOperator):
     def _do(self, context: "Context") -> dict[str, Any]:
         require_known_fields(context)
         hooks = connect()
+        refuse_unknown(hooks, self.model)
         target = self._target_version()
         only_say = str(self.is_dry_run).lower() == "true"
         try:

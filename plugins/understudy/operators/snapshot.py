@@ -121,8 +121,19 @@ class SnapshotDataOperator(StageOperator):
             },
         )
         self.log.info(
-            "data version %s: %s rows from %s to %s", version.sha256[:12], f"{report.rows:,}", report.start, report.end
+            "data version %s: %s rows from %s to %s; %s lie outside of the window, %s have no time that can be read",
+            version.sha256[:12],
+            f"{report.rows:,}",
+            report.start,
+            report.end,
+            f"{report.rows_outside_window:,}",
+            f"{report.rows_without_time:,}",
         )
         return Snapshot(
-            data=data, data_version=version.sha256, rows=report.rows, start=report.start, end=report.end
+            data=data,
+            data_version=version.sha256,
+            rows=report.rows,
+            start=report.start,
+            end=report.end,
+            undated=self.output_of(result, folder, "undated") if "undated" in result.outputs else None,
         ).model_dump(mode="json")

@@ -10,7 +10,8 @@ class StageRefused(UnderstudyError, AirflowFailException):
 
     def __init__(self, stage: str, message: str, field: str | None) -> None:
         self.stage, self.message, self.field = stage, message, field
-        super().__init__(f"Stage {stage!r} refused its input{f' ({field})' if field else ''}: {message}")
+        about = f" ({field})" if field and field not in message else ""
+        super().__init__(f"Stage {stage!r} refused its input{about}: {message}")
 
 
 class LookImpossible(UnderstudyError, AirflowSkipException):

@@ -106,7 +106,7 @@ def resources_of(runtime: RuntimeSpec, timeout: timedelta | None) -> Resources:
         memory_bytes=memory_bytes(runtime.memory or settings().memory),
         cpus=runtime.cpus or settings().cpus,
         gpus=runtime.gpus or 0,
-        timeout=timeout or runtime.timeout or settings().stage_timeout,
+        timeout=next(t for t in (timeout, runtime.timeout, settings().stage_timeout) if t is not None),
         **limits,
     )
 

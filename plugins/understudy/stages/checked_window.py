@@ -35,7 +35,11 @@ class CheckedWindow:
 
         data, lazy = self.spec.data, pl.scan_parquet(self.path)
         self.schema = lazy.collect_schema()
-        for name, column in (("data.target", data.target), *([("data.time", data.time)] if data.time else [])):
+        needed = [("data.target", data.target), *([("data.time", data.time)] if data.time else [])]
+        # Asked for by the evaluation: refused there, they would leave a trained and registered version behind.
+        needed += [("evaluate.slices", column) for column in self.spec.evaluate.slices]
+        needed += [("evaluate.fairness", column) for column in self.spec.evaluate.fairness]
+        for name, column in needed:
             if column not in self.schema:
                 raise unknown_column(name, column, self.schema.names(), "the window")
         self.rows: int = lazy.select(pl.len()).collect().item()

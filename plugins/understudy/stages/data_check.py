@@ -15,9 +15,10 @@ from understudy.stages.checked_window import SLICE_ROWS, CheckedWindow
 from understudy.stages.column_kind import kind_of
 from understudy.stages.context import StageContext, StageOutput, stage
 from understudy.stages.redact import looks_personal
+from understudy.stages.undated import Undated
 
 REPORTED_PROFILES = 200  # keeps the result of a very wide window below its size limit; profile.json has them all
-WINDOW, REFERENCE_PROFILE = "data.parquet", "reference_profile.json"
+WINDOW, REFERENCE_PROFILE, UNDATED = "data.parquet", "reference_profile.json", "undated.parquet"
 ROW = "__row"  # the row number beside the window's own columns
 
 
@@ -29,22 +30,25 @@ def run(context: StageContext) -> StageOutput:
     the reasons in ``_why``, and ``profile.json``. Rows without a label never go on, even where their share is allowed.
     """
     window = CheckedWindow(ModelSpec.model_validate(context.request.spec), context.inputs[WINDOW])
+    undated = Undated(context.inputs[UNDATED], window.spec) if UNDATED in context.inputs else None
     window.read()
     window.check_unique()
     window.check_references(context)
-    report = _report(context, window)
+    report = _report(context, window, undated)
     outputs = {"data": _write_good(context, window), "profile": _write_profile(context, window)}
-    if window.bad.height:
-        outputs["quarantine"] = _write_bad(context, window)
+    if report.bad_rows:
+        outputs["quarantine"] = _write_bad(context, window, undated)
     return StageOutput(report, outputs)
 
 
-def _report(context: StageContext, window: CheckedWindow) -> DataReport:
+def _report(context: StageContext, window: CheckedWindow, undated: Undated | None) -> DataReport:
     spec, params = window.spec, context.request.params
+    read = window.rows + (undated.rows if undated else 0)
     labels = window.hashes["label"] if window.rows else window.sample[spec.data.target]
     findings = [
         *check_volume(window.rows, _numbers(params.get("history")), spec.checks),
         *window.cells.findings(window.rows),
+        *([undated.finding(read)] if undated else []),
         *check_nulls(window.profile, spec.checks, frozenset({spec.data.target, *spec.data.drop})),
         *check_duplicates(window.hashes, spec.data, spec.checks),
         *check_labels(
@@ -66,9 +70,9 @@ def _report(context: StageContext, window: CheckedWindow) -> DataReport:
         empty = {column for column, facts in window.profile.items() if facts.null_share == 1}
         findings += check_skew(window.sample, reference, window.outside | empty, spec.checks)
     return DataReport(
-        rows=window.rows,
+        rows=read,
         rows_checked=window.rows - labels.null_count(),
-        bad_rows=window.bad.height,
+        bad_rows=window.bad.height + read - window.rows,
         max_bad_share=spec.checks.max_bad_share,
         findings=tuple(findings),
         profile=dict(list(window.profile.items())[:REPORTED_PROFILES]),
@@ -102,7 +106,8 @@ def _write_good(context: StageContext, window: CheckedWindow) -> Path:
 
     path = context.outputs / WINDOW
     unlabelled = window.typed.select(pl.col(window.spec.data.target).null_count()).collect().item()
-    if not (window.bad.height or unlabelled or window.personal or window.cells.casts or window.not_finite):
+    dropped = window.spec.data.dropped
+    if not (window.bad.height or unlabelled or dropped or window.cells.casts or window.not_finite):
         copyfile(window.path, path)
         return path
     good = window.typed
@@ -110,14 +115,14 @@ def _write_good(context: StageContext, window: CheckedWindow) -> Path:
         good = good.with_row_index(ROW).join(
             window.bad.lazy(), left_on=ROW, right_on="row", how="anti", maintain_order="left"
         )
-    kept = [column for column in window.schema if column not in window.personal]
+    kept = [column for column in window.schema if column not in dropped]
     good.filter(pl.col(window.spec.data.target).is_not_null()).select(kept).sink_parquet(
         path, compression="zstd", compression_level=1, row_group_size=SLICE_ROWS
     )
     return path
 
 
-def _write_bad(context: StageContext, window: CheckedWindow) -> Path:
+def _write_bad(context: StageContext, window: CheckedWindow, undated: Undated | None) -> Path:
     import polars as pl
 
     path = context.outputs / "quarantine.parquet"
@@ -127,7 +132,10 @@ def _write_bad(context: StageContext, window: CheckedWindow) -> Path:
         .with_row_index(ROW)
         .join(window.bad.lazy(), left_on=ROW, right_on="row", how="inner", maintain_order="left")
     )
-    rows.select(*kept, "_why").sink_parquet(path, compression="zstd", compression_level=3)
+    bad = rows.select(*kept, "_why")
+    if undated:
+        bad = pl.concat([bad, undated.quarantined(window.schema).select(*kept, "_why")], how="vertical_relaxed")
+    bad.sink_parquet(path, compression="zstd", compression_level=3)
     return path
 
 

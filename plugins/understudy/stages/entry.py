@@ -50,8 +50,9 @@ def main() -> int:
     except UnderstudyError as known:
         _say(str(known))
         return BROKEN
-    except Exception:  # noqa: BLE001 - whatever a team's code raises: engineers read the traceback, Airflow the exit code
+    except Exception as unexpected:  # noqa: BLE001 - whatever a team's code raises: engineers read the traceback
         _say(traceback.format_exc().rstrip())
+        _say(_headline(unexpected))  # the last line is what others quote; a message of many lines often ends in a link
         return BROKEN
 
 
@@ -165,6 +166,11 @@ def _peak_memory_mb() -> float:
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # macOS counts bytes, Linux KiB
     who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     return round(max(resource.getrusage(w).ru_maxrss for w in who) / unit, 1)
+
+
+def _headline(error: Exception) -> str:
+    first_line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
 
 
 def _say(sentence: str) -> None:

@@ -42,6 +42,17 @@ class SecretsLost(UnderstudyError):
         super().__init__("The secrets did not arrive on the standard input: the submitter died on the way. Try again.")
 
 
+class DatabaseUnreachable(UnderstudyError):
+    """A database did not answer, or broke off; another try may find it up again."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        self.field = field
+        super().__init__(
+            f"{field}: the database cannot be reached, or broke off ({problem}). Is it up, and is the address in the "
+            "Airflow connection right? The task is tried again."
+        )
+
+
 class BadOutput(UnderstudyError):
     """A stage function named an output that is not below its output folder."""
 

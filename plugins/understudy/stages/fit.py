@@ -18,6 +18,7 @@ from understudy.stages.load_code import load_function
 from understudy.stages.pipeline import build_pipeline
 from understudy.stages.prepare import Prepare, apply_prepare, input_columns, require_rowwise
 from understudy.stages.scorer import ModelFacts, Scorer
+from understudy.stages.storable import storage_of
 from understudy.stages.window import Array, Window
 
 log = logging.getLogger(__name__)
@@ -143,4 +144,7 @@ def _train_by_team(bench: Workbench, params: dict[str, JsonValue], window: Windo
             f"{reference} returned a {type(model).__name__}, which has no predict method; return the fitted model",
             "train.trainer",
         )
+    # Asked of the first fit, not of the last one: a search of hours would be lost.
+    if not spec.train.allow_pickle:
+        storage_of(model, reference, allow_pickle=False)
     return model

@@ -1,4 +1,4 @@
-"""How long a model takes to answer one row; differs from run to run, so it never enters a report."""
+"""How long a model takes to answer one row; differs from run to run, so a stage answers it as a timing."""
 
 import time
 

@@ -18,9 +18,9 @@ import pandas as pd
 
 from understudy.contract.errors import UnderstudyError
 from understudy.stages.canonical_files import canonicalise_mlflow, canonicalise_skops, minor_python
-from understudy.stages.context import Refused
 from understudy.stages.load_code import load_function
 from understudy.stages.scorer import ModelFacts, Scorer
+from understudy.stages.storable import storage_of
 from understudy.stages.trusted_types import TRUSTED_TYPES
 
 FACTS = "understudy.json"
@@ -64,7 +64,7 @@ def save_model(
     :raises Refused: where only pickle could store the model and the spec does not allow it.
     """
     mlflow = _quiet_mlflow()
-    storage = _storage(scorer, allow_pickle=allow_pickle)
+    storage = storage_of(scorer.model, scorer.facts.estimator, allow_pickle=allow_pickle)
     facts = _facts(scorer, storage)
     pins = [f"{name}=={number}" for name, number in facts.libraries.items()]
     example = sample.head(EXAMPLE_ROWS)
@@ -148,28 +148,6 @@ def _installed() -> list[str]:
             continue  # a team's image may leave out what its models do not need
         found.append(name)
     return found
-
-
-def _storage(scorer: Scorer, *, allow_pickle: bool) -> Any:
-    import skops.io
-
-    try:
-        strange = skops.io.get_untrusted_types(data=skops.io.dumps(scorer.model))
-    except Exception as unstorable:  # noqa: BLE001 - whatever a foreign object raises
-        strange, problem = [str(type(scorer.model).__name__)], f" ({unstorable})"
-    else:
-        problem = ""
-    unknown = sorted(set(strange) - set(TRUSTED_TYPES))
-    if not unknown and not problem:
-        return "skops"
-    if allow_pickle:
-        return "cloudpickle"
-    raise Refused(
-        f"{scorer.facts.estimator} returned a model that holds {', '.join(unknown[:3])}{problem}, which only pickle "
-        "can store, and loading a pickle runs its code. Return scikit-learn objects, or accept that with "
-        "train.allow_pickle: true",
-        "train.allow_pickle",
-    )
 
 
 def _copy_code(code: Path | None, to: Path) -> list[Path]:

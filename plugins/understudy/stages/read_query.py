@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.stages.context import Refused
 from understudy.stages.csv_shape import check_columns
+from understudy.stages.errors import DatabaseUnreachable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,8 +24,8 @@ def read_query(
     """Run a query with its window bound as parameters, in batches.
 
     :param section: where the declaration holds ``query`` and ``connection``, for what is said of them.
-    :raises Refused: when the database rejects the statement; an unreachable database is an OperationalError, which is
-        worth another try.
+    :raises Refused: when the database rejects the statement.
+    :raises DatabaseUnreachable: which is worth another try.
     """
     import polars as pl
     from sqlalchemy import create_engine
@@ -49,7 +50,8 @@ def read_query(
     except OperationalError as rejected:
         if engine.dialect.name == "sqlite":  # has no other class for a wrong statement, and nothing that could be down
             raise Refused(f"{field}: the database rejects it: {rejected.orig}", field) from rejected
-        raise
+        problem = next(iter(str(rejected.orig).strip().splitlines()), type(rejected.orig).__name__)
+        raise DatabaseUnreachable(f"{section}.connection", problem) from rejected
     finally:
         engine.dispose()
     return pl.concat(batches, how="vertical_relaxed", rechunk=True)

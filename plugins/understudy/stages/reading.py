@@ -22,6 +22,7 @@ class Reading:
         self.spec, self.start, self.end = spec, start, end
         self.time = spec.data.time or ""
         self.parts: list[pl.DataFrame] = []
+        self.undated: list[pl.DataFrame] = []
         self.digests: dict[str, str] = {}
         self.columns: list[str] = []
         self.read = self.without_time = self.outside = 0
@@ -152,6 +153,8 @@ class Reading:
                 "data.time",
             )
         self.without_time += lost
+        if lost and not self.counts_labels:
+            self.undated.append(table.filter(times.is_null()).with_columns(pl.col(self.time).cast(pl.String)))
         dated = table.with_columns(times.alias(self.time))
         return dated.filter(pl.col(self.time).is_not_null()) if lost else dated
 

@@ -17,7 +17,8 @@ def row_places(frame: pd.DataFrame, data: DataSpec) -> Array:
     """Place each row in [0, 1) by its key, or by its whole content without one.
 
     The place stays the same in every window, whatever else that window holds, so a row that one retraining kept for
-    its holdout is never trained on by the next. Personal columns are left out: they are not stored with the holdout.
+    its holdout is never trained on by the next. Personal columns that are no key are left out: no stage after the data
+    check has them.
     """
     columns = list(data.key) or sorted(str(c) for c in frame.columns if c not in data.classes.pii)
     mixed = np.zeros(len(frame), dtype=np.uint64)

@@ -20,7 +20,7 @@ from understudy.stages.reading import Reading, inside
 if TYPE_CHECKING:
     import polars as pl
 
-SNAPSHOT_FILE = "data.parquet"
+SNAPSHOT_FILE, UNDATED_FILE = "data.parquet", "undated.parquet"
 PREVIOUS = "previous.parquet"
 LIVE = "live.parquet"
 """Rows that gateways have logged, in the place of a source."""
@@ -33,10 +33,15 @@ ROW_GROUP_ROWS = 131_072
 def run(context: StageContext) -> StageOutput:
     """Read, date, cut and sort the rows of the window; equal rows give an equal file.
 
-    A model without ``data.time`` keeps every row in the order of its sources. Blank lines of CSV files are no rows.
+    The few rows whose time cannot be read lie in no window; they are handed on in a file of their own, for the data
+    check to count and set aside. A model without ``data.time`` keeps every row in the order of its sources. Blank lines
+    of CSV files are no rows.
+
     With the parameter ``labels`` set to ``optional``, the target may be absent, and those labels are counted that are
     newer than ``labelled_since`` and, as they have to be final, older than ``labelled_until``.
     """
+    import polars as pl
+
     spec = ModelSpec.model_validate(context.request.spec)
     params = context.request.params
     reading = Reading(spec, read_moment(params.get("start")), read_moment(params.get("end")))
@@ -55,7 +60,11 @@ def run(context: StageContext) -> StageOutput:
     table = reading.finish(previous)
     if reading.counts_labels:
         return _labelled(context, reading, table)
-    return StageOutput(reading.report(table, previous), {"data": _written(context, table)})
+    outputs = {"data": _written(context, table)}
+    if reading.undated:
+        outputs["undated"] = context.outputs / UNDATED_FILE
+        pl.concat(reading.undated, how="vertical_relaxed").write_parquet(outputs["undated"], compression="zstd")
+    return StageOutput(reading.report(table, previous), outputs)
 
 
 def _labelled(context: StageContext, reading: Reading, table: "pl.DataFrame") -> StageOutput:

@@ -127,6 +127,7 @@ def _write_models(
 
 def _write_holdout(path: Path, holdout: "Window", spec: ModelSpec) -> Path:
     """Keep the rows whole but for personal columns; slices, fairness and the no-change baseline need the others."""
-    personal = set(spec.data.classes.pii) - set(spec.data.key)
-    holdout.frame.drop(columns=[c for c in holdout.frame.columns if c in personal]).to_parquet(path, index=False)
+    holdout.frame.drop(columns=[c for c in holdout.frame.columns if c in spec.data.dropped]).to_parquet(
+        path, index=False
+    )
     return path

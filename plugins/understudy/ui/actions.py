@@ -35,6 +35,12 @@ class Offer(Fact):
     """Whether a dry run answers within seconds; a retraining takes as long as it takes."""
     may: bool
     """Whether the person may start the DAG."""
+    is_paused: bool = False
+    """Whether its DAG is: Airflow would take the run and keep it in its queue."""
+    command: str
+    """What does the same on a command line, without Airflow and without a reason yet."""
+    chosen_option: str = ""
+    """The option of the command that takes what is chosen."""
 
 
 def offers(
@@ -56,7 +62,15 @@ def offers(
 
     def add(dag_id: str, name: str, promise: str, **more: object) -> None:
         if airflow.has(dag_id):
-            own = {"dag_id": dag_id, "task_id": dag_id, "name": name, "promise": promise, "may": may_run(dag_id)}
+            own = {
+                "dag_id": dag_id,
+                "task_id": dag_id,
+                "name": name,
+                "promise": promise,
+                "may": may_run(dag_id),
+                "is_paused": airflow.dags[dag_id].is_paused,
+                "command": f"understudy {dag_id.replace('_', '-')} {model}",
+            }
             found.append(Offer.model_validate({**own, "conf": {"model": model}, **more}))
 
     if champion is not None and back_to:
@@ -64,13 +78,13 @@ def offers(
             f"Version {champion.version} is taken back as a whole and denied for ever; the version you choose serves."
         )
         choices = tuple(Choice(value=str(version), label=f"version {version}") for version in back_to)
-        add("rollback", "Roll back", promise, chosen="target", choices=choices, is_grave=True)
+        add("rollback", "Roll back", promise, chosen="target", chosen_option="--to", choices=choices, is_grave=True)
     if champion is not None and champion.version in locked:
         said = f"Version {champion.version} can be replaced again, by a promotion or a rollback."
-        add("unlock", "Unlock", said, conf={"model": model, "version": str(champion.version)})
+        add("unlock", "Unlock", said, **_about(model, champion.version, "unlock"))
     elif champion is not None:
         said = f"Version {champion.version} is neither replaced nor rolled back until somebody unlocks it."
-        add("lock", "Lock", said, conf={"model": model, "version": str(champion.version)})
+        add("lock", "Lock", said, **_about(model, champion.version, "lock"))
     if is_held:
         add("release", "Release", "Challengers that pass every gate are promoted again.")
     else:
@@ -85,5 +99,14 @@ def offers(
         task_id="outcome",
         conf={},
         says_at_once=False,
+        command=f"understudy retrain {model} --local",
     )
     return tuple(found)
+
+
+def _about(model: str, version: int, command: str) -> dict[str, object]:
+    """Name the version, because the champion would mean another one after the next promotion."""
+    return {
+        "conf": {"model": model, "version": str(version)},
+        "command": f"understudy {command} {model} {version}",
+    }

@@ -19,6 +19,15 @@ BROKEN_SPEC = "broken-spec"
 """The tag of a DAG that stands in for a declaration that cannot be used."""
 
 
+class Queued(Fact):
+    """Name a run that has not begun yet."""
+
+    run_id: str
+    since: datetime
+    by: str = ""
+    """Who asked for it; empty where nobody did."""
+
+
 class DagState(Fact):
     """Say how a DAG is doing."""
 
@@ -27,10 +36,16 @@ class DagState(Fact):
     is_paused: bool = False
     is_broken: bool = False
     """Whether its file cannot be imported, or its declaration cannot be used."""
+    problem: str = ""
+    """What is wrong with its declaration, with file, line and field."""
     last_run: str | None = None
     """The id of its newest run."""
     last_state: str | None = None
     last_at: datetime | None = None
+    queued: tuple[Queued, ...] = ()
+    """Its runs that have not begun yet, oldest first."""
+    under_way: str | None = None
+    """The id of the run that began first of those that run."""
 
 
 class Question(Fact):
@@ -74,7 +89,13 @@ def _dags(session: "Session", wanted: list[str] | None) -> dict[str, DagState]:
     from sqlalchemy import func, select
 
     named = [] if wanted is None else [DagModel.dag_id.in_(wanted)]
-    columns = (DagModel.dag_id, DagModel.owners, DagModel.is_paused, DagModel.has_import_errors)
+    columns = (
+        DagModel.dag_id,
+        DagModel.owners,
+        DagModel.is_paused,
+        DagModel.has_import_errors,
+        DagModel.description,
+    )
     rows = session.execute(select(*columns).where(DagModel.is_stale.is_(False), *named)).all()
     broken = set(session.scalars(select(DagTag.dag_id).where(DagTag.name == BROKEN_SPEC)))
     of_each = select(func.max(DagRun.id)).group_by(DagRun.dag_id)
@@ -82,15 +103,49 @@ def _dags(session: "Session", wanted: list[str] | None) -> dict[str, DagState]:
         of_each = of_each.where(DagRun.dag_id.in_(wanted))
     newest = select(DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_after).where(DagRun.id.in_(of_each))
     runs: dict[str, Any] = {run.dag_id: run for run in session.execute(newest)}
-    return {row.dag_id: _state(row, runs.get(row.dag_id), is_broken=row.dag_id in broken) for row in rows}
+    queued, under_way = _unfinished(session, wanted)
+    return {
+        row.dag_id: _state(row, runs.get(row.dag_id), is_broken=row.dag_id in broken).model_copy(
+            update={"queued": tuple(queued.get(row.dag_id, ())), "under_way": under_way.get(row.dag_id)}
+        )
+        for row in rows
+    }
+
+
+def _unfinished(session: "Session", wanted: list[str] | None) -> tuple[dict[str, list[Queued]], dict[str, str]]:
+    """Map DAGs to their queued runs, and to the run that began first of those that run."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.state import DagRunState
+    from sqlalchemy import select
+
+    columns = (DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_after, DagRun.queued_at)
+    query = (
+        select(*columns, DagRun.triggering_user_name)
+        .where(DagRun.state.in_((DagRunState.QUEUED, DagRunState.RUNNING)))
+        .order_by(DagRun.run_after, DagRun.id)
+    )
+    if wanted is not None:
+        query = query.where(DagRun.dag_id.in_(wanted))
+    queued: dict[str, list[Queued]] = {}
+    under_way: dict[str, str] = {}
+    for run in session.execute(query):
+        if run.state == DagRunState.RUNNING:
+            under_way.setdefault(run.dag_id, run.run_id)
+            continue
+        since, by = run.queued_at or run.run_after, run.triggering_user_name or ""
+        queued.setdefault(run.dag_id, []).append(Queued(run_id=run.run_id, since=since, by=by))
+    return queued, under_way
 
 
 def _state(row: Any, run: Any, *, is_broken: bool) -> DagState:
     return DagState(
         dag_id=row.dag_id,
-        owner=row.owners or "",
+        # What stands in for a broken declaration is nobody's: whose it is, only the declaration says.
+        owner="" if is_broken else row.owners or "",
         is_paused=bool(row.is_paused),
         is_broken=is_broken or bool(row.has_import_errors),
+        # The DAG that stands in for it is described by what is wrong.
+        problem=(row.description or "") if is_broken else "",
         last_run=run.run_id if run else None,
         last_state=str(getattr(run.state, "value", run.state)) if run else None,
         last_at=run.run_after if run else None,

@@ -5,18 +5,19 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from airflow.api_fastapi.core_api.security import requires_authenticated
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 
 from understudy.contract.errors import UnderstudyError
-from understudy.ui import card_page, fleet_page, model_page, report_page, runbooks_page
-from understudy.ui.place import airflow_base
+from understudy.ui import answer_page, card_page, fleet_page, model_page, report_page, runbooks_page
+from understudy.ui.place import STATIC, airflow_base, own_base
 from understudy.ui.refusals import Forbidden, NotThere
 from understudy.ui.render import HEADERS, page
 
-STATIC = Path(__file__).parent / "static"
+FILES = Path(__file__).parent / "static"
 API = "/api/"
 
 
@@ -30,8 +31,8 @@ def create_app() -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for shown in (fleet_page, model_page, card_page, report_page, runbooks_page):
+    app.mount(STATIC, StaticFiles(directory=FILES), name="static")
+    for shown in (fleet_page, model_page, answer_page, card_page, report_page, runbooks_page):
         app.include_router(shown.router)
     app.middleware("http")(_guard)
     app.exception_handler(HTTPException)(_say_http)
@@ -41,17 +42,23 @@ def create_app() -> FastAPI:
 
 
 async def _guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    # Asked before answering: a mount writes its own place into the scope.
+    is_static = request.scope["path"].startswith(f"{request.scope['root_path']}{STATIC}/")
     response = await answer(request)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    if request.scope["path"].startswith(f"{request.scope['root_path']}/static/"):
-        response.headers["Cache-Control"] = "public, max-age=3600"
+    if is_static:
+        # What is asked for by version may be kept. A module that another one imports is asked for without.
+        response.headers["Cache-Control"] = "public, max-age=3600" if request.url.query else "no-cache"
     return response
 
 
 async def _say_http(request: Request, problem: HTTPException) -> Response:
-    told = "You are not logged in." if problem.status_code == 401 else str(problem.detail)
-    return _refuse(request, problem.status_code, told)
+    # Who is known and may not is our own Forbidden. What Airflow forbids is a login that it does not take (any more).
+    status = 401 if problem.status_code == 403 else problem.status_code
+    response = _refuse(request, status, _TOLD.get(status, str(problem.detail)))
+    response.headers.update(problem.headers or {})
+    return response
 
 
 async def _say_invalid(request: Request, problem: RequestValidationError) -> Response:
@@ -65,7 +72,7 @@ async def _say(request: Request, problem: UnderstudyError) -> Response:
 
 
 def _refuse(request: Request, status: int, told: str) -> Response:
-    if request.scope["path"].removeprefix(request.scope["root_path"]).startswith(API):
+    if request.scope["path"].removeprefix(own_base(request)).startswith(API):
         return JSONResponse({"detail": told}, status_code=status)
     login = None
     if status == 401:
@@ -73,6 +80,17 @@ def _refuse(request: Request, status: int, told: str) -> Response:
     return page(request, "refusal", status, title=_TITLES.get(status, "This did not work"), told=told, login=login)
 
 
-_TITLES = {401: "Please log in", 403: "Not for you", 404: "There is no such page", 503: "This cannot be read now"}
+_TITLES = {
+    401: "Please log in",
+    403: "Not for you",
+    404: "There is no such page",
+    405: "Nothing can be sent here",
+    503: "This cannot be read now",
+}
+_TOLD = {
+    401: "You are not logged in.",
+    404: "Nothing lies at this address.",
+    405: "These pages only show. What is to be done is sent to Airflow's own API.",
+}
 
 app = create_app()

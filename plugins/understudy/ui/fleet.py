@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from understudy.contract.declared import Fact
 from understudy.contract.words import Word
 from understudy.ui.glance import Glance, Health
+from understudy.ui.wanted import Wanted
 
 LONGEST_SEARCH = 200
 _NEVER = datetime.fromtimestamp(0, tz=timezone.utc)
@@ -25,17 +25,21 @@ class Sort(Word):
     RETRAINING = "retraining"
 
 
-class Asked(Fact):
+class Asked(Wanted):
     """Say which models are asked for, and in which order."""
 
     search: str = Field(default="", max_length=LONGEST_SEARCH)
     """A part of the model's or its owner's name."""
-    health: Annotated[Health | None, BeforeValidator(lambda given: given or None)] = None
-    """An empty choice in a form asks for all."""
+    health: Health | None = None
     sort: Sort = Sort.HEALTH
     backwards: bool = False
     page: int = Field(default=1, ge=1, le=100_000)
     size: int = Field(default=50, ge=1, le=200)
+
+    @property
+    def is_descending(self) -> bool:
+        """Tell whether the largest comes first: dates begin with the newest, states with the most urgent."""
+        return self.backwards == (self.sort is Sort.MODEL)
 
 
 class Fleet(Fact):

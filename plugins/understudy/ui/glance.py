@@ -7,7 +7,7 @@ from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
 from understudy.contract.declared import Fact
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.words import Change, EntryKind, Verdict, Word
-from understudy.ui.airflow_state import Airflow
+from understudy.ui.airflow_state import Airflow, DagState, Queued
 from understudy.ui.events import RUNNING, Event, look_event, retraining_event, verdict_of_look
 from understudy.ui.troubles import (
     Champion,
@@ -70,6 +70,12 @@ class Glance(Fact):
     look: Event | None = None
     retraining: Event | None = None
     is_retraining: bool = False
+    queued: tuple[Queued, ...] = ()
+    """Retrainings that have not begun yet, oldest first."""
+    waits_for: str = ""
+    """Why they have not, in words; empty where there are none."""
+    under_way: str | None = None
+    """The run that they wait for."""
     notes: tuple[str, ...] = ()
     """Locks and holds."""
     troubles: tuple[Trouble, ...] = ()
@@ -122,6 +128,9 @@ def glance(model: str, told: Recorded, airflow: Airflow) -> Glance:
         look=seen,
         retraining=retraining,
         is_retraining=is_retraining,
+        queued=retrain.queued if retrain else (),
+        waits_for=_waits_for(retrain),
+        under_way=retrain.under_way if retrain else None,
         notes=told.notes,
         troubles=troubles,
         questions=questions,
@@ -147,6 +156,16 @@ def beside(record: Deployment) -> str:
     if is_probation(record):
         return f"on probation: version {record.mirror.version} answers along, unseen"
     return f"version {record.mirror.version} rehearses on {record.mirror_share:.0%} of the requests"
+
+
+def _waits_for(retrain: DagState | None) -> str:
+    if retrain is None or not retrain.queued:
+        return ""
+    if retrain.is_paused:
+        return f"{retrain.dag_id} is paused until somebody unpauses it in Airflow"
+    if retrain.under_way is not None:
+        return "another one is under way, and a model has one at a time"
+    return "Airflow's scheduler has not begun it yet"
 
 
 def _record(told: Recorded) -> Deployment | None:

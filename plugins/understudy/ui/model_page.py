@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from understudy.contract.card_title import title_of, verdict_of
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
@@ -22,9 +22,10 @@ from understudy.ui.fleet_reader import fleet_reader
 from understudy.ui.glance import Glance
 from understudy.ui.history import plots, side_by_side, timeline
 from understudy.ui.progress import declaration, progress
-from understudy.ui.questions import Known, requests
+from understudy.ui.question_reader import read_requests
 from understudy.ui.refusals import NotThere
 from understudy.ui.render import page
+from understudy.ui.wanted import Wanted
 
 router = APIRouter()
 LONGEST_NAME = 100
@@ -34,18 +35,13 @@ REMEMBERED = 1_000
 OPERATIONS = ("rollback", "hold", "release", "lock", "unlock", "stop_shadow")
 
 
-def _given(value: object) -> object:
-    """Take an empty field of a form for none."""
-    return value or None
-
-
-class Filter(Fact):
+class Filter(Wanted):
     """Say which ledger entries are asked for."""
 
-    kind: Annotated[EntryKind | None, BeforeValidator(_given)] = None
-    actor: Annotated[Annotated[str, Field(max_length=200)] | None, BeforeValidator(_given)] = None
-    run: Annotated[Annotated[str, Field(max_length=300)] | None, BeforeValidator(_given)] = None
-    before: Annotated[Annotated[int, Field(ge=1, le=2**62)] | None, BeforeValidator(_given)] = None
+    kind: EntryKind | None = None
+    actor: Annotated[str, Field(max_length=200)] | None = None
+    run: Annotated[str, Field(max_length=300)] | None = None
+    before: Annotated[int, Field(ge=1, le=2**62)] | None = None
 
 
 class Told(Fact):
@@ -87,12 +83,12 @@ def show(request: Request, model: str, caller: CallerDep, wanted: FilterDep) -> 
     looks = hooks.ledger.entries(model, [EntryKind.MONITORED], limit=SHOWN_LOOKS, newest_first=True)[::-1]
     spec = declaration(hooks, model)
     record = history[-1].deployment if history else None
-    persons = spec.promotion.persons if spec else 1
     fit = fit_instead(told[-1].champion, history, hooks.deployments.denied(model)) if told else []
     return page(
         request,
         "model",
         one=glance,
+        retrain=f"{RETRAIN_PREFIX}{model}",
         spec=spec,
         record=record,
         beside=progress(hooks, history, spec, datetime.now(timezone.utc)),
@@ -112,13 +108,7 @@ def show(request: Request, model: str, caller: CallerDep, wanted: FilterDep) -> 
             caller.may_run,
             is_held=hooks.deployments.held(model) is not None,
         ),
-        requests=requests(
-            model,
-            airflow,
-            caller.user_id,
-            caller.may_answer,
-            Known(entries=decisions, record=record, persons=persons),
-        ),
+        requests=read_requests(hooks, model, airflow, caller, spec),
         dags=[dag for dag in (f"{RETRAIN_PREFIX}{model}", f"{MONITOR_PREFIX}{model}") if airflow.has(dag)],
         caller=caller.name,
         reason_limit=REASON_LIMIT,

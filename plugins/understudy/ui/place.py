@@ -3,11 +3,13 @@
 from fastapi import Request
 
 PREFIX = "/understudy"
+STATIC = "/static"
 
 
 def own_base(request: Request) -> str:
     """Give the path below which our pages lie, without a slash at the end."""
-    return str(request.scope.get("root_path", "")).rstrip("/")
+    # What is mounted within ours has written its own place there, where it says that nothing lies below it.
+    return str(request.scope.get("root_path", "")).rstrip("/").removesuffix(STATIC)
 
 
 def airflow_base(request: Request) -> str:

@@ -43,7 +43,7 @@ def dags_in_trouble(retrain: DagState | None, monitor: DagState | None) -> Itera
         if dag is None:
             continue
         if dag.is_broken:
-            yield Trouble(said=f"the declaration of its {name} cannot be used")
+            yield Trouble(said=f"the declaration of its {name} cannot be used", told=dag.problem)
         elif dag.is_paused:
             yield Trouble(said=f"its {name} is paused")
     if monitor is not None and monitor.last_state == "failed":

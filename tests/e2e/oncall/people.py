@@ -58,10 +58,11 @@ def press(page: Page, name: str, reason: str, *, would: str, told: str) -> None:
     page.find("h1")
 
 
-def answer(page: Page, option: str, reason: str, told: str, tone: str = "") -> None:
-    """Answer a question of the model that is shown."""
+def answer(page: Page, option: str, reason: str, told: str, tone: str = "", *, would: str = "") -> None:
+    """Answer a question of the model that is shown, after a dry run."""
     page.find("section.notice button", option).click()
-    assert not page.driver.find_element("id", "act-dry").is_displayed()
+    page.find("#act-dry").click()
+    page.find("#act-answer .notice", f"This would happen: {would}")
     page.find("#act-do").click()
     page.find("#act-answer", "Say in a sentence why")
     page.find("#act-reason").send_keys(reason)

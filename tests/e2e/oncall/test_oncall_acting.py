@@ -43,6 +43,20 @@ def test_a_reason_that_is_too_long_is_said_and_not_cut(bad_champion: Site) -> No
     assert len(bad_champion.runs_of("hold")) == before
 
 
+def test_a_long_reason_that_ends_in_a_picture_is_taken_and_one_that_nobody_sees_is_not(bad_champion: Site) -> None:
+    with somebody(bad_champion, ONCALL) as page:
+        open_model(page, "demand")
+        page.find(".actions button", "Hold").click()
+        write = "document.getElementById('act-reason').value = "
+        page.driver.execute_script(f"{write} '\\u200b\\u3164 \\ufe0f'")
+        page.find("#act-dry").click()
+        page.find("#act-answer", "Say in a sentence why")
+        # A picture is two units of a script's text, and a note in Airflow ends in the middle of this one.
+        page.driver.execute_script(f"{write} 'a'.repeat(890) + '\\u{{1f525}}'.repeat(20)")
+        page.find("#act-dry").click()
+        page.find("#act-answer .notice", "This would happen: demand is held")
+
+
 def test_a_dry_run_that_ends_late_says_nothing_in_another_dialog(bad_champion: Site) -> None:
     with somebody(bad_champion, ONCALL) as page:
         open_model(page, "demand")

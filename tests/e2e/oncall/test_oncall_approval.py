@@ -20,7 +20,7 @@ def test_people_answer_what_a_retraining_asks_in_the_browser(site: Site, first_o
     with somebody(site, ADMIN) as admin, somebody(site, ONCALL) as oncall:
         site.asked("vote")
         open_model(admin, "vote")
-        answer(admin, "Reject", "<b>not</b> before the audit", "it was received")
+        answer(admin, "Reject", "<b>not</b> before the audit", "it was received", would="Version 1 is rejected")
         ended = site.ended("vote", first_of_vote)
         assert (ended["outcome"], ended["champion"]) == ("rejected", None)
         assert ended["sentence"] == f"version 1 was rejected by {ADMIN}: <b>not</b> before the audit"
@@ -32,8 +32,10 @@ def test_people_answer_what_a_retraining_asks_in_the_browser(site: Site, first_o
         assert oncall.unreachable_by_theme() == {"light": [], "dark": []}
         oncall.picture(tmp_path / "approval.png")
         oncall.enter_frame()
-        answer(oncall, "Approve", HOSTILE, "version 2 of vote is champion", ".good")
-        answer(admin, "Reject", "I would rather not", "answered already")
+        oncall.find("section.notice a", "Read what version 2 was judged by")
+        first = "Version 2 becomes champion, the first one."
+        answer(oncall, "Approve", HOSTILE, "version 2 of vote is champion", ".good", would=first)
+        reject_too_late(admin)
         ended = site.ended("vote", second)
         # What this one asks is answered in another file: it is trained while others are run.
         ask_for_retraining(admin, "vote", "the third one", tmp_path)
@@ -44,6 +46,17 @@ def test_people_answer_what_a_retraining_asks_in_the_browser(site: Site, first_o
     ]
     assert answers == [("rejected", ADMIN, "<b>not</b> before the audit"), ("approved", ONCALL, HOSTILE)]
     assert len(site.runs("vote", "manual")) == 3, "a double click is one run"
+
+
+def reject_too_late(page: Page) -> None:
+    """Answer what somebody else has answered meanwhile."""
+    page.find("section.notice button", "Reject").click()
+    page.find("#act-dry").click()
+    page.find("#act-answer .bad", "That is gone")
+    page.find("#act-reason").send_keys("I would rather not")
+    page.find("#act-do").click()
+    page.find("#act-answer .bad", "answered already")
+    page.find("#act-close").click()
 
 
 def ask_for_retraining(page: Page, model: str, reason: str, pictures: Path) -> None:

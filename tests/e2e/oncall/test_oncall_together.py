@@ -65,9 +65,9 @@ def test_an_approval_that_comes_after_the_champion_changed_promotes_nothing(
     # Who opens the page now is warned; who has it open is told when it is too late.
     cookies = {"_token": site.token(ADMIN, PASSWORDS[ADMIN])}
     warned = httpx.get(f"{site.api.url}/understudy/models/vote", cookies=cookies, timeout=60, trust_env=False).text
-    assert "An approval would be refused." in warned
+    assert "An approval would be used up and promote nothing." in warned
     why = "Version 3 of vote was judged against version 2 (epoch 1), but version 1 (epoch 2) serves now"
-    answer(oncall, "Approve", "it is the best one", why, ".bad")
+    answer(oncall, "Approve", "it is the best one", why, ".bad", would="Your approval is used up and promotes nothing.")
 
     assert site.ended("vote", vote_asks.run)["outcome"] == "promotion_refused"
     assert champions("vote") == [2, 1]

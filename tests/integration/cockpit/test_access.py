@@ -17,8 +17,16 @@ def test_nobody_sees_anything_without_a_login(server: Any, path: str) -> None:
     answer = nobody.get(path)
     forged = nobody.get(path, headers={"Authorization": "Bearer forged"})
     cookie = nobody.get(path, headers={"Cookie": "_token=forged"})
-    assert (answer.status_code, forged.status_code, cookie.status_code) == (401, 403, 403)
+    assert (answer.status_code, forged.status_code, cookie.status_code) == (401, 401, 401)
     assert "passed every gate" not in answer.text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_login_that_airflow_does_not_take_any_more_leads_to_the_login(server: Any, path: str) -> None:
+    answer = TestClient(server, follow_redirects=False).get(path, headers={"Cookie": "_token=forged"})
+    assert (answer.status_code, "You are not logged in." in answer.text) == (401, True)
+    assert re.search(r'href="/auth/login\?next=[^"]+">Log in</a>', answer.text)
+    assert "JWT" not in answer.text
 
 
 @pytest.mark.parametrize("path", ["/understudy/docs", "/understudy/openapi.json", "/understudy/redoc"])
@@ -110,8 +118,8 @@ def test_a_token_that_somebody_else_signed_is_forged(server: Any) -> None:
     forged = jwt.encode(claims, "another" * 16, algorithm=jwt.get_unverified_header(genuine)["alg"])
     for path in (PAGES[1], JSON[1]):
         answer = TestClient(server).get(path, headers={"Authorization": f"Bearer {forged}"})
-        assert answer.status_code == 403
-        assert MODEL not in answer.text
+        assert answer.status_code == 401
+        assert "passed every gate" not in answer.text
 
 
 def test_no_other_origin_may_read_with_the_login_of_a_visitor(server: Any) -> None:

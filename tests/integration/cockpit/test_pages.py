@@ -3,7 +3,6 @@
 import html
 import json
 import re
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,13 +12,12 @@ import pytest
 from tests.fleet_ledger import bundle
 from tests.integration.cockpit.api_server import MODEL, PAGES, caller, forget_what_was_read
 from understudy.contract.airflow_run import AirflowRun
-from understudy.contract.release import Blessing
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.beside import write_beside
 from understudy.hooks.connect import connect
 from understudy.ui import fleet_page, model_page
 from understudy.ui import fleet_reader as reader_module
-from understudy.ui.airflow_state import Airflow, DagState, Question
+from understudy.ui.airflow_state import Airflow, DagState
 from understudy.ui.fleet_progress import TrialsAsked
 from understudy.workspace import run_key
 
@@ -48,6 +46,49 @@ def test_what_is_not_there_is_a_clear_404(server: Any, path: str) -> None:
     answer = caller(server, "admin").get(path)
     assert answer.status_code == 404
     assert "<script>alert" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/understudy/nowhere", f"{PAGES[1]}/nowhere", "/understudy/static/nowhere.js"])
+def test_an_address_at_which_nothing_lies_is_a_page_of_ours(server: Any, path: str) -> None:
+    answer = caller(server, "viewer").get(path)
+    assert (answer.status_code, "<h1>There is no such page</h1>" in answer.text) == (404, True)
+    assert '<a class="button" href="/understudy/">All models</a>' in answer.text
+    assert "Content-Security-Policy" in answer.headers
+
+
+def test_what_is_sent_to_a_page_is_refused_by_a_page_of_ours(server: Any) -> None:
+    answer = caller(server, "viewer").post(PAGES[1])
+    assert (answer.status_code, "<h1>Nothing can be sent here</h1>" in answer.text) == (405, True)
+    assert answer.headers["allow"] == "GET"
+    assert caller(server, "viewer").get("/understudy/api/nowhere").json() == {"detail": "Nothing lies at this address."}
+
+
+@pytest.mark.parametrize("query", ["utm_source=x", "page=", "page=&size=&sort=&backwards=&health=&search=", "a=&b=c"])
+def test_what_an_address_does_not_have_to_say_is_taken_as_usual(server: Any, query: str) -> None:
+    viewer = caller(server, "viewer")
+    for path in ("/understudy/", "/understudy/api/models"):
+        answer = viewer.get(f"{path}?{query}")
+        assert (answer.status_code, MODEL in answer.text) == (200, True)
+    assert viewer.get(f"{PAGES[1]}?{query}&before=&kind=").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "order"),
+    [
+        ("sort=since", "descending"),
+        ("sort=look&backwards=true", "ascending"),
+        ("sort=model", "ascending"),
+        ("sort=model&backwards=true", "descending"),
+        ("", "descending"),
+    ],
+)
+def test_a_column_says_in_which_order_it_is(server: Any, query: str, order: str) -> None:
+    (head,) = re.findall(
+        r'<th scope="col" aria-sort="(\w+)">.*?aria-hidden="true"> (.)<',
+        caller(server, "viewer").get(f"/understudy/?{query}").text,
+        re.DOTALL,
+    )
+    assert head == (order, {"ascending": "▲", "descending": "▼"}[order])
 
 
 @pytest.mark.parametrize("query", ["page=0", "size=1000000", "sort=up", "health=ill", "search=" + "x" * 300])
@@ -90,31 +131,6 @@ def test_a_card_calls_gates_by_their_own_names(server: Any) -> None:
     judged = connect().ledger.entries(MODEL, [EntryKind.JUDGED])[-1]
     text = caller(server, "viewer").get(f"/understudy/models/{MODEL}/cards/{judged.seq}").text
     assert '<th scope="row">must_beat_dummy</th>' in text
-
-
-@pytest.mark.parametrize("is_overtaken", [False, True])
-def test_whoever_is_asked_reads_that_another_champion_serves_by_now(
-    server: Any, monkeypatch: pytest.MonkeyPatch, *, is_overtaken: bool
-) -> None:
-    run_id, hooks = f"manual__{is_overtaken}", connect()
-    record = hooks.deployments.current(MODEL)
-    assert record is not None
-    blessing = Blessing(
-        challenger=bundle(MODEL, 9), champion_version=record.champion.version,
-        champion_epoch=record.champion_since - is_overtaken, judgement_sha256="a" * 64, rubber_stamped=False,
-    )  # fmt: skip
-    facts = blessing.model_dump(mode="json")
-    hooks.ledger.append(MODEL, EntryKind.BLESSED, "ann", "it passed", run_key(run_id), facts)
-    question = Question(
-        dag_id=f"retrain__{MODEL}", run_id=run_id, task_id="approve", map_index=-1, subject="May version 9?",
-        options=("Approve", "Reject"), params={"reason": ""}, assigned=(), since=datetime.now(timezone.utc),
-    )  # fmt: skip
-    monkeypatch.setattr(model_page, "read_airflow", lambda _: Airflow(dags={}, questions=(question,)))
-    text = caller(server, "user").get(PAGES[1]).text
-    assert "May version 9?" in text
-    assert ("An approval would be refused." in text) is is_overtaken
-    acts = [json.loads(html.unescape(raw))["acts"] for raw in re.findall(r'data-answer="([^"]*)"', text)]
-    assert acts == ["promote", None]
 
 
 def test_the_ledger_is_filtered_and_paged(server: Any) -> None:
@@ -233,3 +249,22 @@ def test_offers_are_json_within_an_attribute(server: Any, monkeypatch: pytest.Mo
     assert {offer["dag_id"] for offer in offers} == set(dags)
     assert {offer["conf"].get("model", MODEL) for offer in offers} == {MODEL}
     assert all(offer["may"] for offer in offers)
+
+
+def test_the_action_of_a_paused_dag_is_not_offered_and_the_way_out_is(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dags = {dag_id: DagState(dag_id=dag_id, is_paused=dag_id == "rollback") for dag_id in ("rollback", "lock", "hold")}
+    monkeypatch.setattr(model_page, "read_airflow", lambda _: Airflow(dags=dags))
+    text = caller(server, "admin").get(PAGES[1]).text
+    (pressed,) = re.findall(r"<button[^>]*disabled[^>]*>Roll back</button>", text)
+    assert "The DAG rollback is paused." in pressed
+    assert '<a data-in-airflow href="/dags/rollback">rollback</a> is paused' in text
+    assert re.search(rf'<code>understudy rollback {MODEL} --to \d+ --reason "…"</code>', text)
+    assert not re.search(r"<button[^>]*disabled[^>]*>Hold</button>", text)
+
+
+def test_a_browser_keeps_a_script_only_if_its_address_names_the_version(server: Any) -> None:
+    for query, kept in (("", "no-cache"), ("?1.2.3", "public, max-age=3600")):
+        answer = caller(server, "viewer").get(f"/understudy/static/following.js{query}")
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, kept)

@@ -28,6 +28,12 @@ def test_the_schema_accepts_the_shipped_declarations_and_refuses_a_typo() -> Non
         jsonschema.validate(declaration, schema)
 
 
+def test_the_schema_accepts_whole_bounds_which_are_real_ones_too() -> None:
+    schema = json.loads(reference.SCHEMA_FILE.read_text(encoding="utf-8"))
+    declaration = yaml.safe_load((PROJECT / "include/models/powerprice/model.yaml").read_text(encoding="utf-8"))
+    jsonschema.validate({**declaration, "train": {"search": {"depth": {"low": 1, "high": 9}}}}, schema)
+
+
 def test_the_page_explains_every_field_and_metric() -> None:
     page = reference.page_text()
     fields = [

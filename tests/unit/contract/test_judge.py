@@ -44,7 +44,10 @@ def report(**changes: object) -> EvaluationReport:
         "leaked_rows": 0,
         "is_linear": False,
         "comparisons": (comparison(), comparison("log_loss", challenger=0.4, other=0.5)),
-        "references": {"dummy": comparison(other=0.5, gain=0.35), "linear": comparison(other=0.79, gain=0.06)},
+        "references": {
+            "dummy": comparison(other=0.5, gain=0.35, gain_low=0.3, gain_high=0.4),
+            "linear": comparison(other=0.79, gain=0.06),
+        },
         "measurements": {"size_mb": 3.0, "latency_p95_ms": 4.0, "churn_share": 0.1},
     }
     return EvaluationReport.model_validate({**facts, **changes})
@@ -125,7 +128,7 @@ def test_a_leak_decides_nothing() -> None:
 
 
 def test_a_complex_model_that_is_not_better_than_the_simple_one_is_refused() -> None:
-    as_good = report(references={"dummy": comparison(other=0.5, gain=0.35), "linear": comparison(gain=0.0)})
+    as_good = report(references={"dummy": comparison(), "linear": comparison(gain=0.0, gain_low=-0.01)})
     judgement = judge(as_good, [Gate(metric="roc_auc")], EVALUATE)
     assert judgement.verdict is Verdict.FAILED
     assert "use it" in judgement.sentence
@@ -241,6 +244,15 @@ def test_nothing_passes_on_a_missing_or_unusable_number(drawn: EvaluationReport)
             drawn.measurements["churn_share"]
         ]
     assert all(n is not None and math.isfinite(n) for n in needed)
+    for c in (*drawn.comparisons, *drawn.references.values()):
+        assert c.rows > 0
+        assert c.blocks > 0
+        for value in (c.challenger, c.other):
+            assert value is None or value >= -1e-6
+            assert value is None or c.metric != "roc_auc" or value <= 1 + 1e-6
+        low, gain, high = (n if n is not None and math.isfinite(n) else None for n in (c.gain_low, c.gain, c.gain_high))
+        assert low is None or high is None or low <= high + 1e-5
+        assert None in (low, gain) or low <= gain + 1e-5  # type: ignore[operator]
     assert len(drawn.comparisons) == 2
     assert set(drawn.references) == {"dummy", "linear"}
     assert drawn.leaked_rows == 0
@@ -270,10 +282,65 @@ def test_how_many_answers_change_is_asked_only_where_somebody_got_others() -> No
 
 @pytest.mark.parametrize(("rows", "blocks", "verdict"), [(100, 8, Verdict.PASSED), (99, 8, None), (100, 7, None)])
 def test_evidence_suffices_from_its_declared_size_on(rows: int, blocks: int, verdict: Verdict | None) -> None:
-    measured = comparison(rows=rows, blocks=blocks)
+    known = {"dummy": comparison(rows=rows, blocks=20), "linear": comparison(rows=rows, blocks=20)}
+    facts: dict[str, object] = {"rows": rows, "blocks": 20, "references": known, "measurements": {"size_mb": 1.0}}
     gates = [Gate(metric="roc_auc", min_gain=0.0, min_rows=100)]
-    evidence = report(rows=rows, comparisons=(measured,), measurements={"size_mb": 1.0})
+    evidence = report(comparisons=(comparison(rows=rows, blocks=blocks),), **facts)
     assert judge(evidence, gates, EVALUATE).verdict is (verdict or Verdict.INCONCLUSIVE)
     sized = [Gate(metric="roc_auc", floor=0.1, min_rows=1), Gate(metric="size_mb", ceiling=2, min_rows=100)]
-    enough = judge(report(rows=rows, comparisons=(comparison(),), measurements={"size_mb": 1.0}), sized, EVALUATE)
+    enough = judge(report(comparisons=(comparison(rows=rows, blocks=20),), **facts), sized, EVALUATE)
     assert (enough.verdict is Verdict.PASSED) == (rows >= 100)
+
+
+IMPOSSIBLE = st.sampled_from(
+    [
+        {"rows": 0},
+        {"rows": -5},
+        {"rows": 6000},
+        {"blocks": 0},
+        {"blocks": 5001},
+        {"challenger": 1.7},
+        {"other": -0.2},
+        {"gain_low": 0.08, "gain_high": 0.02},
+        {"gain": 0.5},
+        {"gain": -0.5, "gain_low": 0.03},
+    ]
+)
+
+
+@given(IMPOSSIBLE, st.sampled_from(["comparisons", "references", "slices"]), st.booleans())
+def test_a_report_that_contradicts_itself_never_passes(wrong: dict[str, object], place: str, is_first: bool) -> None:
+    gates, evaluate = [Gate(metric="roc_auc", min_rows=1)], EvaluateSpec(slices=("region",))
+    broken = comparison("roc_auc", **wrong)
+    sound: dict[str, object] = {"slices": (slice_of("north", 0.9),), "champion_version": None if is_first else 1}
+    changes: dict[str, object] = {
+        "comparisons": (broken,),
+        "references": {"dummy": broken, "linear": comparison()},
+        "slices": (SliceComparison(column="region", value="north", judged=True, p_harm=0.9, comparison=broken),),
+    }
+    assert judge(report(**sound), gates, evaluate).verdict is Verdict.PASSED
+    told = judge(report(**{**sound, place: changes[place]}), gates, evaluate)
+    assert told.verdict is Verdict.INCONCLUSIVE
+    assert [r.gate for r in told.results if r.gate.endswith(".consistent")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"comparisons": (comparison(challenger=1.7),)}, "roc_auc: roc_auc cannot be 1.7, as it is 0 to 1"),
+        ({"comparisons": (comparison(rows=0, blocks=0),)}, "roc_auc: it was measured on 0 rows"),
+        ({"comparisons": (comparison(gain_high=0.01),)}, "its interval ends at 0.01, before it begins at 0.03"),
+        ({"comparisons": (comparison(gain=0.2),)}, "the gain 0.2 lies outside of its interval"),
+        ({"measurements": {"size_mb": -1.0, "churn_share": 0.1}}, "size_mb cannot be -1: it is at least 0"),
+        ({"leaked_rows": -1}, "-1 of 5,000 rows cannot have leaked"),
+    ],
+)
+def test_a_contradiction_is_told(changes: dict[str, object], says: str) -> None:
+    judgement = judge(report(**changes), [Gate(metric="roc_auc")], EVALUATE)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert says in judgement.sentence
+
+
+def test_rounding_is_no_contradiction() -> None:
+    exact = comparison(challenger=1 + 1e-12, other=0.8, gain=0.03 - 1e-12)
+    assert judge(report(comparisons=(exact,)), [Gate(metric="roc_auc")], EVALUATE).verdict is Verdict.PASSED

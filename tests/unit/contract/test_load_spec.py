@@ -7,8 +7,9 @@ import pytest
 
 from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import load_model, load_spec, parse_spec
+from understudy.contract.search_space import FloatRange, IntRange
 from understudy.contract.spec import ModelSpec
-from understudy.contract.train_spec import FloatRange, IntRange, RuntimeSpec
+from understudy.contract.train_spec import RuntimeSpec
 from understudy.contract.words import MlTask, StageName
 
 SIX_LINES = """\
@@ -19,6 +20,7 @@ data: {source: data/electricity.csv.gz, time: timestamp, target: up}
 retrain: {schedule: "0 3 * * 1"}
 gates: [{metric: roc_auc, floor: 0.75, min_gain: 0.0}]
 """
+GATES = "gates: [{metric: roc_auc, floor: 0.75, min_gain: 0.0}]"
 
 
 def problem_of(text: str) -> SpecProblem:
@@ -41,7 +43,7 @@ def test_six_lines_are_enough() -> None:
 def test_a_gateway_keeps_its_log_until_labels_are_final() -> None:
     delayed = with_line("target: up", "target: up, label_delay: 30d") + "monitor: {window: 7d}\n"
     told = problem_of(f"{delayed}serving: {{}}\n")
-    assert "serving.keep_log 30d is too short: a look needs 37d" in str(told)
+    assert "serving.keep_log: 30d is too short: a look needs 37d" in str(told)
     for reaching in ("serving: {keep_log: 37d}\n", ""):
         assert parse_spec(delayed + reaching, Path("model.yaml")).monitor is not None
 
@@ -58,6 +60,13 @@ def test_a_declaration_survives_json_with_the_same_digest() -> None:
     assert isinstance(spec.train.search["depth"], IntRange)
 
 
+def with_data(fields: str) -> str:
+    return with_line("target: up", f"target: up, {fields}")
+
+
+PERSONAL = with_data("classes: {pii: [mail]}")
+
+
 @pytest.mark.parametrize(
     ("text", "line", "field", "says"),
     [
@@ -71,7 +80,12 @@ def test_a_declaration_survives_json_with_the_same_digest() -> None:
         (with_line("floor: 0.75", "floor: .nan"), 6, "gates[0].floor", "finite"),
         (with_line("floor: 0.75", "floor: 0.9, ceiling: 0.2"), 6, "gates[0]", "no model could pass"),
         (with_line('"0 3 * * 1"', '"every monday"'), 5, "retrain.schedule", "five fields"),
-        (with_line("gates: [{metric: roc_auc, floor: 0.75, min_gain: 0.0}]", "gates: []"), 6, "gates", "at least 1"),
+        (
+            with_line("gates: [{metric: roc_auc, floor: 0.75, min_gain: 0.0}]", "gates: []"),
+            6,
+            "gates",
+            "1 entry at least",
+        ),
         (with_line("data/electricity.csv.gz", "../../etc/passwd"), 4, "data.source", "climbs out"),
         (SIX_LINES + "train: {trainer: ../evil.py:train}\n", 7, "train.trainer", "climbs out"),
         (SIX_LINES + "train: {trainer: /etc/evil.py:train}\n", 7, "train.trainer", "relative to the model's folder"),
@@ -91,13 +105,31 @@ def test_a_declaration_survives_json_with_the_same_digest() -> None:
         ("- a\n- b\n", 1, "", "holds no declaration"),
         ("model: &a [1]\nowner: *a\n", 2, "", "alias"),
         ("when: 2026-13-45\n", None, "", "impossible value"),
+        (
+            with_data("classes: {pii: [mail, up]}"),
+            4,
+            "data.classes.pii[1]",
+            "also data.target",
+        ),
+        (
+            with_data("classes: {pii: [timestamp]}"),
+            4,
+            "data.classes.pii[0]",
+            "also data.time",
+        ),
+        (with_data("classes: {forbidden: [up]}"), 4, "data.classes.forbidden[0]", "target"),
+        (with_data("key: [id], classes: {forbidden: [id]}"), 4, None, "also data.key"),
+        (with_data("drop: [id], classes: {forbidden: [id]}"), 4, None, "also data.drop"),
+        (with_data("classes: {pii: [a], forbidden: [a]}"), 4, None, "data.classes.pii"),
+        (PERSONAL + "evaluate: {slices: [area, mail]}\n", 7, "evaluate.slices[1]", "data.classes.sensitive"),
+        (PERSONAL + "evaluate: {fairness: [mail]}\n", 7, "evaluate.fairness[0]", "also in data.classes.pii"),
     ],
     ids=lambda value: value[-40:].strip() if isinstance(value, str) and "\n" in value else None,
 )
-def test_what_is_wrong_is_named(text: str, line: int | None, field: str, says: str) -> None:
+def test_what_is_wrong_is_named(text: str, line: int | None, field: str | None, says: str) -> None:
     problem = problem_of(text)
     assert says in str(problem)
-    assert problem.field == field
+    assert field is None or problem.field == field
     if line is not None:
         assert problem.line == line
     assert "\n" not in str(problem)

@@ -123,13 +123,13 @@ def test_what_is_no_target_is_refused_with_its_line(tmp_path: Path, target: str,
 @pytest.mark.parametrize(
     ("serving", "told"),
     [
-        ({"target": "Kserve"}, "serving.target: String should match"),
+        ({"target": "Kserve"}, "serving.target: 'Kserve' names no class; write package.module:Class"),
         ({"options": {"where": "x"}}, "serving: options is read by a target only"),
         ({"connection": "kserve"}, "serving: connection is read by a target only"),
         ({"target": "team:Target", "max_batch": 3}, "max_batch is for our gateways, and team:Target serves the model"),
         (
             {"target": "team:Target", "options": {"wher": 1}},
-            "wher: Extra inputs are not permitted. team:Target knows",
+            "serving.options: wher: unknown field. team:Target knows: where",
         ),
     ],
 )

@@ -156,7 +156,15 @@ def test_each_fault_is_named(operator: type[BaseOperator], check: str, words: st
 
 @pytest.mark.parametrize(
     ("reference", "check"),
-    [("no.such.module:X", "exists"), ("pathlib:Path", "is_operator"), ("json:nope", "is_operator")],
+    [("no.such.module:X", "exists"), ("pathlib:Path", "is_operator"), ("json:nope", "exists")],
 )
 def test_what_is_no_operator_is_said(reference: str, check: str) -> None:
     assert [complaint.check for complaint in check_operator(reference)] == [check]
+
+
+def test_a_class_that_its_module_does_not_have_is_no_other_kind_of_fault() -> None:
+    [complaint] = check_operator("understudy.operators:SnapshotDataOperater")
+    assert complaint.check == "exists"
+    assert complaint.problem == (
+        "understudy.operators has no class 'SnapshotDataOperater'; did you mean 'SnapshotDataOperator'"
+    )

@@ -112,3 +112,20 @@ def test_a_repaired_window_of_the_same_run_is_judged_anew() -> None:
     checked(failed=False, version="e" * 64)
     checked(failed=False, version="e" * 64)
     assert [entry.facts["verdict"] for entry in entries(EntryKind.DATA_JUDGED)] == ["failed", "passed"]
+
+
+def test_rows_without_a_time_are_checked_beside_the_window(tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    files = {}
+    for name in ("data", "undated"):
+        files[name] = root / "price" / f"{name}.parquet"
+        files[name].parent.mkdir(parents=True, exist_ok=True)
+        files[name].write_bytes(name.encode())
+    declare()
+    for undated in (None, artefact_of(files["undated"], root)):
+        snapshot = Snapshot(
+            data=artefact_of(files["data"], root), data_version=DIGEST, rows=1, start=None, end=None, undated=undated
+        )
+        operator = DataSanityCheckOperator(task_id="check", model="price", snapshot=snapshot.model_dump(mode="json"))
+        _, inputs = operator.build_request(context(), operator.declared(), run_folder(context(), "price"))
+        assert inputs.get("undated.parquet") == (files["undated"] if undated else None)

@@ -6,6 +6,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from tests.unit.operators.price import context, entries, judged, serve
+from understudy.contract.errors import UnknownModel
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 from understudy.operators import (
@@ -84,3 +85,12 @@ def test_a_rollback_that_cannot_be_is_refused_with_a_sentence(target: str, says:
     with pytest.raises(RollbackRefused, match=says) as refused:
         operator.execute(context())
     assert isinstance(refused.value, AirflowFailException)
+
+
+@pytest.mark.parametrize("is_dry_run", [True, "False"])
+def test_a_model_that_nobody_knows_is_not_rolled_back_and_those_that_are_known_are_named(
+    is_dry_run: bool | str,
+) -> None:
+    operator = RollbackOperator(task_id="rollback", model="prcie", reason="it hurts", is_dry_run=is_dry_run)
+    with pytest.raises(UnknownModel, match=r"No model 'prcie' in .*\. Known models: price"):
+        operator.execute(context())

@@ -101,3 +101,15 @@ def test_the_reaper_removes_only_what_no_task_waits_for() -> None:
     assert len(jobs()) == 1
     assert len(reap(runner, lambda labels: False)) == 1
     assert jobs() == []
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "told"),
+    [
+        ("train.params.CC: no such parameter", "train.params.CC", "its input: train.params.CC: no such parameter"),
+        ("no such parameter", "train.params.CC", "its input (train.params.CC): no such parameter"),
+        ("it is empty", None, "its input: it is empty"),
+    ],
+)
+def test_a_refusal_names_its_field_once(message: str, field: str | None, told: str) -> None:
+    assert str(StageRefused("train", message, field)).endswith(told)

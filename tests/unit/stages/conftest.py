@@ -24,19 +24,24 @@ def check(tmp_path: Path) -> Check:
         data: dict[str, Any] | None = None,
         inputs: dict[str, Path] | None = None,
         params: dict[str, Any] | None = None,
+        *,
+        evaluate: dict[str, Any] | None = None,
         **checks: Any,
     ) -> Checked:
         folder = tmp_path / f"check-{len(list(tmp_path.iterdir()))}"
         outputs = folder / "outputs"
         outputs.mkdir(parents=True)
         frame.write_parquet(folder / "data.parquet")
+        read = {"source": "x.csv", "target": "y", "time": "at", **(data or {})}
         spec = ModelSpec.model_validate(
             {
                 "model": "m",
                 "owner": "o",
                 "task": task,
                 "gates": [{"metric": "mae" if task == "regression" else "accuracy"}],
-                "data": {"source": "x.csv", "target": "y", "time": "at", **(data or {})},
+                "data": read,
+                "split": {"method": "time" if read["time"] else "random"},
+                "evaluate": evaluate or {},
                 "checks": checks,
             }
         )

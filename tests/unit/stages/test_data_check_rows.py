@@ -162,3 +162,53 @@ def test_other_times_than_the_rows_own_are_parsed_where_declared(check: Check) -
     found = check(frame, columns={"paid": {"type": "time"}})
     assert found.finding("type", "paid").examples == ("soon",)
     assert found.good["paid"].dtype == pl.Datetime("us", "UTC")
+
+
+def test_a_personal_key_stays_beside_undated_rows_only_and_is_shown_nowhere(check: Check) -> None:
+    frame = good().with_columns(mail=pl.format("p{}@example.org", pl.int_range(ROWS)))
+    personal = {"key": ["mail"], "classes": {"pii": ["mail"]}}
+    undated = check(frame, data={**personal, "time": None}, columns={"price": {"max": 99}, "mail": {"pattern": "q.*"}})
+    assert undated.good.columns == frame.columns
+    assert undated.bad is not None
+    assert "mail" not in undated.bad.columns
+    assert "mail" not in undated.report.profile
+    assert "example.org" not in undated.report.model_dump_json()
+    dated = check(frame, data=personal)
+    assert "mail" not in dated.good.columns
+    assert not {"duplicates", "mail"} & dated.failed
+
+
+@pytest.mark.parametrize("field", ["slices", "fairness"])
+def test_a_column_that_only_the_evaluation_asks_for_is_refused_before_training(check: Check, field: str) -> None:
+    with pytest.raises(Refused, match=f"evaluate.{field}: 'citi' is not a column .* did you mean 'city'") as refused:
+        check(good(), evaluate={field: ["price", "citi"]})
+    assert refused.value.field == f"evaluate.{field}"
+    assert check(good(), evaluate={field: ["price", "city"]}).judgement.verdict is Verdict.PASSED
+
+
+def undated(folder: Path, times: list[str | None]) -> dict[str, Path]:
+    row = good().head(len(times)).with_columns(at=pl.Series(times, dtype=pl.String))
+    row.write_parquet(folder / "undated.parquet")
+    return {"undated.parquet": folder / "undated.parquet"}
+
+
+def test_rows_without_a_time_are_counted_and_set_aside_with_what_stood_there(check: Check, tmp_path: Path) -> None:
+    cities = {"city": {"allowed": ["Rome", "Oslo", "Lima"]}}
+    rest = good().filter((pl.col("city") != "Kyiv") | (pl.int_range(ROWS) == 3))
+    found = check(rest, inputs=undated(tmp_path, ["soon", None]), columns=cities, max_bad_share=0.02)
+    assert found.judgement.verdict is Verdict.PASSED, found.judgement.sentence
+    assert (found.report.rows, found.report.bad_rows, found.good.height) == (rest.height + 2, 3, rest.height - 1)
+    assert found.finding("time", "at").sentence == (
+        f"at: 2 of {rest.height + 2} rows have no time that can be read, for example soon, nothing"
+    )
+    assert found.bad is not None
+    assert found.bad["_why"].to_list() == ["city: allowed", "at: no time (soon)", "at: no time (nothing)"]
+    assert found.bad["at"].null_count() == 2
+    assert found.bad.schema["at"] == good().schema["at"]
+
+
+def test_rows_without_a_time_count_among_the_bad_ones_that_refuse_a_window(check: Check, tmp_path: Path) -> None:
+    found = check(good(), inputs=undated(tmp_path, ["soon"] * 5))
+    assert found.judgement.verdict is Verdict.FAILED
+    assert "5 of 405 rows (1.23%) have failing cells" in found.judgement.sentence
+    assert "5 of 405 rows have no time that can be read, for example soon" in found.judgement.sentence

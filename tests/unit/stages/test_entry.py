@@ -98,6 +98,10 @@ def crashes(context):
     import no_such_library
 
 @stage
+def explains_at_length(context):
+    raise ValueError("feature names should match those of the fit\\n- f\\n- g")
+
+@stage
 def waits(context):
     print("ready")
     sum(range(10**12))
@@ -224,7 +228,14 @@ def test_a_crash_leaves_its_traceback_for_engineers(folder: Folder) -> None:
     code, log, _ = folder.run("probe:crashes")
     assert code == 1
     assert log[0] == (40, "Traceback (most recent call last):")
-    assert "no_such_library" in log[-1][1]
+    assert log[-1] == (40, "ModuleNotFoundError: No module named 'no_such_library'")
+
+
+def test_the_last_line_of_a_crash_is_what_happened_however_long_the_message_goes_on(folder: Folder) -> None:
+    code, log, _ = folder.run("probe:explains_at_length")
+    assert code == 1
+    assert log[-1] == (40, "ValueError: feature names should match those of the fit")
+    assert any(text == "- g" for _, text in log)
 
 
 def test_changed_and_missing_inputs_are_noticed_before_anything_runs(folder: Folder) -> None:

@@ -17,8 +17,10 @@ from understudy.contract.reports import Comparison, EvaluationReport, TrainingRe
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, artefact_of
 from understudy.contract.words import Verdict
+from understudy.stages import latency
 from understudy.stages.context import Refused, StageContext, StageOutput
 from understudy.stages.evaluate import run as evaluate
+from understudy.stages.report.write import show_number
 from understudy.stages.train import run as train
 
 ROWS = 1500
@@ -165,8 +167,10 @@ def test_a_better_challenger_is_seen_as_better_for_every_task(tmp_path: Path, ta
     assert set(report.references) == ({"dummy", "linear", "no_change"} if dated else {"dummy", "linear"})
     assert all(c.gain is not None and c.gain > 0 for c in report.references.values())
     assert report.blocks >= 8
-    assert {"size_mb", "parity_gap", "churn_share", "negative_flip_share"} == set(report.measurements)
-    assert {"latency_p95_ms", "load_s"} <= set(output.timings)
+    assert set(report.measurements) == {
+        "size_mb", "champion_size_mb", "parity_gap", "churn_share", "negative_flip_share",
+    }  # fmt: skip
+    assert {"latency_p95_ms", "champion_latency_p95_ms", "load_s"} == set(output.timings)
     complete = ModelSpec.model_validate(declared)
     assert judge(report, complete.gates, complete.evaluate).verdict is Verdict.PASSED
 
@@ -351,7 +355,26 @@ def test_the_page_stands_alone_and_escapes_what_the_data_say(tmp_path: Path) -> 
     assert stored.rows == 300
 
 
-def test_the_same_request_gives_the_same_report_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("champion", ["weak", None])
+def test_page_and_file_show_size_and_latency_of_both_models(tmp_path: Path, champion: str | None) -> None:
+    output = contest(tmp_path, champion=champion)
+    folder = tmp_path / "out" / "report"
+    stored = EvaluationReport.model_validate_json((folder / "report.json").read_text()).measurements
+    page = (folder / "report.html").read_text()
+    for name in ("latency_p95_ms", "champion_latency_p95_ms"):
+        assert stored.get(name) == output.timings.get(name)
+        assert name.startswith("champion") is False or (name in stored) is (champion is not None)
+    for name in ("size_mb", "latency_p95_ms"):
+        assert f'<td class="n">{show_number(stored[name])}</td>' in page
+    if champion is not None:
+        for name in ("champion_size_mb", "champion_latency_p95_ms"):
+            assert f'<td class="n">{show_number(stored[name])}</td>' in page
+
+
+def test_the_same_request_gives_the_same_report_bytes_but_for_the_latency(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latency, "latency_p95_ms", lambda _scorer, _frame: 1.5)
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     first, second = contest(tmp_path / "a"), contest(tmp_path / "b")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.stages.shop import call, code, spec, table, training
+from tests.unit.stages.shop import call, code, spec, table, training, trial_report
 from understudy.stages.context import Refused
 from understudy.stages.model_files import PickleRefused, load_model
 from understudy.stages.train import run as train
@@ -82,6 +82,15 @@ def test_an_object_that_only_pickle_can_store_is_refused_unless_allowed(tmp_path
     with pytest.raises(Refused, match="only pickle can store") as caught:
         call(train, tmp_path, declared)
     assert caught.value.field == "train.allow_pickle"
+
+
+def test_an_object_that_only_pickle_can_store_is_refused_by_the_first_trial(tmp_path: Path) -> None:
+    code(tmp_path, trainer=OWN_CLASS, levels="def same(x):\n    return x\n")
+    with pytest.raises(Refused, match="only pickle can store") as caught:
+        trial_report(tmp_path, spec(train={"trainer": "trainer.py:train", "params": {}}))
+    assert caught.value.field == "train.allow_pickle"
+    allowed = spec(train={"trainer": "trainer.py:train", "params": {}, "allow_pickle": True})
+    assert trial_report(tmp_path, allowed).value is not None
 
 
 def test_an_allowed_pickle_carries_its_code_along_and_is_loaded_on_request_only(tmp_path: Path) -> None:

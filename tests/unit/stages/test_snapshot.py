@@ -65,7 +65,8 @@ def snapshot(
     )
     answer = run(StageContext(request, inputs, outputs, secrets or {}))
     assert isinstance(answer.report, SnapshotReport)
-    assert sorted(path.name for path in outputs.iterdir()) == ["data.parquet"]
+    undated = ["undated.parquet"] if "undated" in answer.outputs else []
+    assert sorted(path.name for path in outputs.iterdir()) == ["data.parquet", *undated]
     return answer.report, pl.read_parquet(answer.outputs["data"])
 
 
@@ -231,3 +232,22 @@ def test_a_look_takes_rows_whose_labels_have_not_come_and_counts_the_new_ones(tm
 def test_a_look_needs_no_label_at_all(tmp_path: Path) -> None:
     report, _ = snapshot(tmp_path, {"w.csv": "at,x\n2026-01-01,1\n2026-01-02,2\n"}, labels="optional")
     assert (report.rows, report.new_labels) == (2, 0)
+
+
+def test_the_few_rows_without_a_time_are_handed_on_as_they_stood_there(tmp_path: Path) -> None:
+    good_rows = "".join(f"2026-01-{day:02d},{day},a\n" for day in range(1, 29))
+    files: dict[str, bytes | str] = {
+        "one.csv": f"at,x,y\n{good_rows}soon,29,b\n",
+        "two.csv": f"at,x,y\n{good_rows},30,b\n",
+    }
+    report, table = snapshot(tmp_path, files, checks={"max_bad_share": 0.05})
+    assert (report.rows, report.rows_without_time, table.height) == (56, 2, 56)
+    undated = pl.read_parquet(tmp_path / "outputs" / "undated.parquet")
+    assert undated.rows() == [("soon", 29, "b"), (None, 30, "b")]
+
+
+def test_a_look_hands_on_rows_with_a_time_only(tmp_path: Path) -> None:
+    rows = "at,x,y\n2026-01-01,1,a\n2026-01-02,2,b\nsoon,3,a\n"
+    report, _ = snapshot(tmp_path, {"w.csv": rows}, checks={"max_bad_share": 0.5}, labels="optional")
+    assert report.rows_without_time == 1
+    assert not (tmp_path / "outputs" / "undated.parquet").exists()

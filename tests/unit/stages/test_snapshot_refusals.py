@@ -11,6 +11,8 @@ import pytest
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest
 from understudy.stages import Refused, StageContext
+from understudy.stages.errors import DatabaseUnreachable
+from understudy.stages.read_query import read_query
 from understudy.stages.snapshot import run
 
 GOOD = "at,price,class\n2026-01-01,1,a\n2026-01-02,2,b\n"
@@ -158,3 +160,11 @@ def test_a_bad_query_is_refused_without_the_secret(tmp_path: Path, query: str, u
     refused = refusal(tmp_path, "", source=None, query=query, connection="shop", secrets={"connection_url": url})
     assert re.search(expected, refused.message), refused.message
     assert "hunter2" not in refused.message
+
+
+def test_a_database_that_does_not_answer_is_a_sentence_and_no_refusal() -> None:
+    with pytest.raises(DatabaseUnreachable, match=r"^data\.connection: the database cannot be reached") as caught:
+        read_query("postgresql://ann:geheim@127.0.0.1:1/none?connect_timeout=2", "SELECT 1", None, None)
+    assert "geheim" not in str(caught.value)
+    assert "sqlalche.me" not in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -8,9 +8,12 @@ import pandas as pd
 import pytest
 
 from tests.unit.stages.shop import call, spec, table, training, trial_report
+from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused
+from understudy.stages.leaks import leaked_rows
 from understudy.stages.model_files import load_model
 from understudy.stages.trial import run as trial
+from understudy.stages.window import read_window
 
 
 def test_a_trial_fits_on_older_rows_and_scores_newer_ones(tmp_path: Path) -> None:
@@ -119,3 +122,17 @@ def test_a_search_by_business_value_uses_the_declared_costs(tmp_path: Path) -> N
     assert report.metric == "value"
     assert report.value is not None
     assert -5 < report.value < 5
+
+
+def test_undated_rows_with_a_personal_key_are_told_apart_in_training_and_evaluation(tmp_path: Path) -> None:
+    declared = spec(
+        data={"time": None, "key": ["mail"], "classes": {"pii": ["mail"], "sensitive": ["sex"]}},
+        split={"method": "random"},
+    )
+    report = training(tmp_path, declared)
+    assert "mail" not in report.features
+    parsed = ModelSpec.model_validate(declared)
+    holdout = read_window(tmp_path / "out" / "holdout.parquet", parsed)
+    scorer = load_model(tmp_path / "out" / "model")
+    assert len(holdout) == report.rows_held_out > 0
+    assert leaked_rows(holdout, parsed, [(scorer.facts, None)]) == 0

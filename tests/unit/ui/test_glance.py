@@ -6,7 +6,7 @@ import pytest
 from tests.fleet_ledger import bundle, look, record
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import Change, EntryKind, Verdict
-from understudy.ui.airflow_state import Airflow, DagState, Question
+from understudy.ui.airflow_state import Airflow, DagState, Question, Queued
 from understudy.ui.glance import Glance, Health, Recorded, glance
 
 AT = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)
@@ -202,3 +202,24 @@ def test_what_is_asked_of_a_person_is_counted() -> None:
 
 def test_a_model_that_airflow_does_not_know_is_shown_as_that() -> None:
     assert seen(deployed(), confirmed(), airflow=Airflow(dags={})).is_declared is False
+
+
+QUEUED = (Queued(run_id="manual__2", since=AT, by="olga"),)
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        ({"is_paused": True}, "retrain__demand is paused"),
+        ({"under_way": "manual__1"}, "another one is under way"),
+        ({}, "scheduler has not begun it"),
+    ],
+)
+def test_a_retraining_that_has_not_begun_is_shown_with_what_it_waits_for(state: dict[str, Any], why: str) -> None:
+    shown = seen(deployed(), confirmed(), airflow=dags(queued=QUEUED, **state))
+    assert (shown.queued, shown.under_way) == (QUEUED, state.get("under_way"))
+    assert why in shown.waits_for
+
+
+def test_nothing_waits_where_nothing_is_queued() -> None:
+    assert seen(airflow=dags(under_way="manual__1")).waits_for == ""

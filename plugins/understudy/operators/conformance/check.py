@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from airflow.sdk import BaseOperator
 
 from understudy.contract.complaint import Complaint
+from understudy.contract.suggest import nearest
 from understudy.operators.conformance.behaviour import (
     builds_from_plain_values,
     constructor_stays_inside,
@@ -41,12 +42,22 @@ def check_operator(reference: str) -> list[Complaint]:
         sys.path.insert(0, os.getcwd())
     module, _, name = reference.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        imported = importlib.import_module(module)
     except Exception as missing:  # noqa: BLE001 - whatever a team's module raises is the finding
         return [
             Complaint(
                 check="exists",
                 problem=f"{module!r} cannot be imported: {type(missing).__name__}: {missing}",
+                way_out="Give package.module:Class, as Python would import it from here.",
+            )
+        ]
+    found = getattr(imported, name, None)
+    if found is None:
+        known = [n for n, value in vars(imported).items() if inspect.isclass(value) and issubclass(value, BaseOperator)]
+        return [
+            Complaint(
+                check="exists",
+                problem=f"{module} has no class {name!r}{nearest(name, known)}".rstrip("?"),
                 way_out="Give package.module:Class, as Python would import it from here.",
             )
         ]

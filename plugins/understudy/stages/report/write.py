@@ -14,7 +14,7 @@ TEMPLATE = "page.html.jinja"
 
 
 def write_report(folder: Path, report: EvaluationReport, contest: Contest) -> Path:
-    """Write both files; the page holds everything it needs, and nothing that differs from run to run."""
+    """Write both files; the page holds everything it needs, and nothing but the latencies differs from run to run."""
     folder.mkdir(parents=True, exist_ok=True)
     body = report.model_dump(mode="json")
     (folder / "report.json").write_text(json.dumps(body, indent=1, sort_keys=True) + "\n", encoding="utf-8")

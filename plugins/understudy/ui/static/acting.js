@@ -2,12 +2,14 @@
 // first press shows what would happen, its second one does it. A run's id is made once for what was asked, so that a
 // double click, or a request that is sent again, is one run.
 
-const POLL_MS = 1000;
-const PATIENCE_MS = 180000;
-const TRIES = 4;
-const ENDS = new Set(["success", "failed", "skipped", "upstream_failed", "removed"]);
+import {ask, askAgain, dagPath, own, runPage, runPath, taskPath} from "./airflow.js";
+import {follow, isTakenUp} from "./following.js";
 
-const airflow = document.documentElement.dataset.airflow;
+// Airflow takes notes of a thousand characters.
+const NOTE_LIMIT = 900;
+// Not a space, a control, a mark without a letter, or a letter that is drawn as nothing.
+const SEEN = /[^\p{Z}\p{C}\p{M}\u115f\u1160\u2800\u3164\uffa0]/u;
+
 const dialog = document.getElementById("act");
 const part = (name) => document.getElementById(`act-${name}`);
 const [dry, go, reason, answer, choice] = ["dry", "do", "reason", "answer", "choice"].map(part);
@@ -16,89 +18,40 @@ const select = choice.querySelector("select");
 let opened = 0;
 let isStale = false;
 
-const pause = () => new Promise((done) => setTimeout(done, POLL_MS));
-const isPassing = (problem) => problem.status === 0 || problem.status >= 500;
-const runPath = (dag, run) => `/api/v2/dags/${encodeURIComponent(dag)}/dagRuns/${encodeURIComponent(run)}`;
-const taskPath = (dag, run, task) => `${runPath(dag, run)}/taskInstances/${encodeURIComponent(task)}`;
-
-function refusal(status, message) {
-  return Object.assign(new Error(message), {status});
-}
-
-async function ask(method, path, body) {
-  const sent = {
-    method, credentials: "same-origin", cache: "no-store",
-    headers: body ? {"Content-Type": "application/json"} : {},
-    body: body ? JSON.stringify(body) : undefined,
-  };
-  const answered = await fetch(airflow + path, sent).catch(() => { throw refusal(0, "Airflow does not answer."); });
-  const text = await answered.text().catch(() => "");
-  let told = null;
-  try { told = JSON.parse(text); } catch { /* an error page of whatever stands in between */ }
-  if (answered.ok) return told;
-  const detail = told?.detail?.reason || told?.detail?.message || told?.detail;
-  const said = Array.isArray(detail) ? detail.map((one) => one.msg).join("; ") : typeof detail === "string" ? detail : "";
-  const meaning = {401: "You are not logged in any more. Log in again in Airflow.", 403: "Your role may not do this.",
-    404: "That is gone: look again at what Airflow shows.", 409: "It was answered already; look at what was decided."};
-  throw refusal(answered.status, meaning[answered.status] || said || `Airflow answered ${answered.status}.`);
-}
-
-// Only for what may be sent twice: a look, a run whose id is made already, an answer that is taken once.
-async function askAgain(method, path, body) {
-  for (let tried = 1; ; tried += 1) {
-    try {
-      return await ask(method, path, body);
-    } catch (problem) {
-      if (!isPassing(problem) || tried === TRIES) throw problem;
-      await pause();
-    }
-  }
-}
-
-async function sentenceOf(dagId, run, taskId) {
-  for (const key of ["return_value", "problem", "held"]) {
-    try {
-      const path = `${taskPath(dagId, run, taskId)}/xcomEntries/${key}`;
-      const {value} = await askAgain("GET", path);
-      const read = typeof value === "string" && key === "return_value" ? JSON.parse(value) : value;
-      if (read) return read.sentence || String(read);
-    } catch (problem) {
-      if (problem.status !== 404 && !(problem instanceof SyntaxError)) throw problem;
-    }
-  }
-  return "";
-}
-
-// Waits for the end of what is at a path, a run or one of its tasks; what it did, the task says.
-async function follow(path, dagId, run, taskId) {
-  const until = Date.now() + PATIENCE_MS;
-  while (Date.now() < until) {
-    const {state} = await askAgain("GET", path);
-    if (ENDS.has(state)) return {state, sentence: await sentenceOf(dagId, run, taskId)};
-    await pause();
-  }
-  return {state: "running", sentence: "It has not ended yet."};
-}
-
 function say(tone, sentence, dagId, run) {
   const notice = document.createElement("div");
   notice.className = `notice ${tone}`;
   const line = document.createElement("p");
   line.textContent = sentence;
   notice.append(line);
-  if (run) {
-    const link = document.createElement("a");
-    link.href = airflow + `/dags/${encodeURIComponent(dagId)}/runs/${encodeURIComponent(run)}`;
-    link.setAttribute("data-in-airflow", "");
-    link.textContent = "Open the run in Airflow";
-    notice.append(link);
-  }
+  if (run) addLink(notice, runPage(dagId, run), "Open the run in Airflow");
   answer.replaceChildren(notice);
+  return notice;
+}
+
+function addLink(notice, page, text) {
+  const link = Object.assign(document.createElement("a"), {href: page, textContent: text});
+  link.setAttribute("data-in-airflow", "");
+  const line = document.createElement("p");
+  line.append(link);
+  notice.append(line);
+}
+
+// What is queued begins later, unless somebody withdraws it; a person who cannot wait has the command line.
+function sayWhyItWaits(why, command, dagId, run) {
+  const notice = say("wait", `It is queued. ${why.sentence}`, dagId, run);
+  if (why.page) addLink(notice, why.page, why.title);
+  if (!why.isAirflows || !command) return;
+  const line = document.createElement("p");
+  const typed = document.createElement("code");
+  typed.textContent = command;
+  line.append("The command line does it without Airflow: ", typed);
+  notice.append(line);
 }
 
 function hasReason() {
   const limit = Number(reason.dataset.limit);
-  const length = [...reason.value.trim()].length;
+  const length = SEEN.test(reason.value) ? [...reason.value.trim()].length : 0;
   if (length > 0 && length <= limit) return true;
   const counted = (count) => count.toLocaleString("en");
   say("wait", length ? `The reason has ${counted(length)} characters; ${counted(limit)} are allowed.`
@@ -147,11 +100,31 @@ function actOn(button, offer) {
     // The same words again mean the same press.
     const key = JSON.stringify(conf);
     runs[key] ??= `cockpit__${new Date().toISOString()}__${crypto.getRandomValues(new Uint32Array(1))[0].toString(16)}`;
-    const run = {dag_run_id: runs[key], logical_date: null, conf, note: conf.reason.slice(0, 900)};
-    await askAgain("POST", `/api/v2/dags/${encodeURIComponent(offer.dag_id)}/dagRuns`, run).catch((problem) => {
+    // By whole characters: half of one is no text, and Airflow fails on it.
+    const note = [...(conf.dry_run ? "Dry run: " : "") + conf.reason].slice(0, NOTE_LIMIT).join("");
+    const run = {dag_run_id: runs[key], logical_date: null, conf, note};
+    await askAgain("POST", `/api/v2${dagPath(offer.dag_id)}/dagRuns`, run).catch((problem) => {
       if (problem.status !== 409) throw problem;
     });
     return {run: runs[key], forget: () => { delete runs[key]; }};
+  }
+
+  const command = () => [offer.command, ...(offer.chosen ? [offer.chosen_option, select.value] : []), '--reason "…"'];
+
+  // A dry run that nothing took up, and that nobody waits for any more, is taken out of the queue: it would tell nobody.
+  async function isBegun(run, isDry) {
+    let isTold = false;
+    const isUp = await isTakenUp(runPath(offer.dag_id, run), offer.dag_id, (why) => {
+      if (!isShown()) {
+        if (why && isTold && isDry) ask("DELETE", runPath(offer.dag_id, run)).catch(() => {});
+        return Boolean(why) && isDry;
+      }
+      if (why) sayWhyItWaits(why, command().join(" "), offer.dag_id, run);
+      isTold ||= Boolean(why);
+      return isTold && !offer.says_at_once;
+    });
+    if (isUp && isTold && isShown()) say("", "It has begun…", offer.dag_id, run);
+    return isUp;
   }
 
   async function end(run, isDry) {
@@ -175,13 +148,16 @@ function actOn(button, offer) {
     select.disabled = dry.disabled = go.disabled = true;
     say("", isDry ? "Asking what would happen…" : "On its way…");
     try {
-      const begun = await begin({...offer.conf, ...chosen, reason: reason.value.trim(), dry_run: isDry});
-      if (offer.says_at_once) {
-        await end(begun.run, isDry);
-        begun.forget();
-      } else {
-        outdate();
-        if (isShown()) say("good", isDry ? "The dry run has begun." : "The run has begun.", offer.dag_id, begun.run);
+      const {run, forget} = await begin({...offer.conf, ...chosen, reason: reason.value.trim(), dry_run: isDry});
+      if (!offer.says_at_once) outdate();
+      const isUp = await isBegun(run, isDry);
+      if (offer.says_at_once && isUp) {
+        await end(run, isDry);
+        forget();
+      } else if (offer.says_at_once && isShown()) {
+        select.disabled = dry.disabled = false;
+      } else if (isUp && isShown()) {
+        say("good", isDry ? "The dry run has begun." : "The run has begun.", offer.dag_id, run);
       }
     } catch (problem) {
       if (!isShown()) return;
@@ -208,11 +184,24 @@ async function tellWhatCame(asked, received, isShown) {
 function answerTo(button, asked) {
   const promise = "Your answer is final, and the ledger keeps it with your name.";
   const isShown = open(button, `${asked.option}: ${asked.subject}`, promise, asked.option, "solid");
-  choice.hidden = dry.hidden = true;
-  go.disabled = false;
+  choice.hidden = true;
+  dry.hidden = dry.disabled = go.disabled = false;
+  dry.onclick = async () => {
+    dry.disabled = true;
+    say("", "Asking what would happen…");
+    try {
+      const query = new URLSearchParams({run: asked.run_id, option: asked.option});
+      const path = `/api/models/${encodeURIComponent(asked.model)}/answers/${encodeURIComponent(asked.task_id)}?${query}`;
+      const foretold = await askAgain("GET", own + path);
+      if (isShown()) say(foretold.is_refused ? "bad" : "", `This would happen: ${foretold.sentence}`);
+    } catch (problem) {
+      if (isShown()) say("bad", problem.message);
+    }
+    if (isShown()) dry.disabled = false;
+  };
   go.onclick = async () => {
     if (!hasReason()) return;
-    go.disabled = true;
+    dry.disabled = go.disabled = true;
     const params = asked.reason_param ? {[asked.reason_param]: reason.value.trim()} : {};
     const path = `${taskPath(asked.dag_id, asked.run_id, asked.task_id)}/${asked.map_index}/hitlDetails`;
     try {
@@ -222,7 +211,7 @@ function answerTo(button, asked) {
       if (isAnswered) outdate();
       if (!isShown()) return;
       say("bad", problem.message);
-      go.disabled = isAnswered;
+      dry.disabled = go.disabled = isAnswered;
       return;
     }
     outdate();
