@@ -229,7 +229,7 @@ def _stack(scratch: Path) -> Iterator[tuple[stack.Running, AirflowApi]]:
     layout.running.write_text(json.dumps({"ports": {name: free_port() for name in Ports.model_fields}}), "utf-8")
     try:
         running = stack.up(settings(), layout, lambda _: None)
-        api = AirflowApi(running.airflow, running.user, running.password)
+        api = AirflowApi(running.airflow, running.user, running.password.get_secret_value())
         api.wait_for_dag("rollback", 180)
         yield running, api
     finally:

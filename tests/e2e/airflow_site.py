@@ -207,7 +207,7 @@ def running_site(home: Path, isolation: str, environment: Mapping[str, str] | No
         layout = Layout(home=home)
         try:
             up = stack.up(settings(), layout, print)
-            yield Site(home, AirflowApi(up.airflow, up.user, up.password), isolation, up.gateway)
+            yield Site(home, AirflowApi(up.airflow, up.user, up.password.get_secret_value()), isolation, up.gateway)
         finally:
             stack.down(layout)
             settings.cache_clear()

@@ -17,7 +17,7 @@ from include.examples.custom_operator.balance import BalanceCheckOperator
 from tests.unit.operators.probe import Store, context
 from understudy.contract.stage import artefact_of
 from understudy.operators.stage import StageOperator
-from understudy.operators.stage_errors import StageTimedOut
+from understudy.operators.stage_errors import InputLeadsOut, StageTimedOut
 from understudy.runners.choose import choose_runner
 from understudy.runners.errors import ImageWithoutEntryPoint
 from understudy.settings import settings
@@ -143,6 +143,27 @@ def test_an_image_that_cannot_start_is_named_by_the_task() -> None:
             slow(0, image=image).execute(context(run_id=RUN))
     finally:
         subprocess.run(["docker", "rmi", "-f", image], check=True, capture_output=True)
+    assert jobs() == []
+
+
+@pytest.mark.parametrize("isolation", ["docker", "process"])
+@pytest.mark.parametrize("link", ["trainer.py", "note.txt"])
+def test_a_link_out_of_the_models_folder_ends_the_task_without_a_retry(
+    home: Path, link: str, isolation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OwnCode(StageOperator):
+        def build_request(self, context: Any, spec: Any, folder: Any) -> Any:
+            return self.request(context, spec), {"code": home / "models" / "prices"}
+
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__ISOLATION", isolation)
+    settings.cache_clear()
+    (home / "elsewhere").write_text("raise ValueError('TOPSECRET')")
+    (home / "models" / "prices" / "probe.py").write_text(CODE)
+    (home / "models" / "prices" / link).symlink_to(home / "elsewhere")
+    with pytest.raises(InputLeadsOut, match=f"'{link}' in .*prices leads out of that folder") as refused:
+        OwnCode(task_id="t", stage="probe:slow", model="prices").execute(context(run_id=RUN))
+    assert isinstance(refused.value, AirflowFailException)
+    assert "TOPSECRET" not in str(refused.value)
     assert jobs() == []
 
 

@@ -68,4 +68,4 @@ def airflow(settings: Settings, way_out: str = "") -> "AirflowApi":
     stack = running(Layout(home=settings.home.resolve()))
     if stack is None:
         raise NotRunning(way_out)
-    return AirflowApi(stack.airflow, stack.user, stack.password)
+    return AirflowApi(stack.airflow, stack.user, stack.password.get_secret_value())

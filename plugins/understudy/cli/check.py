@@ -13,17 +13,11 @@ from understudy.contract.errors import SpecProblem, UnderstudyError
 from understudy.contract.load import load_model, spec_path
 from understudy.contract.spec import ModelSpec
 from understudy.contract.suggest import nearest
+from understudy.runners.links import links_out
 from understudy.settings import PROJECT, Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-
-LONGEST_HEADER = 1_000_000
-
-
-class HeaderUnreadable(UnderstudyError):
-    """The columns of a source cannot be told."""
 
 
 class Checked(Fact):
@@ -53,9 +47,12 @@ def _check(settings: Settings, model: str) -> Checked:
     try:
         spec = load_model(settings.models_dir, model)
     except SpecProblem as problem:
-        return Checked(model=model, path=str(path), problems=(str(problem),))
-    problems = [*_code_problems(spec, path.parent), *_source_problems(spec, settings)]
-    return Checked(model=model, path=str(path), problems=tuple(f"{path}: {problem}" for problem in problems))
+        problems = [str(problem)]
+    else:
+        found = [*_code_problems(spec, path.parent), *_source_problems(spec, settings)]
+        problems = [f"{path}: {problem}" for problem in found]
+    links = [str(leads_out) for leads_out in links_out(path.parent)]
+    return Checked(model=model, path=str(path), problems=(*links, *problems))
 
 
 def _code_problems(spec: ModelSpec, folder: Path) -> list[str]:
@@ -80,13 +77,15 @@ def _code_problem(field: str, code: str, folder: Path) -> str | None:
     file, _, function = code.rpartition(":")
     path = (folder / file).resolve()
     if not path.is_relative_to(folder.resolve()):
-        return f"{field}: {file} lies outside of the model's folder; copy the code there"
+        return None  # nothing but a link leads there, and all links are looked at
     if not path.is_file():
         return f"{field}: there is no file {file} in {folder}"
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError) as broken:
-        return f"{field}: {file} is not valid Python ({broken})"
+    except OSError as unreadable:
+        return f"{field}: {file} cannot be read ({unreadable.strerror})"
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as broken:
+        return f"{field}: {file} is not valid Python ({str(broken) or 'it is nested too deeply'})"
     names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
     # A name may also arrive by assignment or import, which only running the code would tell.
     bound = {
@@ -112,6 +111,7 @@ def _code_problem(field: str, code: str, folder: Path) -> str | None:
 def _source_problems(spec: ModelSpec, settings: Settings) -> list[str]:
     """Look for the source and, where it is a file that can be read, for the columns that the declaration names."""
     from understudy.hooks.sources import SourceNotFound, find_sources, is_url
+    from understudy.infer.source_columns import source_columns
     from understudy.sample.file import PATH as SAMPLE
 
     source = spec.data.source
@@ -121,13 +121,15 @@ def _source_problems(spec: ModelSpec, settings: Settings) -> list[str]:
         files = list(find_sources(source, PROJECT, settings.data_roots).values())
         for index, reference in enumerate(spec.checks.references):
             find_sources(reference.file, PROJECT, settings.data_roots, f"checks.references[{index}].file")
-        columns = _columns(files[0], spec)
+        columns = source_columns(files[0], spec.data)
     except SourceNotFound as problem:
         is_sample = PROJECT / source == SAMPLE and not SAMPLE.is_file()
         hint = " It is the sample's file: `make demo` or `understudy up` makes it." if is_sample else ""
         return [f"{problem}{hint}"]
     except UnderstudyError as problem:
         return [str(problem)]
+    except OSError as unusable:
+        return [f"data.source: {source} cannot be read ({unusable.strerror})"]
     if spec.data.prepare is not None:
         return []  # it may make columns of its own
     named = {
@@ -148,33 +150,6 @@ def _source_problems(spec: ModelSpec, settings: Settings) -> list[str]:
         for column in wanted
         if column not in columns
     ]
-
-
-def _columns(file: Path, spec: ModelSpec) -> list[str]:
-    """Read the names of the columns.
-
-    :raises HeaderUnreadable: when the file or its encoding is not what it should be.
-    """
-    import csv
-    import gzip
-
-    encoding = spec.data.encoding
-    try:
-        if spec.data.format == "parquet" or ".parquet" in file.suffixes:
-            import pyarrow.parquet
-
-            return list(pyarrow.parquet.read_schema(file).names)
-        with gzip.open(file, "rt", encoding=encoding) if file.suffix == ".gz" else file.open(encoding=encoding) as text:
-            head = text.readline(LONGEST_HEADER)
-    except LookupError as unknown:
-        raise HeaderUnreadable(f"data.encoding: {encoding!r} is no text encoding; write for example utf-8") from unknown
-    except UnicodeDecodeError as wrong:
-        raise HeaderUnreadable(f"data.encoding: {file} is not {encoding} text; try latin-1 or utf-16") from wrong
-    except (OSError, EOFError, ValueError) as broken:
-        raise HeaderUnreadable(f"data.source: {file} cannot be read ({broken})") from broken
-    head = head.removeprefix("\ufeff")
-    delimiter = spec.data.delimiter or max(",;\t|", key=head.count)
-    return next(csv.reader([head], delimiter=delimiter), [])
 
 
 def _page(console: "Console", checked: list[Checked]) -> None:

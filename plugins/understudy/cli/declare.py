@@ -12,6 +12,7 @@ from understudy.cli.errors import BadArgument
 from understudy.contract.declared import MODEL_NAME, Fact
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.load import SPEC_FILE
+from understudy.settings import PROJECT
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,7 +45,9 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Write a commented model.yaml from a data file, and say what was noticed in it."""
+    from understudy.hooks.sources import find_sources
     from understudy.infer import infer_spec
+    from understudy.infer.inference import source_of
 
     if name is not None and not NAME.match(name):
         raise BadArgument(
@@ -52,6 +55,8 @@ def init(
             f"{name!r} is not a model's name",
             "Use up to 63 lower case letters, digits and underscores, a letter first.",
         )
+    if data.is_file():  # else the reader says what is wrong with it
+        find_sources(source_of(data), PROJECT, deployment().data_roots, "--data")
     inference = infer_spec(data, target=target, time=time, name=name)
     model = str(inference.spec["model"])
     path = deployment().models_dir / model / SPEC_FILE

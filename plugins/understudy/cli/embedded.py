@@ -10,6 +10,7 @@ import typer
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.deployment import deployment
 from understudy.cli.errors import BROKEN
+from understudy.terminal import open_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,17 +59,16 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Run the whole story: promotion, refusals and rollback, each checked against registry and ledger."""
-    from rich.console import Console
     from rich.live import Live
 
     from understudy.story.demo import tell_story
     from understudy.story.display import StoryDisplay, show
 
     home = deployment().home.resolve() / DEMO
-    console = Console(stderr=True, quiet=as_json, highlight=False)
-    display = StoryDisplay(console)
-    if console.is_terminal:
-        with Live(display, console=console, refresh_per_second=4):
+    terminal = open_terminal(stderr=True, quiet=as_json)
+    display = StoryDisplay(terminal)
+    if terminal.is_terminal:
+        with Live(display, console=terminal, refresh_per_second=4):
             told = tell_story(home, display, keep_running=keep_running)
     else:
         told = tell_story(home, display, keep_running=keep_running)
@@ -92,19 +92,19 @@ def telling(as_json: bool) -> Iterator[Callable[[str], None]]:
     """Show the current step with its seconds while the work goes on; on stderr, so that answers stay clean."""
     import time
 
-    from rich.console import Console
+    from rich.text import Text
 
-    console = Console(stderr=True, quiet=as_json, highlight=False)
+    terminal = open_terminal(stderr=True, quiet=as_json)
     begun = time.monotonic()
     last = ""
-    with console.status("starting") as status:
+    with terminal.status(Text("starting")) as status:
 
         def tell(step: str) -> None:
             nonlocal last
-            status.update(f"{step} ({time.monotonic() - begun:.0f} s)")
+            status.update(Text(f"{step} ({time.monotonic() - begun:.0f} s)"))
             # Without a terminal there is no line to redraw: say each step once.
-            if step != last and not console.is_terminal:
-                console.print(step, markup=False)
+            if step != last and not terminal.is_terminal:
+                terminal.print(step)
             last = step
 
         yield tell
@@ -136,12 +136,8 @@ def _running_page(console: "Console", running: "Running") -> None:
     for remark in running.remarks:
         console.print(f"Note: {remark}.")
     console.print("Running already." if running.was_running else f"Ready after {running.seconds:.0f} s.")
-    console.print(f"  Airflow  {running.airflow}  (user {running.user}, password {_password(running)})")
+    console.print(f"  Airflow  {running.airflow}  ({running.way_in})")
     console.print(f"  MLflow   {running.mlflow}")
     console.print(f"  Gateway  {running.gateway}")
     console.print(f"  state    {running.home}")
     console.print("Stop it with: make down  (or: understudy down)")
-
-
-def _password(running: "Running") -> str:
-    return running.password if running.is_new_password else f"in {running.home}/passwords.json"

@@ -21,6 +21,7 @@ from understudy.contract.policies import parse_policies
 from understudy.contract.replay_report import PolicyResult, Replayed
 from understudy.contract.words import Takeover
 from understudy.hooks.account import own_account
+from understudy.terminal import open_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -160,7 +161,6 @@ class ReplayDisplay:
 @contextmanager
 def showing(title: str, *, quiet: bool) -> Iterator[ReplayDisplay]:
     """Show a replay on stderr while the block runs."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -170,15 +170,15 @@ def showing(title: str, *, quiet: bool) -> Iterator[ReplayDisplay]:
         TimeRemainingColumn,
     )
 
-    with os.fdopen(os.dup(2), "w", encoding="utf-8") as terminal:
-        console = Console(file=terminal, quiet=quiet, highlight=False)
-        console.print(title, markup=False)
+    with os.fdopen(os.dup(2), "w", encoding="utf-8") as stderr:
+        terminal = open_terminal(stderr, quiet=quiet)
+        terminal.print(title)
         columns: tuple[Any, ...] = (
-            TextColumn("  {task.description}"),
+            TextColumn("  {task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-            yield ReplayDisplay(bars, console)
+        with Progress(*columns, console=terminal, disable=not terminal.is_terminal) as bars:
+            yield ReplayDisplay(bars, terminal)

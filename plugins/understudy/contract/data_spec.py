@@ -54,6 +54,10 @@ class DataSpec(Declared):
     """Inferred from the first lines when absent."""
     encoding: str = "utf-8"
     """The text encoding of CSV files."""
+    decimal: Literal[".", ","] = "."
+    """What separates the decimals of numbers in CSV files."""
+    thousands: Literal[",", ".", " ", "'"] | None = None
+    """What separates the thousands of numbers in CSV files: 1,234.50 has a comma; a space may be one that is narrow."""
     nulls: tuple[str, ...] = ("",)
     """Texts that mean "missing"."""
     classes: ColumnClasses = ColumnClasses()
@@ -96,6 +100,8 @@ class DataSpec(Declared):
             raise ValueError("query needs connection, the id of an Airflow connection")
         if self.connection is not None and self.query is None:
             raise ValueError("connection is read with query only; add query or remove connection")
+        if self.decimal == self.thousands:
+            raise ValueError(f"decimal and thousands are both {self.decimal!r}, so that no number could be told")
         if self.time is None and (self.window or self.label_delay or self.incremental):
             raise ValueError("window, label_delay and incremental need time, the column that dates each row")
         if self.target == self.time:

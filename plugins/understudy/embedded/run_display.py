@@ -8,16 +8,17 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from understudy.embedded.airflow_api import ENDED_TASK, TaskState
+from understudy.terminal import open_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 MARKS = {
-    "success": "[green]✓[/]",
-    "failed": "[red]✗[/]",
-    "skipped": "[dim]–[/]",
-    "upstream_failed": "[dim]–[/]",
-    "running": "[cyan]▶[/]",
+    "success": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "skipped": ("–", "dim"),
+    "upstream_failed": ("–", "dim"),
+    "running": ("▶", "cyan"),
 }
 
 
@@ -51,7 +52,7 @@ class RunDisplay:
             if task.state:
                 seconds = f"{seconds_of(task):.0f} s" if task.since else ""
                 table.add_row(
-                    "  " + MARKS.get(task.state, "[dim]…[/]"),
+                    Text.assemble("  ", MARKS.get(task.state, ("…", "dim"))),
                     name_of(task),
                     seconds,
                     "" if task.state in MARKS else task.state,
@@ -65,17 +66,16 @@ class RunDisplay:
 @contextmanager
 def showing(title: str, *, quiet: bool) -> Iterator[RunDisplay]:
     """Show a run on stderr while the block runs, even if the block sends stderr elsewhere."""
-    from rich.console import Console
     from rich.live import Live
 
-    with os.fdopen(os.dup(2), "w", encoding="utf-8") as terminal:
-        console = Console(file=terminal, quiet=quiet, highlight=False)
-        display = RunDisplay(console, title)
-        if not console.is_terminal:
-            console.print(title, markup=False)
+    with os.fdopen(os.dup(2), "w", encoding="utf-8") as stderr:
+        terminal = open_terminal(stderr, quiet=quiet)
+        display = RunDisplay(terminal, title)
+        if not terminal.is_terminal:
+            terminal.print(title)
             yield display
             return
-        with Live(display, console=console, refresh_per_second=4, redirect_stdout=False, redirect_stderr=False):
+        with Live(display, console=terminal, refresh_per_second=4, redirect_stdout=False, redirect_stderr=False):
             yield display
 
 

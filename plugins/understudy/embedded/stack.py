@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from pydantic import SecretStr, field_serializer
+
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
 from understudy.embedded.components import AIRFLOW, COMPONENTS, start_missing
@@ -37,11 +39,25 @@ class Running(Fact):
     mlflow: str
     gateway: str
     user: str
-    password: str
+    password: SecretStr
+    """Told once, when it is made; afterwards only where it lies."""
+    password_file: str
     is_new_password: bool = False
     was_running: bool = False
     seconds: float = 0.0
     remarks: tuple[str, ...] = ()
+
+    @property
+    def way_in(self) -> str:
+        """Say user and password to a person."""
+        return f"user {self.user}, password {self._new_password() or f'in {self.password_file}'}"
+
+    @field_serializer("password")
+    def _in_json(self, _: SecretStr) -> str | None:
+        return self._new_password()
+
+    def _new_password(self) -> str | None:
+        return self.password.get_secret_value() if self.is_new_password else None
 
 
 class _Record(Fact):
@@ -177,7 +193,8 @@ def _describe(
         mlflow=mlflow_pages(ports),
         gateway=gateway_url(ports),
         user=ADMIN,
-        password=password,
+        password=SecretStr(password),
+        password_file=str(layout.passwords),
         was_running=was_running,
         is_new_password=is_new_password,
         seconds=seconds,

@@ -1,5 +1,6 @@
 """The files that a declaration names: found, bounded to where they may lie, and named for the container."""
 
+import re
 from glob import glob, has_magic
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from understudy.contract.errors import UnderstudyError
 
 URL_SCHEMES = ("http://", "https://")
 FILE_SCHEME = "file://"
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class SourceUnusable(UnderstudyError):
@@ -32,6 +34,16 @@ class SourceOutOfBounds(SourceUnusable):
         )
 
 
+class SourceUnsupported(SourceUnusable):
+    """A source lies where nothing of ours fetches it."""
+
+    def __init__(self, field: str, source: str, scheme: str) -> None:
+        super().__init__(
+            f"{field} {source!r}: {scheme} is not supported; give a path, a glob, or an http, https or file URL, and "
+            "fetch the file by a task of your own where it lies elsewhere."
+        )
+
+
 class SourceUnreadable(SourceUnusable):
     """A source is there but not a readable file."""
 
@@ -50,9 +62,12 @@ def find_sources(source: str, project: Path, data_roots: str, field: str = "data
     A relative source stays below the project, symbolic links included; an absolute one stays below ``data_roots``
     where the deployment sets them. ``field`` is where the declaration names it, for the errors.
 
-    :raises SourceNotFound, SourceOutOfBounds, SourceUnreadable: when it cannot be read.
+    :raises SourceUnusable: when it cannot be read.
     """
     source = source.removeprefix(FILE_SCHEME)
+    scheme = SCHEME.match(source)
+    if scheme:
+        raise SourceUnsupported(field, source, scheme[0])
     pattern = Path(source) if Path(source).is_absolute() else project / source
     found = sorted(glob(str(pattern), recursive=True)) if has_magic(source) else [str(pattern)]
     files = [Path(f) for f in found if not Path(f).is_dir() or not has_magic(source)]

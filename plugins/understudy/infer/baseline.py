@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SAMPLE_ROWS = 12_000
 TRAINED_SHARE = 0.8
 WORTH_IT = 1.02  # boosting must lead a guess by this much more than the linear model does, to be worth its complexity
+BLOCKS, CHANCE = 20, 0.001  # how rarely columns that say nothing may look as if they helped
 TOO_GOOD = {"roc_auc": 0.995, "balanced_accuracy": 0.995}
 QUICK: dict[str, dict[str, JsonValue]] = {
     "hist_gradient_boosting": {"max_iter": 40, "early_stopping": False},
@@ -27,37 +28,56 @@ BOOSTING = "hist_gradient_boosting"
 
 
 @dataclass(frozen=True)
+class Measured:
+    """Hold a model's score, and the least lead over a guess that the tested rows leave it."""
+
+    score: float
+    least_lead: float
+
+
+@dataclass(frozen=True)
 class Baseline:
-    """Hold the scores of a guess that ignores the features, of a linear model and of a small boosted one."""
+    """Hold the score of a guess that ignores the features, a linear model's and a small boosted one's."""
 
     metric: str
     dummy: float
-    linear: float
-    boosted: float
+    linear: Measured
+    boosted: Measured
 
     @property
     def is_simple_enough(self) -> bool:
         """Whether the linear model does about as well as the boosted one."""
-        return self._lead(self.linear) > 0 and self._lead(self.boosted) < WORTH_IT * self._lead(self.linear)
+        linear, boosted = (lead_of(self.metric, model.score, self.dummy) for model in (self.linear, self.boosted))
+        return linear > 0 and boosted < WORTH_IT * linear
 
     @property
     def small(self) -> float:
         """The score of the one that was chosen."""
-        return self.linear if self.is_simple_enough else self.boosted
+        return self._chosen.score
 
     @property
     def bound(self) -> float:
         """Halfway between guessing and the chosen one, with room for worse times; three significant digits."""
-        reached = self.small if self.learns else self.dummy
-        return float(f"{(self.dummy + reached) / 2:.3g}")
+        return float(f"{(self.dummy + self.small) / 2:.3g}")
+
+    @property
+    def lead(self) -> float:
+        """How much better than a guess the chosen one is."""
+        return lead_of(self.metric, self.small, self.dummy)
 
     @property
     def learns(self) -> bool:
-        """Whether the features helped at all."""
-        return self._lead(self.small) > 0
+        """Whether the features helped, and by more than a drawing of rows can feign."""
+        return self._chosen.least_lead > 0
 
-    def _lead(self, score: float) -> float:
-        return score - self.dummy if METRICS[self.metric].greater_is_better else self.dummy - score
+    @property
+    def _chosen(self) -> Measured:
+        return self.linear if self.is_simple_enough else self.boosted
+
+
+def lead_of(metric: str, score: float, dummy: float) -> float:
+    """Tell how much better one score is than another."""
+    return score - dummy if METRICS[metric].greater_is_better else dummy - score
 
 
 def linear_name(task: MlTask) -> str:
@@ -85,7 +105,8 @@ def measure_baseline(
     frame = rows.select(features).to_pandas()
     texts = tuple(name for name in features if kind_of(rows[name].dtype) not in NUMERIC)
     known = estimators_for(task)
-    linear, boosted = (_score(known[name], texts, frame, answers, task) for name in (linear_name(task), BOOSTING))
+    said = [_said(known[name], texts, frame, answers, task) for name in (linear_name(task), BOOSTING)]
+    linear, boosted = (_measured(answers[:cut], answers[cut:], one, task) for one in said)
     return Baseline(DEFAULT_PRIMARY[task], _guess(answers[:cut], answers[cut:], task), linear, boosted)
 
 
@@ -103,12 +124,45 @@ def _guess(known: "np.ndarray", asked: "np.ndarray", task: MlTask) -> float:
     return 0.5 if task is MlTask.BINARY else 1 / len(np.unique(known))
 
 
-def _score(estimator: Estimator, texts: tuple[str, ...], frame: Any, answers: "np.ndarray", task: MlTask) -> float:
+def _measured(known: "np.ndarray", asked: "np.ndarray", said: "np.ndarray", task: MlTask) -> Measured:
+    """Score the answers, and bound the lead by leaving out blocks of rows, since neighbours are alike."""
+    import numpy as np
+
+    from understudy.stages.jackknife import uncertainty
+
+    def lead(rows: "np.ndarray") -> float:
+        if task is MlTask.BINARY and len(np.unique(asked[rows])) < len(np.unique(known)):
+            return float("nan")
+        score = _score(asked[rows], said[rows], task)
+        return lead_of(DEFAULT_PRIMARY[task], score, _guess(known, asked[rows], task))
+
+    every = np.arange(len(asked))
+    blocks = np.array_split(every, min(BLOCKS, len(asked)))
+    without = np.array([lead(np.setdiff1d(every, block)) for block in blocks])
+    found = uncertainty(lead(every), without, np.array([len(block) for block in blocks]))
+    least = lead(every) if found is None else found.interval(lead(every), CHANCE)[0]
+    return Measured(_score(asked, said, task), least)
+
+
+def _score(asked: "np.ndarray", said: "np.ndarray", task: MlTask) -> float:
+    import numpy as np
+    from sklearn.metrics import recall_score, roc_auc_score
+
+    if task is MlTask.BINARY:
+        return float(roc_auc_score(asked == max(asked), said))
+    if task is MlTask.REGRESSION:
+        return float(np.mean(np.abs(asked - said)))
+    return float(recall_score(asked, said, labels=np.unique(asked), average="macro", zero_division=0.0))
+
+
+def _said(
+    estimator: Estimator, texts: tuple[str, ...], frame: Any, answers: "np.ndarray", task: MlTask
+) -> "np.ndarray":
+    """Train on the first rows and answer for the rest; with the probability of the second of two classes."""
     import warnings
 
     import numpy as np
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.metrics import recall_score, roc_auc_score
     from threadpoolctl import threadpool_limits
 
     from understudy.stages.features import Features
@@ -117,15 +171,11 @@ def _score(estimator: Estimator, texts: tuple[str, ...], frame: Any, answers: "n
     cut = int(len(answers) * TRAINED_SHARE)
     features = Features(names=tuple(frame.columns), texts=texts)
     params = QUICK.get(estimator.name, {})
-    pipeline, typed, asked = build_pipeline(estimator, features, params, 0), features.of(frame), answers[cut:]
+    pipeline, typed = build_pipeline(estimator, features, params, 0), features.of(frame)
     # Boosting is many times slower when its threads fight for busy cores.
     with warnings.catch_warnings(), threadpool_limits(limits=1):
         # An unfinished fit is still a guess of what a model can reach.
         warnings.simplefilter("ignore", ConvergenceWarning)
         pipeline.fit(typed[:cut], answers[:cut])
-    if task is MlTask.BINARY:
-        return float(roc_auc_score(asked == pipeline.classes_[1], pipeline.predict_proba(typed[cut:])[:, 1]))
-    said = pipeline.predict(typed[cut:])
-    if task is MlTask.REGRESSION:
-        return float(np.mean(np.abs(asked - said)))
-    return float(recall_score(asked, said, labels=np.unique(asked), average="macro", zero_division=0.0))
+    said = pipeline.predict_proba(typed[cut:])[:, 1] if task is MlTask.BINARY else pipeline.predict(typed[cut:])
+    return np.asarray(said)

@@ -71,6 +71,8 @@ def _mostly_personal(values: "pl.Series") -> bool:
 
 def _useless(column: str, values: "pl.Series") -> str | None:
     filled, kind = values.drop_nulls(), kind_of(values.dtype)
+    if kind == "other":
+        return "holds nested or binary values, which no built-in encoder reads"
     levels = filled.n_unique()
     if levels < 2:
         only = f"one value only ({str(filled[0])[:40]!r})" if levels else "no value at all"
@@ -80,8 +82,6 @@ def _useless(column: str, values: "pl.Series") -> str | None:
             "holds dates, which an encoder would take for thousands of categories; derive numbers from "
             "it in data.prepare if they matter"
         )
-    if kind == "other":
-        return "holds nested or binary values, which no built-in encoder reads"
     unique = levels >= UNIQUE_SHARE * len(filled)
     if unique and (kind == "text" or (kind == "integer" and (ID_NAMES.search(column) or levels == len(filled)))):
         return f"is an id: {levels:,} different values in {len(filled):,} rows"

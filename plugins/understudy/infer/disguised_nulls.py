@@ -16,7 +16,7 @@ LOOKALIKES = (999, 9999, 99999)
 SHOWN_COLUMNS = 5
 
 
-def disguised_nulls(table: "pl.DataFrame", target: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def disguised_nulls(table: "pl.DataFrame", target: str, decimal: str = ".") -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Find texts that mean missing, and say where they stand.
 
     ``data.nulls`` holds for all columns, so a text that is also a class of the target, or a number that other columns
@@ -36,7 +36,7 @@ def disguised_nulls(table: "pl.DataFrame", target: str) -> tuple[tuple[str, ...]
             for number in _far_away(values):
                 share = _share(values == number)
                 if number in SENTINELS:
-                    where[_as_text(number, values)][column] = share
+                    where[_as_text(number, values, decimal)][column] = share
                 else:
                     doubtful.append(
                         f"{column} is {number} in {share:.1%} of the rows, far from all its other values. "
@@ -88,11 +88,11 @@ def _holds(values: "pl.Series", text: str) -> bool:
     if kind_of(values.dtype) not in NUMERIC:
         return False
     try:
-        return bool((values == float(text)).any())
+        return bool((values == float(text.replace(",", "."))).any())
     except ValueError:
         return False
 
 
-def _as_text(number: int, values: "pl.Series") -> str:
+def _as_text(number: int, values: "pl.Series", decimal: str) -> str:
     """Write the number as the file most likely does."""
-    return str(number) if kind_of(values.dtype) == "integer" else f"{number:.1f}"
+    return str(number) if kind_of(values.dtype) == "integer" else f"{number}{decimal}0"

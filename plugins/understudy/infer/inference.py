@@ -18,6 +18,7 @@ from understudy.infer.leaks import discard_leaks
 from understudy.infer.reading import Reading, read
 from understudy.infer.time_column import Dated, date_rows
 from understudy.infer.write_yaml import Draft, write_yaml
+from understudy.infer.written_numbers import number_with_unit
 from understudy.settings import PROJECT
 from understudy.stages.column_kind import kind_of
 
@@ -87,10 +88,16 @@ def infer_spec(data: Path, target: str, time: str | None = None, name: str | Non
     return Inference(spec=yaml.safe_load(text), notes=tuple(notes), yaml=text)
 
 
+def source_of(data: Path) -> str:
+    """Write a file's path as a declaration does: below the project where it lies there."""
+    path = data.resolve()
+    return path.relative_to(PROJECT).as_posix() if path.is_relative_to(PROJECT) else str(path)
+
+
 def _check_names(table: "pl.DataFrame", target: str, time: str | None, name: str) -> None:
     for option, column in (("--target", target), ("--time", time)):
         if column is not None and column not in table.columns:
-            raise CannotInfer(f"{option} {column}: {name} has no such column{nearest(column, table.columns[:30])}")
+            raise CannotInfer(f"{option} {column}: {name} has no such column{nearest(column, table.columns)}")
     if target == time:
         raise CannotInfer(f"--target and --time are both {target}; they must be different columns")
 
@@ -110,6 +117,12 @@ def _task(values: "pl.Series") -> tuple[MlTask, list[str]]:
     is_whole = kind == "integer" or (kind == "number" and bool((filled == filled.round()).all()))
     if (kind == "number" and not is_whole) or (is_whole and levels > MAX_NUMERIC_CLASSES):
         return MlTask.REGRESSION, notes
+    example = number_with_unit(values)
+    if example:
+        raise CannotInfer(
+            f"--target {values.name} writes numbers with a unit ({example}), which are read as texts; export them "
+            "without it"
+        )
     if kind == "time" or levels > MAX_CLASSES:
         raise CannotInfer(
             f"--target {values.name} holds {levels:,} different {'times' if kind == 'time' else 'texts'}; a "
@@ -152,15 +165,19 @@ def _about_baseline(baseline: Baseline | None, *, is_dated: bool) -> list[str]:
     )
     kind = "linear" if baseline.is_simple_enough else "boosted"
     notes = [f"A small {kind} model, {how} of a sample, reaches {measured}."]
-    if baseline.is_simple_enough:
+    if baseline.learns and baseline.is_simple_enough:
         notes.append(
-            f"Gradient boosting reaches {baseline.boosted:.3g}, which is not worth its complexity: train.estimator is "
-            "the linear model."
+            f"Gradient boosting reaches {baseline.boosted.score:.3g}, which is not worth its complexity: "
+            "train.estimator is the linear model."
         )
     if not baseline.learns:
+        found = (
+            "It is not sure that the features help: the gain lies within its sampling error."
+            if baseline.lead > 0
+            else "The features did not help that small model at all."
+        )
         notes.append(
-            "The features did not help that small model at all; expect the first run to be refused, and "
-            "look for better columns."
+            f"{found} The gate has no bound yet; expect the first run to be refused, and look for better columns."
         )
     if baseline.small > TOO_GOOD.get(baseline.metric, float("inf")):
         notes.append("That is suspiciously good: look for a column that is only known afterwards.")
@@ -168,9 +185,8 @@ def _about_baseline(baseline: Baseline | None, *, is_dated: bool) -> list[str]:
 
 
 def _data_section(data: Path, target: str, reading: Reading, dated: Dated, roles: Roles) -> dict[str, Any]:
-    path = data.resolve()
     section: dict[str, Any] = {
-        "source": path.relative_to(PROJECT).as_posix() if path.is_relative_to(PROJECT) else str(path),
+        "source": source_of(data),
         "target": target,
     }
     optional = {
@@ -179,6 +195,8 @@ def _data_section(data: Path, target: str, reading: Reading, dated: Dated, roles
         "drop": roles.drop,
         "delimiter": reading.delimiter,
         "encoding": reading.encoding if reading.encoding != "utf-8" else None,
+        "decimal": reading.numerals.decimal if reading.numerals.decimal != "." else None,
+        "thousands": reading.numerals.thousands,
         "nulls": list(reading.nulls) if reading.nulls != ("",) else None,
         "classes": {kind: columns for kind, columns in (("pii", roles.pii), ("sensitive", roles.sensitive)) if columns},
     }

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from understudy.contract.data_spec import DataSpec
 from understudy.infer.disguised_nulls import disguised_nulls
 from understudy.infer.errors import CannotInfer
+from understudy.infer.written_numbers import about_numerals, about_units, likely_numerals, loses_numbers
 from understudy.stages.context import Refused
 from understudy.stages.csv_shape import read_shape
+from understudy.stages.numerals import Numerals
 from understudy.stages.plain_text import as_utf8, unpack
 from understudy.stages.read_source import format_of, read_file
 
@@ -28,6 +30,7 @@ class Reading:
     format: str
     delimiter: str | None
     encoding: str
+    numerals: Numerals
     nulls: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -68,11 +71,19 @@ def _read(path: Path, target: str, scratch: Path) -> Reading:
         raise CannotInfer(
             f"{path.name} holds {table.height} row{'s' if table.height == 0 else ''}; nothing can be learnt from it"
         )
-    nulls, about_nulls = disguised_nulls(table, target)
+    as_it_stands, numerals = table, Numerals()
+    for way in likely_numerals(table, delimiter) if kind == "csv" else ():
+        other = spec.model_copy(update=way._asdict())
+        reading = read_file(path, path.name, other, scratch)
+        if not loses_numbers(table, reading):
+            spec, table, numerals = other, reading, way
+            break
+    nulls, about_nulls = disguised_nulls(table, target, numerals.decimal)
     if nulls:
         spec = spec.model_copy(update={"nulls": ("", *nulls)})
         table = read_file(path, path.name, spec, scratch)
-    return Reading(table, kind, delimiter, encoding, spec.nulls, (*notes, *about_nulls))
+    notes += [*about_numerals(as_it_stands, table, numerals), *about_units(table)]
+    return Reading(table, kind, delimiter, encoding, numerals, spec.nulls, (*notes, *about_nulls))
 
 
 def _decode(plain: Path, name: str, scratch: Path) -> tuple[str, Path]:

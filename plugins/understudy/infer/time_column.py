@@ -16,6 +16,7 @@ NAMED_LIKE_TIME = re.compile(r"(^|_)(time|timestamp|datetime|date|ts|created|occ
 NOT_OF_THE_ROW = re.compile(r"birth|dob|expir|valid|due", re.IGNORECASE)
 FORMAT_IN_MESSAGE = re.compile(r'"([^"]+)" or "([^"]+)"')
 ORDERED_ABOVE = 0.6
+LOST_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,12 @@ def date_rows(table: "pl.DataFrame", time: str | None, target: str) -> Dated:
     times, time_format, about_format = _parse(table[chosen])
     notes += about_format
     lost = times.null_count()
-    if lost > table.height * 0.01:
-        broken = [str(value) for value in table[chosen].filter(times.is_null()).drop_nulls().head(3)]
+    if lost > table.height * LOST_SHARE:
+        raise CannotInfer(f"--time {chosen}: {_lost(table[chosen], times)}; name another column, or repair the file")
+    if times.n_unique() - bool(lost) == 1:
         raise CannotInfer(
-            f"--time {chosen}: {lost:,} of {table.height:,} values are no times"
-            f"{', for example ' + ', '.join(map(repr, broken)) if broken else ''}; name another column"
+            f"--time {chosen}: all rows have the same one ({times.drop_nulls()[0]:%Y-%m-%d %H:%M}), which orders "
+            "nothing; name another column, or leave --time out"
         )
     if lost:
         notes.append(f"{lost:,} rows have no readable {chosen}; they are left out of every window.")
@@ -60,6 +62,15 @@ def date_rows(table: "pl.DataFrame", time: str | None, target: str) -> Dated:
             f"set checks.columns.{chosen}.unique: true."
         )
     return Dated(dated, chosen, time_format, tuple(notes))
+
+
+def _lost(raw: "pl.Series", times: "pl.Series") -> str:
+    broken = raw.filter(times.is_null() & raw.is_not_null())
+    empty = times.null_count() - len(broken)
+    shown = ", ".join(repr(str(value)) for value in broken.head(3))
+    parts = [f"{empty:,} are empty"] if empty else []
+    parts += [f"{len(broken):,} are no times, for example {shown}"] if len(broken) else []
+    return f"of {len(raw):,} values {' and '.join(parts)}"
 
 
 def _parse(values: "pl.Series") -> "tuple[pl.Series, str | None, list[str]]":
@@ -86,7 +97,8 @@ def _choose(table: "pl.DataFrame", target: str) -> str | None:
         if column == target or not NAMED_LIKE_TIME.search(column) or NOT_OF_THE_ROW.search(column):
             continue
         kind = kind_of(table.schema[column])
-        if kind == "time" or (kind == "text" and holds_times(table[column])):
+        holds = kind == "time" or (kind == "text" and holds_times(table[column]))
+        if holds and table[column].drop_nulls().n_unique() > 1:  # a single one orders nothing
             return column
     return None
 

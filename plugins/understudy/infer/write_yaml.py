@@ -78,6 +78,8 @@ def _data(draft: Draft) -> Iterator[str]:
         "time": "dates each row, so that models are always tested on the future",
         "delimiter": "what separates the fields",
         "encoding": "the text is not UTF-8",
+        "decimal": "what separates the decimals of numbers",
+        "thousands": "what separates the thousands of numbers",
         "nulls": "texts that mean missing",
     }
     for key, value in draft.data.items():
@@ -142,14 +144,16 @@ def _gates(draft: Draft) -> Iterator[str]:
     )
     yield "gates:"
     yield f"  - metric: {DEFAULT_PRIMARY[draft.task]}"
-    if baseline is not None:
+    if baseline is not None and baseline.learns:
         bound = "ceiling" if baseline.metric == "mae" else "floor"
         yield (
             f"    {bound}: {baseline.bound:g}  # halfway between ignoring the features "
             f"({baseline.dummy:.3g}) and a small model ({baseline.small:.3g})"
         )
     else:
-        yield "    # floor: ?  # could not be measured; set it after the first run"
+        bound = "ceiling" if DEFAULT_PRIMARY[draft.task] == "mae" else "floor"
+        why = "could not be measured" if baseline is None else "it is not sure that the features help"
+        yield f"    # {bound}: ?  # {why}; set it after the first run"
     yield "  - {metric: latency_p95_ms, ceiling: 250}  # milliseconds to answer for one row"
     if draft.task.is_classification and draft.roles.sensitive:
         yield (

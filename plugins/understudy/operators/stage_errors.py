@@ -82,6 +82,14 @@ class InputUnusable(UnderstudyError, AirflowFailException):
         )
 
 
+class InputLeadsOut(UnderstudyError, AirflowFailException):
+    """A folder that a stage is given holds a link out of it, and will hold it at the next try."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        self.name = name
+        super().__init__(f"Input {name!r} cannot be used: {problem}")
+
+
 class BadMoment(UnderstudyError, AirflowFailException):
     """The form's as-of time cannot be read."""
 

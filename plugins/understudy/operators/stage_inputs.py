@@ -6,7 +6,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from understudy.contract.stage import Artefact, StageRequest, artefact_of
-from understudy.operators.stage_errors import InputUnusable
+from understudy.operators.stage_errors import InputLeadsOut, InputUnusable
+from understudy.runners.errors import LinkLeadsOut
+from understudy.runners.links import refuse_links_out
 from understudy.workspace import RunFolder
 
 UNKNOWN = "0" * 64
@@ -43,4 +45,8 @@ def _described(name: str, path: Path, root: Path | None = None) -> Artefact:
         raise InputUnusable(name, "its name is no plain file name")
     if not path.exists():
         raise InputUnusable(name, f"{path} does not exist")
+    try:
+        refuse_links_out(path)
+    except LinkLeadsOut as leads_out:
+        raise InputLeadsOut(name, str(leads_out)) from leads_out
     return artefact_of(path, root or path.parent)

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
 from understudy.runners.errors import DiskFull, InputGone, UnsafeOutputs
+from understudy.runners.links import Below, target_inside
 
 CHUNK = 1 << 20
 OUTPUTS_LIMIT_BYTES = 64 << 30
@@ -18,11 +19,18 @@ NO_SPACE = 28  # errno.ENOSPC
 
 
 @dataclass(frozen=True)
+class Link:
+    """Lead to a path, seen from where the link lies."""
+
+    target: str
+
+
+@dataclass(frozen=True)
 class Entry:
-    """Put a folder, a file of the worker, or some bytes at a path of the container."""
+    """Put a folder, a file of the worker, a link, or some bytes at a path of the container."""
 
     path: str
-    source: Path | bytes | None = None
+    source: Path | Below | Link | bytes | None = None
     mode: int = 0o444
     owner: tuple[int, int] = (0, 0)
 
@@ -33,25 +41,38 @@ def folder(path: str, owner: tuple[int, int] = (0, 0), mode: int = 0o755) -> Ent
 
 
 def tree(path: str, source: Path) -> Iterator[Entry]:
-    """Put a file or a whole folder, owned by root and read-only; byte code caches stay behind."""
+    """Put a file or a whole folder, owned by root and read-only; byte code caches stay behind.
+
+    Links in the folder stay links, so that nothing is read through them.
+
+    :raises LinkLeadsOut: for a link in the folder that leaves it.
+    """
     if source.is_file():
         yield Entry(path, source)
         return
     yield folder(path)
     for below in sorted(source.rglob("*")):
+        relative = PurePosixPath(below.relative_to(source).as_posix())
+        target = f"{path}/{relative}"
         if "__pycache__" in below.parts:
             continue
-        target = f"{path}/{below.relative_to(source).as_posix()}"
-        if below.is_dir() and not below.is_symlink():
+        if below.is_symlink():
+            leads_to = target_inside(below, source)
+            if leads_to is not None:
+                yield Entry(target, Link(leads_to))
+        elif below.is_dir():
             yield folder(target)
         elif below.is_file():
-            yield Entry(target, below)
+            yield Entry(target, Below(source, relative))
 
 
 def lay_out(entries: Iterable[Entry], root: Path) -> None:
     """Write entries below an existing folder."""
     for entry in entries:
         path = root / entry.path
+        if isinstance(entry.source, Link):
+            path.symlink_to(entry.source.target)
+            continue
         if entry.source is None:
             path.mkdir()
         elif isinstance(entry.source, bytes):
@@ -78,6 +99,9 @@ def _pack_one(entry: Entry) -> Iterator[bytes]:
     if entry.source is None:
         header.type = tarfile.DIRTYPE
         yield header.tobuf(tarfile.PAX_FORMAT)
+    elif isinstance(entry.source, Link):
+        header.type, header.linkname = tarfile.SYMTYPE, entry.source.target
+        yield header.tobuf(tarfile.PAX_FORMAT)
     elif isinstance(entry.source, bytes):
         header.size = len(entry.source)
         yield header.tobuf(tarfile.PAX_FORMAT) + entry.source + bytes(-header.size % BLOCK)
@@ -95,9 +119,9 @@ def _pack_one(entry: Entry) -> Iterator[bytes]:
         yield bytes(-header.size % BLOCK)
 
 
-def _opened(name: str, path: Path) -> BinaryIO:
+def _opened(name: str, path: Path | Below) -> BinaryIO:
     try:
-        return path.open("rb")
+        return path.open() if isinstance(path, Below) else path.open("rb")
     except OSError as unreadable:  # the HTTP client, which reads this stream, would take it for a broken connection
         raise InputGone(name, path, f"cannot be read ({unreadable.strerror})") from unreadable
 

@@ -114,9 +114,20 @@ class EngineRefused(RunnerError):
 class InputGone(RunnerError):
     """An input that the request names is not where the worker looks."""
 
-    def __init__(self, name: str, path: Path, problem: str) -> None:
+    def __init__(self, name: str, path: object, problem: str) -> None:
         self.name, self.path = name, path
         super().__init__(f"Input {name!r} at {path} {problem}; run the task that makes it again.")
+
+
+class LinkLeadsOut(RunnerError):
+    """A folder that a stage is given holds a link to something else of the worker."""
+
+    def __init__(self, link: str, folder: Path, target: str) -> None:
+        self.link, self.folder = link, folder
+        super().__init__(
+            f"The link {link!r} in {folder} leads out of that folder, to {target}; put a copy of what it leads to "
+            "there."
+        )
 
 
 class ResultMissing(RunnerError):

@@ -21,20 +21,37 @@ class CsvShape(NamedTuple):
 
 
 def read_shape(path: Path, name: str, delimiter: str | None) -> CsvShape:
-    """Read the header, guessing the delimiter unless it is given.
+    """Read the header of a UTF-8 file, guessing the delimiter unless it is given.
 
     :raises Refused: when there is no header, a name is missing or repeated, or there are too many columns.
     """
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        sample = stream.read(SAMPLE_CHARACTERS)
+    with path.open(encoding="utf-8", newline="") as stream:
+        return shape_of(stream.read(SAMPLE_CHARACTERS), name, delimiter)
+
+
+def shape_of(sample: str, name: str, delimiter: str | None) -> CsvShape:
+    """Read the header of a file's first characters, guessing the delimiter unless it is given.
+
+    :raises Refused: when there is no header, a name is missing or repeated, or there are too many columns.
+    """
+    is_cut = len(sample) == SAMPLE_CHARACTERS
+    sample = sample.removeprefix("\ufeff")
     if not sample.strip():
         raise Refused(f"{name} holds no text; export it again", "data.source")
     delimiter = delimiter or guess_delimiter(sample)
     csv.field_size_limit(SAMPLE_CHARACTERS)
+    lines = sample.lstrip("\r\n").splitlines(keepends=True)
+    reader = csv.reader(lines, delimiter=delimiter)
     try:
-        header = tuple(next(csv.reader(sample.lstrip("\r\n").splitlines(keepends=True), delimiter=delimiter)))
+        header = tuple(next(reader))
     except csv.Error as broken:
         raise Refused(f"{name} has no readable header line ({broken})", "data.source") from broken
+    if reader.line_num == len(lines) and is_cut:
+        raise Refused(
+            f"{name} has no header line: its first one does not end within {SAMPLE_CHARACTERS:,} characters; name "
+            "every column in the first line, and close every quote",
+            "data.source",
+        )
     check_columns(header, name)
     return CsvShape(delimiter, header)
 

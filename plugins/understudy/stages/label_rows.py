@@ -73,8 +73,16 @@ def _tables(  # noqa: PLR0917 - what is read, as whom, where to, and of which ti
         return
     originals = context.request.params.get("label_files")
     originals = originals if isinstance(originals, dict) else {}
-    # Files of labels are read as the model's own files are: same encoding, same texts for nothing.
-    shape = DataSpec(source="labels", target=declared.label, encoding=spec.data.encoding, nulls=spec.data.nulls)
+    # Files of labels are read as the model's own files are: same encoding, same numerals, same texts for nothing.
+    data = spec.data
+    shape = DataSpec(
+        source="labels",
+        target=declared.label,
+        encoding=data.encoding,
+        decimal=data.decimal,
+        thousands=data.thousands,
+        nulls=data.nulls,
+    )
     for key in sorted(key for key in context.inputs if key.startswith(PREFIX)):
         name = str(originals.get(key, key))
         digests[name] = digest_file(context.inputs[key])

@@ -21,13 +21,7 @@ def unpack(path: Path, name: str, scratch: Path) -> Path:
 
     :raises Refused: when the file is empty or its gzip stream is damaged.
     """
-    with path.open("rb") as stream:
-        head = stream.read(2)
-    if not head:
-        raise Refused(f"{name} is empty (0 bytes); export it again", "data.source")
-    if head != GZIP_MAGIC:
-        if name.endswith(".gz"):
-            raise Refused(f"{name} ends in .gz but is not a gzip file; rename it or compress it again", "data.source")
+    if not _is_packed(path, name):
         return path
     unpacked = scratch / f"{path.name}.unpacked"
     try:
@@ -35,12 +29,31 @@ def unpack(path: Path, name: str, scratch: Path) -> Path:
             for chunk in _chunks(packed):
                 plain.write(chunk)
     except (OSError, EOFError, zlib.error) as damaged:
-        raise Refused(
-            f"{name} is a damaged gzip file ({damaged}); copy or compress it again", "data.source"
-        ) from damaged
+        raise _damaged(name, damaged) from damaged
     if not unpacked.stat().st_size:
-        raise Refused(f"{name} is empty inside its gzip wrapper; export it again", "data.source")
+        raise _empty_inside(name)
     return unpacked
+
+
+def first_text(path: Path, name: str, encoding: str, characters: int) -> str:
+    """Read the beginning of a file, plain or gzip, without reading the rest.
+
+    :raises Refused: as ``unpack`` and ``as_utf8`` do.
+    """
+    is_packed = _is_packed(path, name)
+    found, length = [], 0
+    try:
+        with gzip.open(path, "rb") if is_packed else path.open("rb") as stream:
+            for text in _texts(stream, name, encoding):
+                found.append(text)
+                length += len(text)
+                if length >= characters:
+                    break
+    except (OSError, EOFError, zlib.error) as damaged:
+        raise _damaged(name, damaged) from damaged
+    if is_packed and not length:
+        raise _empty_inside(name)
+    return "".join(found)[:characters]
 
 
 def as_utf8(path: Path, name: str, encoding: str, scratch: Path) -> Path:
@@ -48,37 +61,64 @@ def as_utf8(path: Path, name: str, encoding: str, scratch: Path) -> Path:
 
     :raises Refused: naming line and byte where the text does not fit the encoding, or when it is a web page.
     """
+    is_utf8 = _is_utf8(encoding)
+    converted = path if is_utf8 else scratch / f"{path.name}.utf8"
+    with ExitStack() as stack:
+        source = stack.enter_context(path.open("rb"))
+        sink = None if is_utf8 else stack.enter_context(converted.open("w", encoding="utf-8", newline=""))
+        for text in _texts(source, name, encoding):
+            if sink is not None:
+                sink.write(text)
+    return converted
+
+
+def _texts(source: IO[bytes] | gzip.GzipFile, name: str, encoding: str) -> Iterator[str]:
+    is_utf8 = _is_utf8(encoding)
+    decoder = codecs.getincrementaldecoder("utf-8" if is_utf8 else encoding)()
+    lines, seen = 1, 0
+    for chunk in chain(_chunks(source), (b"",)):
+        if seen == 0:
+            _refuse_a_web_page(chunk, name)
+        try:
+            text = decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as wrong:
+            at = seen + len(chunk) - len(wrong.object) + wrong.start
+            line = lines + wrong.object[: wrong.start].count(b"\n")
+            raise Refused(_not_encoded(name, encoding, is_utf8, line, at), "data.encoding") from wrong
+        except UnicodeError as wrong:
+            raise Refused(
+                f"{name} is not {encoding} text ({wrong}); set data.encoding to what it is", "data.encoding"
+            ) from wrong
+        lines += chunk.count(b"\n")
+        seen += len(chunk)
+        yield text
+
+
+def _is_utf8(encoding: str) -> bool:
     try:
-        codec = codecs.lookup(encoding)
+        return codecs.lookup(encoding).name in {"utf-8", "utf-8-sig", "ascii"}
     except LookupError as unknown:
         raise Refused(
             f"encoding {encoding!r} is unknown; write for example utf-8 or latin-1", "data.encoding"
         ) from unknown
-    is_utf8 = codec.name in {"utf-8", "utf-8-sig", "ascii"}
-    converted = path if is_utf8 else scratch / f"{path.name}.utf8"
-    decoder = codecs.getincrementaldecoder("utf-8" if is_utf8 else encoding)()
-    lines, seen = 1, 0
-    with ExitStack() as stack:
-        source = stack.enter_context(path.open("rb"))
-        sink = None if is_utf8 else stack.enter_context(converted.open("w", encoding="utf-8", newline=""))
-        for chunk in chain(_chunks(source), (b"",)):
-            if seen == 0:
-                _refuse_a_web_page(chunk, name)
-            try:
-                text = decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError as wrong:
-                at = seen + len(chunk) - len(wrong.object) + wrong.start
-                line = lines + wrong.object[: wrong.start].count(b"\n")
-                raise Refused(_not_encoded(name, encoding, is_utf8, line, at), "data.encoding") from wrong
-            except UnicodeError as wrong:
-                raise Refused(
-                    f"{name} is not {encoding} text ({wrong}); set data.encoding to what it is", "data.encoding"
-                ) from wrong
-            lines += chunk.count(b"\n")
-            seen += len(chunk)
-            if sink is not None:
-                sink.write(text)
-    return converted
+
+
+def _is_packed(path: Path, name: str) -> bool:
+    with path.open("rb") as stream:
+        head = stream.read(2)
+    if not head:
+        raise Refused(f"{name} is empty (0 bytes); export it again", "data.source")
+    if head != GZIP_MAGIC and name.endswith(".gz"):
+        raise Refused(f"{name} ends in .gz but is not a gzip file; rename it or compress it again", "data.source")
+    return head == GZIP_MAGIC
+
+
+def _damaged(name: str, damaged: Exception) -> Refused:
+    return Refused(f"{name} is a damaged gzip file ({damaged}); copy or compress it again", "data.source")
+
+
+def _empty_inside(name: str) -> Refused:
+    return Refused(f"{name} is empty inside its gzip wrapper; export it again", "data.source")
 
 
 def _not_encoded(name: str, encoding: str, is_utf8: bool, line: int, at: int) -> str:

@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING
 from understudy.contract.data_spec import DataSpec
 from understudy.contract.suggest import nearest
 from understudy.stages.context import Refused
-from understudy.stages.csv_shape import CsvShape, check_columns, read_shape, refuse_ragged_rows
-from understudy.stages.plain_text import as_utf8, unpack
+from understudy.stages.csv_shape import (
+    SAMPLE_CHARACTERS,
+    CsvShape,
+    check_columns,
+    read_shape,
+    refuse_ragged_rows,
+    shape_of,
+)
+from understudy.stages.numerals import Numerals, typed
+from understudy.stages.plain_text import as_utf8, first_text, unpack
 
 if TYPE_CHECKING:
     import polars as pl
 
 INFERENCE_ROWS = 10_000
-LISTED_COLUMNS = 20
 
 
 def read_file(
@@ -31,11 +38,24 @@ def read_file(
         return without_null_texts(_read_parquet(plain, name), data.nulls)
     utf8 = as_utf8(plain, name, data.encoding, scratch)
     shape = read_shape(utf8, name, data.delimiter)
-    table = _read_csv(utf8, name, shape, data.nulls, texts)
+    numerals = Numerals(data.decimal, data.thousands)
+    # Read as it stands, 1.234 would become a number of its own, whatever the declaration says that it means.
+    as_text = texts if numerals.is_plain else frozenset(shape.columns)
+    table = _read_csv(utf8, name, shape, data.nulls, as_text)
     if table[shape.columns[-1]].null_count():
         refuse_ragged_rows(utf8, name, shape)
         table = _without_blank_lines(table)
-    return table
+    return table if numerals.is_plain else typed(table, numerals, texts)
+
+
+def read_columns(path: Path, name: str, data: DataSpec, scratch: Path) -> list[str]:
+    """Read the names of the columns as ``read_file`` will, without reading the rows.
+
+    :raises Refused: for everything that can be wrong with the beginning of a file.
+    """
+    if (data.format or format_of(name)) == "parquet":
+        return _open_parquet(unpack(path, name, scratch), name).collect_schema().names()
+    return list(shape_of(first_text(path, name, data.encoding, SAMPLE_CHARACTERS), name, data.delimiter).columns)
 
 
 def format_of(name: str) -> str:
@@ -56,25 +76,34 @@ def without_null_texts(table: "pl.DataFrame", nulls: tuple[str, ...]) -> "pl.Dat
 
 def unknown_column(field: str, column: str, columns: list[str], name: str) -> Refused:
     """Say that a declared column does not exist, with the nearest name that does."""
-    hint = nearest(column, columns)
-    if hint.startswith("; known") and len(columns) > LISTED_COLUMNS:
-        hint = f"; it has {len(columns):,} columns, the first are {', '.join(columns[:LISTED_COLUMNS])}"
-    return Refused(f"{field}: {column!r} is not a column of {name}{hint}", field)
+    return Refused(f"{field}: {column!r} is not a column of {name}{nearest(column, columns)}", field)
 
 
 def _read_parquet(path: Path, name: str) -> "pl.DataFrame":
     import polars as pl
 
     try:
+        return _open_parquet(path, name).collect(engine="streaming")
+    except (pl.exceptions.PolarsError, OSError) as unreadable:
+        raise _no_parquet(name, unreadable) from unreadable
+
+
+def _open_parquet(path: Path, name: str) -> "pl.LazyFrame":
+    import polars as pl
+
+    try:
         lazy = pl.scan_parquet(path)
         check_columns(tuple(lazy.collect_schema().names()), name)
-        return lazy.collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as unreadable:
-        raise Refused(
-            f"{name} is not a readable Parquet file ({_first_line(unreadable)}); write it again, or set "
-            "data.format: csv",
-            "data.source",
-        ) from unreadable
+        raise _no_parquet(name, unreadable) from unreadable
+    return lazy
+
+
+def _no_parquet(name: str, unreadable: Exception) -> Refused:
+    return Refused(
+        f"{name} is not a readable Parquet file ({_first_line(unreadable)}); write it again, or set data.format: csv",
+        "data.source",
+    )
 
 
 def _read_csv(path: Path, name: str, shape: CsvShape, nulls: tuple[str, ...], texts: frozenset[str]) -> "pl.DataFrame":
@@ -84,6 +113,8 @@ def _read_csv(path: Path, name: str, shape: CsvShape, nulls: tuple[str, ...], te
         return pl.scan_csv(
             path,
             separator=shape.delimiter,
+            # It leaves doubled quotes in a name as they are.
+            new_columns=list(shape.columns),
             infer_schema_length=inference_rows,
             null_values=list(nulls),
             empty_string_is_null="" in nulls,

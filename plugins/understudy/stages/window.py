@@ -15,6 +15,7 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.suggest import nearest
 from understudy.contract.words import MlTask
 from understudy.stages.context import Refused
+from understudy.stages.redact import SHOWN_CHARACTERS
 
 log = logging.getLogger(__name__)
 MAX_CLASSES = 200  # confusion counts grow with its square; more classes than this are almost always a number or an id
@@ -116,8 +117,9 @@ def read_labels(column: pd.Series[Any], task: MlTask) -> Array:
 def _numbers(column: pd.Series[Any]) -> Array:
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         raise Refused(
-            f"task is regression, but the target {column.name!r} holds {column.dtype} values, no numbers; "
-            "name another data.target or a classification task",
+            f"task is regression, but the target {column.name!r} holds {column.dtype} values, no numbers "
+            f"(for example {str(column.iloc[0])[:SHOWN_CHARACTERS]!r}); name another data.target or a classification "
+            "task, or say by data.decimal and data.thousands how numbers are written",
             "data.target",
         )
     labels: Array = column.to_numpy(dtype=np.float64)

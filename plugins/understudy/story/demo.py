@@ -31,7 +31,7 @@ def tell_story(home: Path, display: "StoryDisplay", *, keep_running: bool) -> To
     setup = time.monotonic() - begun
     hooks = Hooks(settings)
     traffic = traffic_of(running.gateway, hours[Market.OLD])
-    stage = Stage(AirflowApi(running.airflow, running.user, running.password), home, traffic, hours)
+    stage = Stage(AirflowApi(running.airflow, running.user, running.password.get_secret_value()), home, traffic, hours)
     body = request_body(hours[Market.OLD].rows[:1])
     proof = Proof(hooks, lambda: ask(settings.gateway_urls, MODEL, body))
     rows: list[Row] = []

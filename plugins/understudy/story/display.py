@@ -11,6 +11,7 @@ from understudy.story.proof import Row
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from understudy.sample.traffic import Count
     from understudy.story.told import Told
@@ -50,7 +51,7 @@ class StoryDisplay:
         self.rows[row.act] = row
         self._run = None
         if not self.console.is_terminal:
-            self.console.print(_ended(row), markup=True)
+            self.console.print(_ended(row))
 
     def __rich__(self) -> "RenderableType":
         """Draw everything as it is now."""
@@ -60,7 +61,7 @@ class StoryDisplay:
         parts: list[RenderableType] = []
         for number, act in enumerate(ACTS, start=1):
             if number in self.rows:
-                parts.append(Text.from_markup(_ended(self.rows[number])))
+                parts.append(_ended(self.rows[number]))
             elif number == self._act and self._run is not None:
                 parts.append(self._run)
             else:
@@ -101,18 +102,18 @@ def show(console: "Console", told: "Told") -> None:
     console.print(f"Ledger: {told.ledger} Set-up {told.setup_seconds:.0f} s, everything {told.seconds:.0f} s.")
     if told.running:
         console.print("Look around:")
-        console.print(
-            f"  Airflow  {told.running.airflow}  (user {told.running.user}, password {told.running.password})"
-        )
+        console.print(f"  Airflow  {told.running.airflow}  ({told.running.way_in})")
         console.print(f"  MLflow   {told.running.mlflow}")
         console.print(f"  Gateway  {told.running.gateway}/models/{MODEL}")
         console.print(f"  Ledger   UNDERSTUDY_HOME={told.running.home} .venv/bin/understudy ledger")
         console.print("Stop it with: make down")
 
 
-def _ended(row: Row) -> str:
-    mark = "[red]✗[/]" if row.contradictions else "[green]✓[/]"
-    return f"{mark} {row.act}. {_escaped(row.title)} ({row.seconds:.0f} s)\n     {_escaped(_short(row.happened))}"
+def _ended(row: Row) -> "Text":
+    from rich.text import Text
+
+    mark = ("✗", "red") if row.contradictions else ("✓", "green")
+    return Text.assemble(mark, f" {row.act}. {row.title} ({row.seconds:.0f} s)\n     {_short(row.happened)}")
 
 
 def _live(live: "Count") -> str:
@@ -121,9 +122,3 @@ def _live(live: "Count") -> str:
 
 def _short(sentence: str, limit: int = 220) -> str:
     return shorten(sentence, limit, placeholder=" …")
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

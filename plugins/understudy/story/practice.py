@@ -60,7 +60,7 @@ def leave_bad_champion(home: Path, tell: Callable[[str], None]) -> Left:
     declare_meter(home, MODEL, window="7d", monitor={"schedule": "0 0 1 1 *", "of": "data", "window": "7d"})
     settings = turned_to(home)
     running = stack.up(settings, layout, tell)
-    api = AirflowApi(running.airflow, running.user, running.password)
+    api = AirflowApi(running.airflow, running.user, running.password.get_secret_value())
     for as_of, what in ((FAULT_BEGINS, "a good version"), (FAULT_ENDS, "a version that learned from a broken meter")):
         tell(f"training {what}")
         _run(api, DAG_ID, {"as_of": as_of.isoformat(), "reason": "the weekly one"})

@@ -10,6 +10,7 @@ from understudy.contract.words import JobState
 from understudy.runners.docker import DockerRunner
 from understudy.runners.errors import (
     InputGone,
+    LinkLeadsOut,
     ResultMissing,
     ResultTooLarge,
     UnsafeOutputs,
@@ -77,3 +78,30 @@ def test_a_refusal_is_an_answer(workspace: Path, copying: DockerRunner) -> None:
     assert result.refusal is not None
     assert result.refusal.field == "data.target"
     assert [line.text for line in log] == ["Refused: column 'up' is all null"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_link_out_of_an_input_is_refused_before_anything_is_made(
+    place: str, workspace: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    runner: Runner = request.getfixturevalue(place)
+    (tmp_path / "secret").write_text("TOPSECRET")
+    asked = job(workspace, "sums")
+    (workspace / "m" / "code" / "note.txt").symlink_to(tmp_path / "secret")
+    with pytest.raises(LinkLeadsOut, match=r"'note\.txt' in .*code leads out"):
+        runner.submit(asked, {})
+    assert runner.leftovers() == []
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_code_is_found_through_a_link_that_stays_in_its_folder(
+    place: str, workspace: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    elsewhere = tmp_path / "elsewhere" / "code"  # not in the workspace, so that it is copied in every place
+    elsewhere.parent.mkdir()
+    (workspace / "m" / "code").rename(elsewhere)
+    (elsewhere / "probe.py").rename(elsewhere / "real.py")
+    (elsewhere / "probe.py").symlink_to("real.py")
+    (workspace / "m" / "code").symlink_to(elsewhere)
+    state, result, _ = run(request.getfixturevalue(place), job(workspace, "sums"))
+    assert (state, result.report["sum"]) == (JobState.DONE, 42)

@@ -1,8 +1,10 @@
 """Inference on small files, each made to show one thing."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -138,6 +140,119 @@ def test_other_encodings_and_delimiters_are_found(tmp_path: Path) -> None:
     (tmp_path / "old.csv").write_bytes(table.write_csv(separator=";").encode("cp1252"))
     inference = infer_spec(tmp_path / "old.csv", "y", "at")
     assert (inference.spec["data"]["encoding"], inference.spec["data"]["delimiter"]) == ("cp1252", ";")
+
+
+def comma(values: pl.Series) -> list[str]:
+    return [f"{value:.1f}".replace(".", ",") for value in values]
+
+
+def thousands(values: pl.Series, mark: str, decimal: str) -> list[str]:
+    return [f"{1000 + value:,.1f}".replace(",", "M").replace(".", decimal).replace("M", mark) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("separator", "written", "declared", "note"),
+    [
+        (";", comma, (",", ""), "x writes numbers with a comma before the decimals (0,0 is read as 0.0)"),
+        (",", comma, (",", ""), "data.decimal says so"),
+        (";", lambda x: thousands(x, ".", ","), (",", "."), "(1.000,0 is read as 1000.0); data.decimal and data.th"),
+        (",", lambda x: thousands(x, ",", "."), (".", ","), "with a comma between the thousands"),
+        (";", lambda x: thousands(x, "\u202f", ","), (",", " "), "a space between the thousands"),
+        (",", lambda x: thousands(x, "'", "."), (".", "'"), "an apostrophe between the thousands"),
+    ],
+    ids=["decimal comma", "quoted", "continental", "English", "French", "Swiss"],
+)
+def test_numbers_that_are_written_otherwise_are_read_as_numbers(
+    tmp_path: Path, separator: str, written: Callable[[pl.Series], list[str]], declared: tuple[str, str], note: str
+) -> None:
+    table = frame().with_columns(x=pl.Series(written(frame()["x"])))
+    table.write_csv(tmp_path / "some-data.csv", separator=separator, datetime_format="%Y-%m-%d %H:%M:%S")
+    inference = infer_spec(tmp_path / "some-data.csv", "y", "at")
+    spec = parse_spec(inference.yaml, Path("model.yaml"))
+    assert (spec.data.decimal, spec.data.thousands or "") == declared
+    assert spec.data.drop == ()
+    assert spec.checks.columns["x"].type == "number"
+    assert any(note in said for said in inference.notes)
+
+
+def test_a_missing_value_among_decimal_commas_is_found(tmp_path: Path) -> None:
+    table = frame()
+    holes = ["?" if n % 9 == 0 else text for n, text in enumerate(comma(table["x"]))]
+    table.with_columns(x=pl.Series(holes)).write_csv(tmp_path / "some-data.csv", separator=";")
+    spec = infer_spec(tmp_path / "some-data.csv", "y", "at").spec
+    assert (spec["data"]["decimal"], spec["data"]["nulls"]) == (",", ["", "?"])
+    assert spec["checks"]["columns"]["x"]["type"] == "number"
+
+
+def test_a_column_with_decimal_points_is_not_lost_to_another_with_points_between_thousands(tmp_path: Path) -> None:
+    table = frame().with_columns(far=pl.Series(thousands(frame()["z"], ".", ",")))
+    table.write_csv(tmp_path / "some-data.csv", separator=";")
+    spec = infer_spec(tmp_path / "some-data.csv", "y", "at").spec
+    assert "thousands" not in spec["data"]
+    assert spec["checks"]["columns"]["x"]["type"] == "number"
+
+
+def test_a_number_with_a_decimal_comma_can_be_the_target(tmp_path: Path) -> None:
+    table = frame().with_columns(x=pl.Series(comma(frame()["x"])))
+    table.write_csv(tmp_path / "some-data.csv", separator=";")
+    assert infer_spec(tmp_path / "some-data.csv", "x", "at").spec["task"] == "regression"
+
+
+@pytest.mark.parametrize("unit", ["€ {}", "{} €", "{}%", "USD {}", "-{} EUR"])
+def test_numbers_with_a_unit_are_named_with_a_way_out(tmp_path: Path, unit: str) -> None:
+    table = frame().with_columns(x=pl.Series([unit.format(text) for text in comma(frame()["x"])]))
+    inference, _ = infer(tmp_path, table)
+    said = f"x writes numbers with a unit ({unit.format('0,0')}), so they are texts here. Export them without it"
+    assert any(note.startswith(said) for note in inference.notes)
+    with pytest.raises(CannotInfer, match="--target x writes numbers with a unit"):
+        infer(tmp_path, table, target="x")
+
+
+def test_features_that_say_nothing_give_a_note_and_no_bound(tmp_path: Path) -> None:
+    draw = np.random.default_rng(1)
+    rows = 1000
+    at = [datetime(2026, 1, 1) + timedelta(hours=hour) for hour in range(rows)]  # noqa: DTZ001 - files hold naive times
+    noise = pl.DataFrame(
+        {"at": at, "x": draw.normal(size=rows), "y": draw.integers(0, 2, rows), "amount": draw.normal(size=rows)}
+    )
+    for target, bound in (("y", "floor"), ("amount", "ceiling")):
+        inference, spec = infer(tmp_path, noise.drop({"y": "amount", "amount": "y"}[target]), target=target)
+        said = [note for note in inference.notes if "features help" in note or "features did not help" in note]
+        assert len(said) == 1
+        assert "The gate has no bound yet" in said[0]
+        assert (spec.gates[0].floor, spec.gates[0].ceiling) == (None, None)
+        assert f"# {bound}: ?" in inference.yaml
+
+
+def test_features_that_help_give_a_bound_halfway(tmp_path: Path) -> None:
+    inference, spec = infer(tmp_path, frame())
+    assert spec.gates[0].floor is not None
+    assert 0.7 < spec.gates[0].floor < 0.8
+    assert "features" not in " ".join(note for note in inference.notes if "help" in note)
+
+
+def test_one_time_for_all_rows_dates_nothing(tmp_path: Path) -> None:
+    table = frame().with_columns(at=pl.lit("2026-01-01 00:00:00"))
+    with pytest.raises(CannotInfer, match=r"--time at: all rows have the same one \(2026-01-01 00:00\), which orders"):
+        infer(tmp_path, table)
+    inference, spec = infer(tmp_path, table, time=None)
+    assert (spec.data.time, spec.data.drop) == (None, ("at",))
+    assert any("No column dates the rows" in note for note in inference.notes)
+
+
+def test_empty_times_are_told_from_broken_ones(tmp_path: Path) -> None:
+    times = ["" if n % 7 == 0 else f"2026-01-{1 + n % 28:02} 00:00:00" for n in range(ROWS)]
+    with pytest.raises(CannotInfer, match="--time at: of 600 values 86 are empty; name another column"):
+        infer(tmp_path, frame().with_columns(at=pl.Series(times)))
+    broken = ["soon" if n % 7 == 1 else time for n, time in enumerate(times)]
+    with pytest.raises(CannotInfer, match="86 are empty and 86 are no times, for example 'soon', 'soon', 'soon'; name"):
+        infer(tmp_path, frame().with_columns(at=pl.Series(broken)))
+
+
+def test_a_nested_column_is_described_in_words(tmp_path: Path) -> None:
+    frame(obj=[[1, 2]] * ROWS).write_parquet(tmp_path / "window.parquet")
+    notes = infer_spec(tmp_path / "window.parquet", "y", "at").notes
+    assert "obj holds nested or binary values, which no built-in encoder reads. It is in data.drop." in notes
 
 
 def test_parquet_is_read_too(tmp_path: Path) -> None:

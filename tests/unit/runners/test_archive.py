@@ -1,4 +1,5 @@
 import io
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ import pytest
 
 from understudy.contract.stage import artefact_of
 from understudy.runners.archive import Entry, folder, lay_out, pack, tree, unpack_folder
-from understudy.runners.errors import InputGone, UnsafeOutputs
+from understudy.runners.errors import InputGone, LinkLeadsOut, UnsafeOutputs
 
 
 def archive(*members: tuple[tarfile.TarInfo, bytes]) -> Iterator[bytes]:
@@ -50,6 +51,69 @@ def test_a_tree_laid_out_in_a_folder_is_the_same_and_read_only(tmp_path: Path) -
     assert artefact_of(laid, laid.parent).sha256 == artefact_of(source, tmp_path).sha256
     assert (laid / "deep" / "closed.py").stat().st_mode & 0o777 == 0o444
     assert not (laid / "deep" / "__pycache__").exists()
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [("trainer.py", "{out}/evil.py"), ("deep/up.py", "../../out/evil.py"), ("more", "{out}"), ("later", "{out}/later")],
+    ids=["file", "relative, one folder down", "folder", "nothing there yet"],
+)
+def test_a_link_that_leads_out_of_its_folder_is_named_and_nothing_is_read_through_it(
+    tmp_path: Path, link: str, target: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "evil.py").write_text("SECRET")
+    (tmp_path / "source" / "deep").mkdir(parents=True)
+    (tmp_path / "source" / link).symlink_to(target.format(out=tmp_path / "out"))
+    with pytest.raises(LinkLeadsOut, match=f"'{link}' in .*source leads out"):
+        list(tree("inputs/source", tmp_path / "source"))
+
+
+def test_links_that_stay_inside_arrive_as_links(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "deep").mkdir(parents=True)
+    (source / "deep" / "a.py").write_text("x = 1")
+    (source / "b.py").symlink_to("deep/a.py")
+    (source / "deep" / "absolute.py").symlink_to(source / "b.py")
+    (source / "folder").symlink_to("deep", target_is_directory=True)
+    (source / "deep" / "around").symlink_to("..", target_is_directory=True)
+    (source / "itself").symlink_to("itself")
+    (source / ".#a.py").symlink_to("somebody@machine.17")
+    for place in ("packed", "laid"):
+        (tmp_path / place).mkdir()
+    with tarfile.open(fileobj=io.BytesIO(b"".join(pack(tree("source", source))))) as tar:
+        tar.extractall(tmp_path / "packed", filter="data")
+    lay_out(tree("source", source), tmp_path / "laid")
+    for arrived in (tmp_path / "packed" / "source", tmp_path / "laid" / "source"):
+        links = {
+            path.relative_to(arrived).as_posix(): os.readlink(path) for path in arrived.rglob("*") if path.is_symlink()
+        }
+        assert links == {"b.py": "deep/a.py", "deep/absolute.py": "a.py", "folder": "deep", "deep/around": ".."}
+        assert (arrived / "folder" / "absolute.py").read_text() == "x = 1"
+        assert artefact_of(arrived, arrived.parent).sha256 == artefact_of(source, tmp_path).sha256
+
+
+@pytest.mark.parametrize("swapped", ["deep/a.py", "deep"])
+def test_a_link_put_in_the_place_of_what_was_looked_at_is_not_followed(tmp_path: Path, swapped: str) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    for folder_ in (source / "deep", out):
+        folder_.mkdir(parents=True)
+        (folder_ / "a.py").write_text("SECRET" if folder_ is out else "x = 1")
+    entries = list(tree("inputs/source", source))
+    (source / swapped).rename(tmp_path / "away")
+    (source / swapped).symlink_to(out / "a.py" if swapped.endswith(".py") else out)
+    with pytest.raises(InputGone, match="cannot be read"):
+        list(pack(entries))
+
+
+def test_a_pipe_put_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a").write_text("x")
+    entries = list(tree("inputs/source", tmp_path / "source"))
+    (tmp_path / "source" / "a").unlink()
+    os.mkfifo(tmp_path / "source" / "a")
+    with pytest.raises(InputGone, match="no plain file"):
+        list(pack(entries))
 
 
 def test_packed_files_belong_to_root_and_are_read_only(tmp_path: Path) -> None:

@@ -46,6 +46,15 @@ def test_requests_are_named_by_the_caller_and_the_place_in_them(tmp_path: Path) 
     assert counts.matched == 1
 
 
+def test_label_files_write_numbers_as_the_models_own_files_do(tmp_path: Path) -> None:
+    data = {"source": "x.csv", "target": "up", "time": "at", "key": ["order"], "decimal": ",", "thousands": "."}
+    rows = ROWS.with_columns(up=pl.lit(None, pl.Float64))
+    rows, _ = join(
+        tmp_path, rows, "id;label\n1;1.234,5\n2;0,25\n", data=data, task="regression", gates=[{"metric": "mae"}]
+    )
+    assert rows["up"].to_list() == [1234.5, 0.25, None, None]
+
+
 def test_no_label_has_come_yet(tmp_path: Path) -> None:
     rows, counts = join(tmp_path, ROWS.drop("up"))
     assert rows["up"].null_count() == 4

@@ -70,7 +70,7 @@ def test_references_ride_along_and_useless_features_are_named(tmp_path: Path) ->
         ({"data": {"target": "color"}}, "has 3 classes .* write task: multiclass_classification", "task"),
         (
             {"task": "regression", "gates": [{"metric": "mae"}]},
-            "holds str values, no numbers|holds object values, no numbers",
+            r"holds (str|object) values, no numbers \(for example '(yes|no)'\).* data\.decimal",
             "data.target",
         ),
         ({"data": {"drop": ["size", "color", "noise", "is_new"]}}, "No column is left to learn from", "data.drop"),

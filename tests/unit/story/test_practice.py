@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from tests.unit.cli.test_doctor import DUE
 from tests.unit.hooks.test_deployments import WHY, bundle, record
@@ -14,7 +15,15 @@ from understudy.hooks.connect import Hooks
 from understudy.settings import Settings
 from understudy.story.practice import NothingBad, what_is_left
 
-RUNNING = Running(home="/h", airflow="http://a", mlflow="http://m", gateway="http://g", user="admin", password="p")
+RUNNING = Running(
+    home="/h",
+    airflow="http://a",
+    mlflow="http://m",
+    gateway="http://g",
+    user="admin",
+    password=SecretStr("p"),
+    password_file="/h/passwords.json",
+)
 
 
 @pytest.fixture

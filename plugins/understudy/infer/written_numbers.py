@@ -1,0 +1,99 @@
+"""Text columns that are numbers to a person: with a decimal comma, marks between thousands, or a unit."""
+
+from typing import TYPE_CHECKING
+
+from understudy.infer.disguised_nulls import WORDS
+from understudy.stages.column_kind import NUMERIC, kind_of
+from understudy.stages.numerals import Numerals, all_match
+
+if TYPE_CHECKING:
+    import polars as pl
+
+DECIMAL_COMMA = (Numerals(","), Numerals(",", "."), Numerals(",", " "), Numerals(",", "'"))
+DECIMAL_POINT = (Numerals(".", ","), Numerals(".", " "), Numerals(".", "'"))
+UNIT = r"(?:[\p{Sc}%‰]|EUR|USD|GBP|CHF|JPY)"
+MARK_NAMES = {",": "a comma", ".": "a point", " ": "a space", "'": "an apostrophe"}
+SHOWN_COLUMNS = 5
+
+
+def likely_numerals(table: "pl.DataFrame", delimiter: str | None) -> list[Numerals]:
+    """List the ways to write numbers that make numbers of text columns, the one that explains most of them first.
+
+    Where 1,234 could be either, a file whose fields are not separated by commas has a decimal comma.
+    """
+    ways = (*DECIMAL_POINT, *DECIMAL_COMMA) if delimiter in (None, ",") else (*DECIMAL_COMMA, *DECIMAL_POINT)
+    texts = [_without_words(table[column]) for column in table.columns if _is_text(table[column])]
+    explained = {way: sum(all_match(values, rf"[+-]?{way.number}") for values in texts) for way in ways}
+    return sorted((way for way in ways if explained[way]), key=lambda way: -explained[way])
+
+
+def loses_numbers(before: "pl.DataFrame", after: "pl.DataFrame") -> bool:
+    """Tell whether a column of numbers is one of texts in another reading."""
+    return any(kind_of(before.schema[c]) in NUMERIC and _is_text(after[c]) for c in before.columns)
+
+
+def about_numerals(before: "pl.DataFrame", after: "pl.DataFrame", numerals: Numerals) -> list[str]:
+    """Say in which columns the numerals made numbers of texts."""
+    changed = [c for c in before.columns if _is_text(before[c]) and not _is_text(after[c])]
+    if not changed:
+        return []
+    fields = ["data.decimal"] if numerals.decimal == "," else []
+    fields += ["data.thousands"] if numerals.thousands else []
+    marks = [f"{MARK_NAMES[numerals.decimal]} before the decimals"] if numerals.decimal == "," else []
+    marks += [f"{MARK_NAMES[numerals.thousands]} between the thousands"] if numerals.thousands else []
+    example = _telling(before[changed[0]])
+    return [
+        f"{_listed(changed)} write{'s' if len(changed) == 1 else ''} numbers with {' and '.join(marks)} "
+        f"({example} is read as {_read_as(before[changed[0]], after[changed[0]], example)}); "
+        f"{' and '.join(fields)} say{'s' if len(fields) == 1 else ''} so."
+    ]
+
+
+def about_units(table: "pl.DataFrame") -> list[str]:
+    """Name the columns whose numbers carry a unit, which no reader takes for numbers."""
+    return [
+        f"{column} writes numbers with a unit ({example}), so they are texts here. Export them without it, or take it "
+        "off in data.prepare."
+        for column in table.columns
+        for example in [number_with_unit(table[column])]
+        if example
+    ]
+
+
+def number_with_unit(values: "pl.Series") -> str | None:
+    """Give an example where all values of a text column are numbers with a currency or a percent sign."""
+    if not _is_text(values):
+        return None
+    shown = _without_words(values)
+    numbers = "|".join(way.number for way in (*DECIMAL_POINT, *DECIMAL_COMMA))
+    pattern = rf"[+-]?{UNIT}\s*[+-]?(?:{numbers})|[+-]?(?:{numbers})\s*{UNIT}"
+    return str(shown.drop_nulls()[0]) if all_match(shown, pattern) else None
+
+
+def _without_words(values: "pl.Series") -> "pl.Series":
+    """Leave out what stands for a missing value, which is looked for later."""
+    others: pl.Series = values.filter(~values.str.to_lowercase().is_in(list(WORDS)))
+    return others
+
+
+def _telling(values: "pl.Series") -> str:
+    """Choose a value that shows the marks."""
+    marked = values.drop_nulls().filter(values.drop_nulls().str.contains(r"\D.*\d"))
+    return str(marked[0] if len(marked) else values.drop_nulls()[0])
+
+
+def _read_as(before: "pl.Series", after: "pl.Series", example: str) -> str:
+    return f"{after.filter(before == example)[0]}"
+
+
+def _listed(columns: list[str]) -> str:
+    more = len(columns) - SHOWN_COLUMNS
+    if more > 0:
+        return f"{', '.join(columns[:SHOWN_COLUMNS])} and {more} more"
+    return " and ".join([", ".join(columns[:-1]), columns[-1]] if len(columns) > 1 else columns)
+
+
+def _is_text(values: "pl.Series") -> bool:
+    import polars as pl
+
+    return values.dtype == pl.String

@@ -1,0 +1,73 @@
+"""Numbers that are not written as 1234.5: with a decimal comma, or with a mark between thousands."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# Exports write several signs for one: spaces that do not break, the typographic apostrophe.
+MARKS = {",": ",", ".": r"\.", " ": "[ \u00a0\u202f]", "'": "['\u2019]"}
+TRUTH = ("true", "false")
+
+
+class Numerals(NamedTuple):
+    """Say how a file writes numbers."""
+
+    decimal: str = "."
+    thousands: str | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the reader of CSV files understands them by itself."""
+        return self == Numerals()
+
+    @property
+    def whole(self) -> str:
+        """Match the digits of a whole number; a group of thousands begins with no zero, as 0,125 is none."""
+        return rf"(?:\d+|[1-9]\d{{0,2}}(?:{MARKS[self.thousands]}\d{{3}})+)" if self.thousands else r"\d+"
+
+    @property
+    def number(self) -> str:
+        """Match a number without its sign."""
+        point = MARKS[self.decimal]
+        return rf"(?:(?:{self.whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?)"
+
+
+def typed(table: "pl.DataFrame", numerals: Numerals, texts: frozenset[str] = frozenset()) -> "pl.DataFrame":
+    """Turn text columns, all but ``texts``, into what all their values are: whole numbers, numbers or truth values.
+
+    A column that does not fit the numerals but is written plainly is read so: 12.5 means one thing only, unless points
+    separate thousands.
+    """
+    return table.with_columns(
+        _typed(table[column], numerals) for column in table.columns if column not in texts and _is_text(table[column])
+    )
+
+
+def all_match(values: "pl.Series", pattern: str) -> bool:
+    """Tell whether a text column has values and every one is matched as a whole, but for spaces around it."""
+    filled = values.drop_nulls()
+    return bool(len(filled)) and bool(filled.str.strip_chars().str.contains(rf"^(?:{pattern})$").all())
+
+
+def _typed(values: "pl.Series", numerals: Numerals) -> "pl.Series":
+    import polars as pl
+
+    if all_match(values, "(?i:true|false)"):
+        return values.str.strip_chars().str.to_lowercase() == TRUTH[0]
+    for way in (numerals,) if numerals.thousands == "." else (numerals, Numerals()):
+        if all_match(values, rf"[+-]?(?:{way.number}|inf|NaN)"):
+            kind = pl.Int64 if all_match(values, rf"[+-]?{way.whole}") else pl.Float64
+            plain = values.str.strip_chars()
+            if way.thousands:
+                plain = plain.str.replace_all(MARKS[way.thousands], "")
+            number = plain.str.replace(way.decimal, ".", literal=True).cast(kind, strict=False)
+            # A whole number that no column of numbers can hold is a code, and stays the text that it is.
+            return number if number.null_count() == values.null_count() else values
+    return values
+
+
+def _is_text(values: "pl.Series") -> bool:
+    import polars as pl
+
+    return values.dtype == pl.String
