@@ -8,7 +8,8 @@ from understudy.contract.words import Word
 from understudy.hooks.connect import connect
 from understudy.ui.access import CallerDep
 from understudy.ui.answering import Foretold, foretell
-from understudy.ui.model_page import airflow_of, declaration, known
+from understudy.ui.model_page import airflow_of, known
+from understudy.ui.progress import declaration
 from understudy.ui.question_reader import read_requests
 from understudy.ui.refusals import NotThere
 
