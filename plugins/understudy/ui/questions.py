@@ -87,7 +87,7 @@ def _request(question: Question, user_id: str, known: Known, refusal: Callable[[
         why_not=why_not,
         version=blessing.challenger.version if blessing else None,
         champion=known.record.champion.version if known.record else None,
-        card=next((entry.seq for entry in in_run if entry.kind in EVIDENCE), None),
+        card=next((entry.seq for entry in reversed(in_run) if entry.kind in EVIDENCE), None),
         obstacle=_obstacle(blessing, known, refusal) if blessing else "",
         is_last=question.task_id in TASKS[max(known.persons, 1) - 1 :],
         has_approved=blessing is not None and _has_approved(user_id, question, blessing, in_run),
