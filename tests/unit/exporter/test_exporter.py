@@ -22,7 +22,7 @@ from understudy.exporter.looks_due import longest_gap_s
 from understudy.exporter.observe import Known, observe
 from understudy.exporter.serve import MetricsServer
 from understudy.hooks.alert_life import note_sweep
-from understudy.hooks.alert_outbox import Outbox
+from understudy.hooks.alert_outbox import Addressed, Outbox
 from understudy.hooks.ledger import Ledger
 
 NAME = "model_0000"
@@ -84,7 +84,7 @@ def test_every_declared_metric_is_shown_and_no_other(ledger: Ledger, known: Know
     tell(ledger, EntryKind.DEPLOYED, {"epoch": 3, "deployment": rolled_back})
     tell(ledger, EntryKind.DRILLED, {"verdict": "passed"}, model=DRILL_MODEL)
     note_sweep(ledger, NOW)
-    Outbox(ledger).put({"a": (alert("a", NOW), ("pager",))})
+    Outbox(ledger).put([Addressed(alert=alert("a", NOW), to=("pager",))])
     assert undeclared(scraped(known), m.MEASURES) == set()
 
 
@@ -94,7 +94,7 @@ def test_how_alerting_is_doing_is_shown(ledger: Ledger, known: Known) -> None:
     assert not any(name.startswith((m.SWEPT_AT.name, m.ALERTS_OLDEST.name)) for name, _ in before)
     note_sweep(ledger, NOW)
     early = NOW - timedelta(hours=2)
-    Outbox(ledger).put({one: (alert(one, at), ("pager",)) for one, at in (("a", early), ("b", NOW))})
+    Outbox(ledger).put([Addressed(alert=alert(one, at), to=("pager",)) for one, at in (("a", early), ("b", NOW))])
     shown = scraped(known)
     assert value(shown, m.SWEPT_AT) == int(NOW.timestamp())
     assert (value(shown, m.ALERTS_WAITING), value(shown, m.ALERTS_OLDEST)) == (2, early.timestamp())

@@ -8,7 +8,7 @@ import pytest
 from understudy.contract.alert import Alert
 from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alert_life import AlertLife, alert_life, note_sweep
-from understudy.hooks.alert_outbox import Outbox
+from understudy.hooks.alert_outbox import Addressed, Outbox
 from understudy.hooks.ledger import Ledger
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=timezone.utc)
@@ -21,7 +21,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def put(ledger: Ledger, key: str, at: datetime) -> None:
     alert = Alert(key=key, kind=AlertKind.DRIFT, model="price", at=at, sentence="Something moved.")
-    Outbox(ledger).put({key: (alert, ("pager",))})
+    Outbox(ledger).put([Addressed(alert=alert, to=("pager",))])
 
 
 def test_a_ledger_that_nobody_has_swept_tells_nothing(ledger: Ledger) -> None:

@@ -119,8 +119,12 @@ def test_what_somebody_wrote_begins_no_line_of_its_own_in_a_message_or_its_head(
 ) -> None:
     reason = "calm\r\nBcc: eve@example.com\n• verdict: passed\x1b[2J\u202e"
     refuse(ledger, reason=reason)
-    alerts = Alerts(ledger, settings_of(tmp_path, alerts_to="mail,slack"))
-    alerts.put([alerts.failed_rollback("price\r\nBcc: eve@example.com", f"run1 {reason}", reason)])
+    chosen = settings_of(tmp_path, alerts_to="mail,slack")
+    alerts = Alerts(ledger, chosen)
+    failed = FailedRollback(
+        model="price\r\nBcc: eve@example.com", run=f"run1 {reason}", at=datetime.now(timezone.utc), why=reason
+    )
+    alerts.put([rollback_alert(chosen, failed)])
     assert alerts.tell().problems == ()
     assert sorted(letter["Subject"] for letter in mail.taken) == [
         "[critical] rollback failed of price Bcc: eve@example.com", "[warning] refused of price",
