@@ -301,10 +301,14 @@ def test_a_run_that_is_asked_for_while_airflow_cannot_write_begins_once_it_can(s
 
 
 def test_a_form_acts_as_whoever_sent_it(site: Site) -> None:
-    form = {"model": "vote", "reason": "stocktaking", "actor": "somebody else", "triggering_user_name": "eve"}
-    for bad in ({"reason": " "}, {"reason": "x" * 1001}, {"model": "unknown"}):
+    form = {"model": "vote", "reason": "stocktaking"}
+    for bad in ({"reason": " "}, {"reason": "x" * 1001}, {"model": "no such name"}):
         with pytest.raises(AirflowRefused, match="400"):
             site.api.trigger("hold", {**form, **bad})
+    for forged in ({"actor": "somebody else"}, {"triggering_user_name": "eve"}, {"model": "unknown"}):
+        run = site.api.trigger("hold", {**form, **forged})
+        assert site.api.follow("hold", run, lambda _: None) == "failed"
+    assert site.entries("vote", EntryKind.HELD) == []
     run = site.api.trigger("hold", form)
     assert site.api.follow("hold", run, lambda _: None) == "success"
     (held,) = site.entries("vote", EntryKind.HELD)

@@ -158,7 +158,7 @@ BOMB = "a: &a [x, x]\n" + "".join(
         ),
         pytest.param(
             declare(gates=[{"metric": "roc_auc", "floor": 7}]),
-            ["gates[0]", "floor 7.0 can never be passed"],
+            ["gates[0]", "floor 7 can never be passed"],
             id="absurd gate",
         ),
         pytest.param(

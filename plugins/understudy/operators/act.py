@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from understudy.contract.errors import UnknownModel
 from understudy.contract.words import Action
 from understudy.hooks.acts import act
 from understudy.hooks.connect import connect
@@ -69,7 +70,7 @@ class ActOperator(BaseOperator):
                 airflow=airflow_run(context),
                 is_dry_run=str(self.is_dry_run).lower() == "true",
             )
-        except Refused as refused:
+        except (Refused, UnknownModel) as refused:
             raise ActRefused(action, self.model, str(refused)) from refused
         self.log.info("%s%s", "dry run: " if acted.is_dry_run else "", acted.sentence)
         return acted.model_dump(mode="json")

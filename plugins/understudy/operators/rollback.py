@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from understudy.contract.errors import UnknownModel
 from understudy.contract.words import Change
 from understudy.hooks.connect import connect
 from understudy.hooks.errors import Refused
@@ -14,7 +15,7 @@ from understudy.operators.decisions import REFUSAL_KEY, actor_of
 from understudy.operators.errors import RollbackRefused
 from understudy.operators.handover import Deployed
 from understudy.operators.problem import telling
-from understudy.operators.run_context import airflow_run, require_known_fields, run_folder
+from understudy.operators.run_context import UnknownField, airflow_run, require_known_fields, run_folder
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -53,9 +54,12 @@ class RollbackOperator(BaseOperator):
                 raise
 
     def _do(self, context: "Context") -> dict[str, Any]:
-        require_known_fields(context)
         hooks = connect()
-        refuse_unknown(hooks, self.model)
+        try:
+            require_known_fields(context)
+            refuse_unknown(hooks, self.model)
+        except (UnknownField, UnknownModel) as mistyped:
+            raise RollbackRefused(self.model, str(mistyped)) from mistyped
         target = self._target_version()
         only_say = str(self.is_dry_run).lower() == "true"
         try:

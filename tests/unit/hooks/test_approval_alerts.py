@@ -66,7 +66,7 @@ def test_a_question_is_reminded_of_once_with_the_page_that_takes_the_answer(hook
     assert kinds(web) == ["approval_waits", "approval_reminder"]
     told = web.taken[1]
     assert (told["severity"], told["page"]) == ("warning", PAGE)
-    assert told["runbook"] == "docs/runbooks.md#approval-reminder"
+    assert told["runbook"] == "https://airflow.example.com/understudy/runbooks#approval-reminder"
     assert "and is rejected at" in told["sentence"]
 
 

@@ -18,6 +18,8 @@ def test_facts_of_any_shape_become_plain_json() -> None:
         "r": {
             "metric": "auc",
             "challenger": None,
+            "challenger_low": None,
+            "challenger_high": None,
             "other": None,
             "gain": None,
             "gain_low": None,

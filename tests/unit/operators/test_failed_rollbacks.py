@@ -123,7 +123,8 @@ def test_a_refusal_that_its_task_could_not_tell_is_told_as_one_by_the_sweep(
     left: dict[str, Any] = {}
     run = SimpleNamespace(conf=ASKED, triggering_user_name="ann", run_type="manual")
     ti = SimpleNamespace(xcom_push=lambda key, value: left.update({key: value}))
-    context: Any = {"ti": ti, "dag_run": run, "run_id": "manual__1", "params": ASKED}
+    dag = SimpleNamespace(dag_id=ROLLBACK, params={**ASKED, "dry_run": False})
+    context: Any = {"ti": ti, "dag": dag, "dag_run": run, "run_id": "manual__1", "params": ASKED}
     with pytest.raises(RollbackRefused):
         RollbackOperator(task_id=ROLLBACK, model="price", reason="hurts").execute(context)
     airflow.add(ROLLBACK, "manual__1", "failed", {ROLLBACK: "failed"}, conf=ASKED)

@@ -6,7 +6,6 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from tests.unit.operators.price import context, entries, judged, serve
-from understudy.contract.errors import UnknownModel
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 from understudy.operators import (
@@ -92,5 +91,5 @@ def test_a_model_that_nobody_knows_is_not_rolled_back_and_those_that_are_known_a
     is_dry_run: bool | str,
 ) -> None:
     operator = RollbackOperator(task_id="rollback", model="prcie", reason="it hurts", is_dry_run=is_dry_run)
-    with pytest.raises(UnknownModel, match=r"No model 'prcie' in .*\. Known models: price"):
+    with pytest.raises(RollbackRefused, match=r"No model 'prcie' in .*\. Did you mean 'price'\? Known models: price"):
         operator.execute(context())
