@@ -135,6 +135,15 @@ def _declarations(settings: Settings) -> list[Finding]:
     from understudy.contract.errors import SpecProblem
     from understudy.contract.load import declared, load_model
 
+    if not settings.models_dir.is_dir():
+        return [
+            Finding(
+                about="models",
+                severity=Severity.NOTE,
+                found=f"{settings.models_dir} is no folder, so no model is declared",
+                way_out="`understudy init` makes it; or point AIRFLOW__UNDERSTUDY__MODELS_DIR at your declarations.",
+            )
+        ]
     paths = declared(settings.models_dir)
     found = []
     for path in paths:
@@ -171,7 +180,8 @@ def _retrainings(settings: Settings) -> list[Finding]:
                 about="retraining",
                 severity=Severity.BROKEN,
                 found=f"{model}: {sentence}",
-                way_out=f"Repair or unpause the DAG retrain__{model}, then start one: understudy retrain {model}",
+                way_out=f"`understudy ledger {model}` tells how its last run ended. Repair that, or unpause "
+                f"retrain__{model}; then start one: understudy retrain {model}",
             )
             for sentence in told
         ]

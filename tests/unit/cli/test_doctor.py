@@ -144,6 +144,13 @@ def test_a_process_that_its_machine_cannot_hold_is_told_by_doctor_and_status(
     assert "not held to: a memory limit" in " ".join(CliRunner().invoke(app, ["status", "prices"]).stdout.split())
 
 
+def test_a_folder_of_declarations_that_is_not_there_is_said(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(models / "nowhere"))
+    (finding,) = findings()["models"]
+    assert (finding["severity"], "no folder" in finding["found"]) == ("note", True)
+    assert "understudy init" in finding["way_out"]
+
+
 def test_a_retraining_that_nobody_began_is_broken(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__RETRAIN_WITHIN", "0s")
     settings.cache_clear()
