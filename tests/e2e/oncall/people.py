@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.e2e.airflow_site import Site
 from tests.e2e.browser import Page, browser
@@ -26,7 +27,8 @@ def log_in(page: Page, user: str, password: str) -> None:
     page.open("/plugin/models")
     page.find("input[name=username]").send_keys(user)
     page.find("input[name=password]").send_keys(f"{password}\n")
-    page.until(lambda driver: driver.current_url.endswith("/plugin/models"), "the page that was asked for")
+    # Airflow's address, which goes on to name the page within as soon as that is there.
+    page.until(lambda driver: urlsplit(driver.current_url).path.startswith("/plugin/models"), "the page asked for")
 
 
 def open_page(page: Page, path: str = "") -> None:
