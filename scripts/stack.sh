@@ -4,14 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if docker compose version >/dev/null 2>&1; then
-  compose=(docker compose)
-elif docker-compose version >/dev/null 2>&1; then
-  compose=(docker-compose)
-else
-  echo "stack: neither \`docker compose\` nor \`docker-compose\` (1.29 or later) is installed" >&2
-  exit 1
-fi
+. scripts/compose.sh
 
 scripts/make_env.sh
 scripts/build_image.sh

@@ -4,14 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if docker compose version >/dev/null 2>&1; then
-  compose=(docker compose)
-elif docker-compose version >/dev/null 2>&1; then
-  compose=(docker-compose)
-else
-  echo "understudy: neither \`docker compose\` nor \`docker-compose\` (1.29 or later) is installed" >&2
-  exit 1
-fi
+. scripts/compose.sh
 
 options=()
 # A terminal in between would turn every end of a line in redirected output into two characters.
@@ -19,13 +12,11 @@ if [ ! -t 0 ] || [ ! -t 1 ]; then options+=(-T); fi
 for name in AIRFLOW__UNDERSTUDY__AIRFLOW_USER AIRFLOW__UNDERSTUDY__AIRFLOW_PASSWORD AIRFLOW__UNDERSTUDY__AIRFLOW_TOKEN; do
   if [ -n "${!name:-}" ]; then options+=(-e "$name"); fi
 done
-# The ledger names who typed the command, and not who sudo lets it be.
-export USER=${SUDO_USER:-${USER:-}}
 
 case ${1:-} in
   # Each gateway keeps its own log.
   predictions) exec "${compose[@]}" exec ${options[@]+"${options[@]}"} gateway understudy "$@" ;;
-  up | down | demo | gateway | metrics)
+  up | down | demo | practice | gateway | metrics)
     echo "understudy: the services of the stack do that; see docs/compose.md (${compose[*]} up --detach, restart, down)" >&2
     exit 2
     ;;

@@ -43,7 +43,7 @@ class EngineProxy:
             await self._answer(request, reader, writer)
         except OSError:
             pass  # it is gone, or the engine went while it answered
-        except Exception:
+        except Exception:  # a request that nobody foresaw: it ends unanswered, and the others go on
             LOG.exception("A request was not handed on")
         finally:
             self._open -= 1
