@@ -66,6 +66,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FilesToge
     return FilesTogether(config, log)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Keep bytes out of the tests' names: a gzip header has the second in it, and each process would name another."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked `docker` where there is none, except in CI, which has to have one."""
     if item.get_closest_marker("docker") is None:

@@ -89,8 +89,8 @@ def test_a_file_that_is_not_what_was_declared_is_said_in_a_sentence(models: Path
     [
         ("tides.parquet", b"PAR1", "data.source: tides.parquet is not a readable Parquet file"),
         ("tides.csv", b"", "data.source: tides.csv is empty (0 bytes); export it again"),
-        ("tides.csv.gz", gzip.compress(b""), "data.source: tides.csv.gz is empty inside its gzip wrapper"),
-        ("tides.csv.gz", gzip.compress(b"at,height\n" * 99)[:20], "tides.csv.gz is a damaged gzip file"),
+        ("tides.csv.gz", gzip.compress(b"", mtime=0), "data.source: tides.csv.gz is empty inside its gzip wrapper"),
+        ("tides.csv.gz", gzip.compress(b"at,height\n" * 99, mtime=0)[:20], "tides.csv.gz is a damaged gzip file"),
         ("tides.csv.gz", b"at,height\n", "tides.csv.gz ends in .gz but is not a gzip file"),
         ("tides.csv", b"at,h\xf6he\n", "data.encoding: tides.csv is not UTF-8 text: line 1, byte 4"),
         ("tides.csv", b"<html>\n", "data.source: tides.csv is a web page"),
