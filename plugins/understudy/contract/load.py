@@ -75,6 +75,7 @@ def load_spec(path: Path) -> ModelSpec:
 
 
 def _text(path: Path) -> str:
+    _refuse_link_out(path)
     try:
         raw = path.read_bytes()
     except OSError as unreadable:
@@ -86,6 +87,26 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as wrong:
         line = raw[: wrong.start].count(b"\n") + 1
         raise SpecProblem(path, line, "", "is not UTF-8 text", "Save the file as UTF-8") from wrong
+
+
+def _refuse_link_out(path: Path) -> None:
+    """Refuse a file that a link takes from elsewhere: whoever fills the folder may not read all that we can.
+
+    A link to another place of the same models folder is how Kubernetes mounts a ConfigMap. The models folder and a
+    model's own may be links themselves: they lead to a file of this name only.
+    """
+    if not path.is_symlink():
+        return
+    models_dir = path.parent.parent
+    real = Path(os.path.realpath(path))
+    if not any(real.is_relative_to(os.path.realpath(folder)) for folder in (path.parent, models_dir)):
+        raise SpecProblem(
+            path,
+            None,
+            "",
+            f"is a link that leads out of {models_dir}, to {os.readlink(path)}",
+            "Put a copy of what it leads to there",
+        )
 
 
 def parse_spec(text: str, path: Path) -> ModelSpec:
