@@ -15,10 +15,11 @@ from understudy.contract.target_class import misfit_of
 
 SIZE_LIMIT_BYTES = 1_000_000
 SPEC_FILE = "model.yaml"
+MERGE = "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuse what a declaration does not need and an attacker does: aliases and repeated keys."""
+    """Refuse what a declaration does not need and an attacker does: aliases, merged mappings and repeated keys."""
 
     def __init__(self, text: str, path: Path) -> None:
         super().__init__(text)
@@ -45,6 +46,9 @@ class _Loader(yaml.SafeLoader):
                 if not isinstance(key, yaml.ScalarNode):
                     line = key.start_mark.line + 1
                     raise SpecProblem(self.path, line, dotted(at), "has a list or a mapping as a key", "Write a name")
+                if key.tag == MERGE:
+                    line = key.start_mark.line + 1
+                    raise SpecProblem(self.path, line, dotted(at), "uses the YAML merge key <<", "Write the fields out")
                 if key.value in seen:
                     raise SpecProblem(
                         self.path,
@@ -155,8 +159,9 @@ def spec_path(models_dir: Path, model: str) -> Path:
 
 
 def declared(models_dir: Path) -> list[Path]:
-    """List the declarations below a folder, by name."""
-    return sorted(models_dir.glob(f"*/{SPEC_FILE}"))
+    """List the declarations below a folder, by name; a link that leads nowhere is one that cannot be read."""
+    found = (folder / SPEC_FILE for folder in models_dir.glob("*"))
+    return sorted(path for path in found if os.path.lexists(path))
 
 
 def load_model(models_dir: Path, model: str) -> ModelSpec:

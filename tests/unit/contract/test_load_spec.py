@@ -143,6 +143,11 @@ def test_a_yaml_bomb_is_refused_before_it_grows() -> None:
     assert "alias" in str(problem_of(bomb))
 
 
+def test_a_merged_mapping_is_refused_by_its_line() -> None:
+    problem = problem_of(with_line("owner: market-ml", "<<: {owner: market-ml}"))
+    assert str(problem) == "model.yaml:2: uses the YAML merge key <<. Write the fields out"
+
+
 def test_deep_nesting_and_size_are_refused(tmp_path: Path) -> None:
     assert "nested too deeply" in str(problem_of("a: " + "[" * 5000))
     large = tmp_path / "model.yaml"
@@ -274,3 +279,12 @@ def test_links_between_places_of_the_models_folder_are_followed(
     lay_out(models_dir)
     assert load_model(models_dir, "electricity").owner == "market-ml"
     assert [path.parent.name for path in declared(models_dir)] == ["electricity"]
+
+
+@pytest.mark.parametrize("target", ["gone.yaml", "model.yaml", "/nowhere/gone.yaml"])
+def test_a_link_that_leads_nowhere_is_still_a_declaration_and_cannot_be_read(models_dir: Path, target: str) -> None:
+    (models_dir / "electricity" / "model.yaml").symlink_to(target)
+    (models_dir / "notes.txt").touch()
+    assert [path.parent.name for path in declared(models_dir)] == ["electricity"]
+    with pytest.raises(SpecProblem, match=r"cannot be read|leads out of"):
+        load_model(models_dir, "electricity")
