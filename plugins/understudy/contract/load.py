@@ -1,6 +1,7 @@
 """Read ``model.yaml`` and say exactly what is wrong with it: file, line, field, nearest valid name."""
 
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -81,16 +82,24 @@ def load_spec(path: Path) -> ModelSpec:
 def _text(path: Path) -> str:
     _refuse_link_out(path)
     try:
-        raw = path.read_bytes()
+        size = _size_of_file(path)
+        raw = path.read_bytes() if size <= SIZE_LIMIT_BYTES else b""
     except OSError as unreadable:
         raise SpecProblem(path, None, "", f"cannot be read ({unreadable.strerror})") from unreadable
-    if len(raw) > SIZE_LIMIT_BYTES:
-        raise SpecProblem(path, None, "", f"holds {len(raw):,} bytes; a declaration may have {SIZE_LIMIT_BYTES:,}")
+    if size > SIZE_LIMIT_BYTES:
+        raise SpecProblem(path, None, "", f"holds {size:,} bytes; a declaration may have {SIZE_LIMIT_BYTES:,}")
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as wrong:
         line = raw[: wrong.start].count(b"\n") + 1
         raise SpecProblem(path, line, "", "is not UTF-8 text", "Save the file as UTF-8") from wrong
+
+
+def _size_of_file(path: Path) -> int:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # a pipe would be waited for
+        raise SpecProblem(path, None, "", "is no file", "Write the declaration into a file of that name")
+    return found.st_size
 
 
 def _refuse_link_out(path: Path) -> None:

@@ -1,6 +1,7 @@
 """A declaration is closed: whatever is wrong is named with file, line, field and the nearest valid name."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -287,4 +288,16 @@ def test_a_link_that_leads_nowhere_is_still_a_declaration_and_cannot_be_read(mod
     (models_dir / "notes.txt").touch()
     assert [path.parent.name for path in declared(models_dir)] == ["electricity"]
     with pytest.raises(SpecProblem, match=r"cannot be read|leads out of"):
+        load_model(models_dir, "electricity")
+
+
+def test_a_pipe_is_not_waited_for_and_a_huge_file_not_read(models_dir: Path) -> None:
+    path = models_dir / "electricity" / "model.yaml"
+    os.mkfifo(path)
+    with pytest.raises(SpecProblem, match="is no file"):
+        load_model(models_dir, "electricity")
+    path.unlink()
+    with path.open("wb") as huge:
+        huge.truncate(2**40)
+    with pytest.raises(SpecProblem, match="bytes; a declaration may have 1,000,000"):
         load_model(models_dir, "electricity")
