@@ -172,6 +172,14 @@ def test_shares_and_sizes_have_bounds_too(gate: dict[str, Any], says: str) -> No
         Gate.model_validate(gate)
 
 
+def test_more_rows_than_the_evaluation_ever_compares_are_refused() -> None:
+    gates = "gates: [{metric: mae, min_rows: 2000}]\nevaluate: {max_rows: %d}"
+    says = "gates[0].min_rows: 2,000 can never be reached, as evaluate.max_rows thins the holdout to 1,999"
+    assert says in told(gates % 1999)
+    kept = [line for line in SIX_LINES.splitlines() if not line.startswith("gates:")]
+    assert parse_spec("\n".join([*kept, gates % 2000]), Path("model.yaml")).gates[0].min_rows == 2000
+
+
 WORST_AND_BEST = [
     (metric.name, name, bound)
     for metric in METRICS.values()
