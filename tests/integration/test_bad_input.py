@@ -1,5 +1,6 @@
 """Everything that people and feeds get wrong: one sentence with a way out, and nothing has changed."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,6 +122,12 @@ def widen(healthy: pd.DataFrame) -> pd.DataFrame:
             id="empty window",
         ),
         pytest.param(deliver(lambda healthy: healthy.head(1)), {}, ["price.csv", "1 row", "data.window"], id="one row"),
+        pytest.param(
+            lambda site, healthy: (site.declare(MODEL, checks={"min_rows": 1}), site.deliver(MODEL, healthy.head(5))),
+            {},
+            ["; the holdout part has 1 of the window's 5 rows, 10 are needed", "about 63 in all"],
+            id="too few rows to divide",
+        ),
         pytest.param(in_latin_1, {}, ["price.csv", "not UTF-8", "line 2", "encoding: latin-1"], id="not UTF-8"),
         pytest.param(deliver(widen), {}, ["price.csv", "10,006 columns", "at most 2,000"], id="ten thousand columns"),
         pytest.param(deliver(lambda healthy: healthy.head(0)), {}, ["price.csv", "holds no rows"], id="header only"),
@@ -134,6 +141,27 @@ def test_bad_data_are_refused_in_one_sentence(
     run = site.retrain(MODEL, **conf)
     assert (run.state, run.outcome) == ("failed", "data_refused")
     assert_one_sentence(run.sentence, says)
+    assert World.look(site) == champion
+
+
+def test_a_newest_part_of_one_class_is_quarantined_with_its_evidence_before_anything_is_trained(
+    site: Site, champion: World
+) -> None:
+    healthy = hourly()
+    healthy.loc[healthy.index[len(healthy) * 4 // 5 :], "up"] = 1
+    site.declare(MODEL)
+    site.deliver(MODEL, healthy)
+    run = site.retrain(MODEL)
+    assert (run.state, run.outcome, run.tasks["train"]) == ("failed", "data_refused", "skipped")
+    says = ["check was refused", "holdout part of 600 rows has the single class '1' of 'up'", "split.holdout (20%)"]
+    assert_one_sentence(run.sentence, says)
+    [quarantined] = site.hooks.ledger.entries(kinds=[EntryKind.QUARANTINED], run=run.key)
+    [finding] = [
+        found
+        for found in json.loads((Path(str(quarantined.facts["evidence"])) / "report.json").read_text())["findings"]
+        if found["failed"]
+    ]
+    assert (finding["check"], finding["measured"]) == ("split_labels", 1)
     assert World.look(site) == champion
 
 

@@ -264,6 +264,21 @@ def test_whatever_is_wrong_with_one_model_the_others_keep_their_dags(models: Pat
     assert [task.task_id for dag in broken for task in dag.tasks] == ["broken_spec"]
 
 
+def test_declarations_by_links_to_elsewhere_or_nowhere_are_red_by_name_and_alone(models: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.yaml"
+    secret.write_text(SPEC.format(name="linked"), encoding="utf-8")
+    (models / "linked").mkdir()
+    (models / "linked" / "model.yaml").symlink_to(secret)
+    (models / "lost").mkdir()
+    (models / "lost" / "model.yaml").symlink_to("gone.yaml")
+    dags = parsed("dags/retraining.py")
+    assert {"retrain__price", "retrain__demand"} <= set(dags)
+    broken = {name: str(dag.doc_md) for name, dag in dags.items() if "broken-spec" in dag.tags}
+    assert set(broken) == {"retrain__linked", "retrain__lost"}
+    assert "is a link that leads out" in broken["retrain__linked"]
+    assert "cannot be read (No such file or directory)" in broken["retrain__lost"]
+
+
 def test_a_model_that_the_factory_cannot_build_stands_alone(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from understudy import dag_factory
 

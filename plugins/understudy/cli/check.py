@@ -10,7 +10,7 @@ from understudy.cli.deployment import declared_models, deployment
 from understudy.cli.errors import BROKEN
 from understudy.contract.declared import Fact
 from understudy.contract.errors import SpecProblem, UnderstudyError
-from understudy.contract.load import load_model, spec_path
+from understudy.contract.load import SPEC_FILE, load_model, spec_path
 from understudy.contract.spec import ModelSpec
 from understudy.contract.suggest import nearest
 from understudy.runners.links import links_out
@@ -44,6 +44,8 @@ def check(
 
 def _check(settings: Settings, model: str) -> Checked:
     path = spec_path(settings.models_dir, model)
+    # Loading says itself what is wrong with a link in the declaration's own place.
+    names_code = False
     try:
         spec = load_model(settings.models_dir, model)
     except SpecProblem as problem:
@@ -51,24 +53,25 @@ def _check(settings: Settings, model: str) -> Checked:
     else:
         found = [*_code_problems(spec, path.parent), *_source_problems(spec, settings)]
         problems = [f"{path}: {problem}" for problem in found]
-    links = [str(leads_out) for leads_out in links_out(path.parent)]
+        names_code = bool(_named_code(spec))
+    links = [str(leads_out) for leads_out in links_out(path.parent) if names_code or leads_out.link != SPEC_FILE]
     return Checked(model=model, path=str(path), problems=(*links, *problems))
 
 
-def _code_problems(spec: ModelSpec, folder: Path) -> list[str]:
-    """Look for the code that a declaration names, inside its own folder."""
+def _named_code(spec: ModelSpec) -> dict[str, str]:
+    """Give the code that a declaration names, for which a stage is given the model's whole folder."""
     named = {
         "data.prepare": spec.data.prepare,
         "train.trainer": spec.train.trainer,
         "evaluate.value.function": spec.evaluate.value.function if spec.evaluate.value else None,
     }
-    return [
-        problem
-        for field, code in named.items()
-        if code is not None
-        for problem in [_code_problem(field, code, folder)]
-        if problem
-    ]
+    return {field: code for field, code in named.items() if code is not None}
+
+
+def _code_problems(spec: ModelSpec, folder: Path) -> list[str]:
+    """Look for the code that a declaration names, inside its own folder."""
+    found = (_code_problem(field, code, folder) for field, code in _named_code(spec).items())
+    return [problem for problem in found if problem]
 
 
 def _code_problem(field: str, code: str, folder: Path) -> str | None:

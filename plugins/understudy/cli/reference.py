@@ -37,6 +37,11 @@ here is an error. Editors complete and check the file when its first line is:
 # yaml-language-server: $schema=../../../schema/model.schema.json
 ```
 
+The file may be a link to another place of the models folder, as Kubernetes mounts a ConfigMap, and the models folder or
+a model's own folder may be links. A `model.yaml` that is a link out of the models folder is refused: the worker may be
+able to read what those who fill the folder may not. A model with code of its own needs a file, or a link within its own
+folder ([extending.md](extending.md#a-trainer)).
+
 Durations are a whole number and a unit: `45s`, `90m`, `12h`, `30d`, `2w`. Memory is `512m` or `4g`.
 
 This page is generated from the code (`understudy schema --write`).

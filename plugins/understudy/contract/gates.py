@@ -51,16 +51,30 @@ class Gate(Declared):
         """Refuse what no value can pass, and what every value passes."""
         lowest = -math.inf if metric.lowest is None else metric.lowest
         highest = math.inf if metric.highest is None else metric.highest
-        for name, bound, end, other_end in (
-            ("floor", self.floor, highest, lowest),
-            ("ceiling", self.ceiling, lowest, highest),
-        ):
-            if bound is None:
-                continue
-            if bound == end and metric.is_quality:
-                raise ValueError(f"{name} {bound:g} could be passed by a perfect model only; ask for less")
-            if not lowest <= bound <= highest:
-                answer = "can never be passed" if abs(bound - end) < abs(bound - other_end) else "asks nothing"
-                raise ValueError(f"{name} {bound:g} {answer}: {metric.name} is {metric.range_words}")
+        if self.floor is not None:
+            _require_possible(
+                metric,
+                f"floor {self.floor:g}",
+                all_pass=self.floor <= lowest,
+                none_passes=self.floor > highest,
+                is_best=self.floor == highest,
+            )
+        if self.ceiling is not None:
+            _require_possible(
+                metric,
+                f"ceiling {self.ceiling:g}",
+                all_pass=self.ceiling >= highest,
+                none_passes=self.ceiling < lowest or (self.ceiling == lowest and metric.is_above_lowest),
+                is_best=self.ceiling == lowest,
+            )
         if self.min_gain is not None and self.min_gain >= highest - lowest:
             raise ValueError(f"min_gain {self.min_gain:g} can never be passed: {metric.name} is {metric.range_words}")
+
+
+def _require_possible(metric: Metric, bound: str, *, all_pass: bool, none_passes: bool, is_best: bool) -> None:
+    if all_pass:
+        raise ValueError(f"{bound} asks nothing: {metric.name} is {metric.range_words}; ask for more, or remove it")
+    if none_passes:
+        raise ValueError(f"{bound} can never be passed: {metric.name} is {metric.range_words}; ask for less")
+    if is_best and metric.is_quality:
+        raise ValueError(f"{bound} could be passed by a perfect model only; ask for less")

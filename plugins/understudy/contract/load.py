@@ -1,6 +1,7 @@
 """Read ``model.yaml`` and say exactly what is wrong with it: file, line, field, nearest valid name."""
 
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from understudy.contract.target_class import misfit_of
 
 SIZE_LIMIT_BYTES = 1_000_000
 SPEC_FILE = "model.yaml"
+MERGE = "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuse what a declaration does not need and an attacker does: aliases and repeated keys."""
+    """Refuse what a declaration does not need and an attacker does: aliases, merged mappings and repeated keys."""
 
     def __init__(self, text: str, path: Path) -> None:
         super().__init__(text)
@@ -45,6 +47,9 @@ class _Loader(yaml.SafeLoader):
                 if not isinstance(key, yaml.ScalarNode):
                     line = key.start_mark.line + 1
                     raise SpecProblem(self.path, line, dotted(at), "has a list or a mapping as a key", "Write a name")
+                if key.tag == MERGE:
+                    line = key.start_mark.line + 1
+                    raise SpecProblem(self.path, line, dotted(at), "uses the YAML merge key <<", "Write the fields out")
                 if key.value in seen:
                     raise SpecProblem(
                         self.path,
@@ -75,17 +80,46 @@ def load_spec(path: Path) -> ModelSpec:
 
 
 def _text(path: Path) -> str:
+    _refuse_link_out(path)
     try:
-        raw = path.read_bytes()
+        size = _size_of_file(path)
+        raw = path.read_bytes() if size <= SIZE_LIMIT_BYTES else b""
     except OSError as unreadable:
         raise SpecProblem(path, None, "", f"cannot be read ({unreadable.strerror})") from unreadable
-    if len(raw) > SIZE_LIMIT_BYTES:
-        raise SpecProblem(path, None, "", f"holds {len(raw):,} bytes; a declaration may have {SIZE_LIMIT_BYTES:,}")
+    if size > SIZE_LIMIT_BYTES:
+        raise SpecProblem(path, None, "", f"holds {size:,} bytes; a declaration may have {SIZE_LIMIT_BYTES:,}")
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as wrong:
         line = raw[: wrong.start].count(b"\n") + 1
         raise SpecProblem(path, line, "", "is not UTF-8 text", "Save the file as UTF-8") from wrong
+
+
+def _size_of_file(path: Path) -> int:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # a pipe would be waited for
+        raise SpecProblem(path, None, "", "is no file", "Write the declaration into a file of that name")
+    return found.st_size
+
+
+def _refuse_link_out(path: Path) -> None:
+    """Refuse a file that a link takes from elsewhere: whoever fills the folder may not read all that we can.
+
+    A link to another place of the same models folder is how Kubernetes mounts a ConfigMap. The models folder and a
+    model's own may be links themselves: they lead to a file of this name only.
+    """
+    if not path.is_symlink():
+        return
+    models_dir = path.parent.parent
+    real = Path(os.path.realpath(path))
+    if not any(real.is_relative_to(os.path.realpath(folder)) for folder in (path.parent, models_dir)):
+        raise SpecProblem(
+            path,
+            None,
+            "",
+            f"is a link that leads out of {models_dir}, to {os.readlink(path)}",
+            "Put a copy of what it leads to there",
+        )
 
 
 def parse_spec(text: str, path: Path) -> ModelSpec:
@@ -134,8 +168,9 @@ def spec_path(models_dir: Path, model: str) -> Path:
 
 
 def declared(models_dir: Path) -> list[Path]:
-    """List the declarations below a folder, by name."""
-    return sorted(models_dir.glob(f"*/{SPEC_FILE}"))
+    """List the declarations below a folder, by name; a link that leads nowhere is one that cannot be read."""
+    found = (folder / SPEC_FILE for folder in models_dir.glob("*"))
+    return sorted(path for path in found if os.path.lexists(path))
 
 
 def load_model(models_dir: Path, model: str) -> ModelSpec:

@@ -25,6 +25,8 @@ class Metric(Fact):
     """No value can be lower; None where there is no such bound."""
     highest: float | None = None
     """No value can be higher; None where there is no such bound."""
+    is_above_lowest: bool = False
+    """Whether ``lowest`` itself cannot be reached either: no model takes no time, or no space."""
     meaning: str
 
     @property
@@ -33,7 +35,7 @@ class Metric(Fact):
         if self.lowest is not None and self.highest is not None:
             return f"{self.lowest:g} to {self.highest:g}"
         if self.lowest is not None:
-            return f"at least {self.lowest:g}"
+            return f"{'more than' if self.is_above_lowest else 'at least'} {self.lowest:g}"
         return "any number" if self.highest is None else f"at most {self.highest:g}"
 
 
@@ -140,6 +142,7 @@ _METRICS = (
         name="latency_p95_ms",
         tasks=ALL,
         lowest=0,
+        is_above_lowest=True,
         greater_is_better=False,
         is_quality=False,
         meaning="95th percentile of the time to predict one row, in milliseconds",
@@ -148,6 +151,7 @@ _METRICS = (
         name="size_mb",
         tasks=ALL,
         lowest=0,
+        is_above_lowest=True,
         greater_is_better=False,
         is_quality=False,
         meaning="size of the model's files",

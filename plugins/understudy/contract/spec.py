@@ -164,6 +164,11 @@ class ModelSpec(Declared):
                 raise ValueError(f"{at}: value needs evaluate.value, which says what an answer is worth")
             if gate.metric == "parity_gap" and not self.evaluate.fairness:
                 raise ValueError(f"{at}: parity_gap needs evaluate.fairness, the columns to compare")
+            if METRICS[gate.metric].is_quality and gate.min_rows > self.evaluate.max_rows:
+                raise ValueError(
+                    f"gates[{index}].min_rows: {gate.min_rows:,} can never be reached, as evaluate.max_rows thins the "
+                    f"holdout to {self.evaluate.max_rows:,}; ask for less, or raise that"
+                )
         if not METRICS[self.primary].is_quality:
             raise ValueError(
                 f"gates[0].metric: the first gate is the primary one and must measure quality, not {self.primary}"

@@ -47,7 +47,11 @@ def memory_bytes(value: str) -> int:
 
 
 class SplitSpec(Declared):
-    """Say which rows no training may see."""
+    """Say which rows no training may see.
+
+    A window with too few rows in a part, or with one class only in it, is refused by the data check, which divides it
+    as training will.
+    """
 
     holdout: ShareOrDuration = "20%"
     """The newest rows, as a share (20%) or a duration (28d), kept for the gates."""

@@ -48,7 +48,7 @@ class Declarations:
         found: dict[Path, tuple[tuple[int, int], Terms]] = {}
         for path in declared(self._folder):
             try:
-                stat = path.stat()
+                stat = path.stat() if path.exists() else path.lstat()  # a link to nowhere is there, too
             except OSError:  # removed just now
                 continue
             stamp, known = (stat.st_mtime_ns, stat.st_size), self._known.get(path)

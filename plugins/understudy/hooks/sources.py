@@ -79,6 +79,8 @@ def find_sources(source: str, project: Path, data_roots: str, field: str = "data
         if allowed and not any(file.resolve().is_relative_to(root) for root in allowed):
             raise SourceOutOfBounds(field, source, file.resolve(), ":".join(map(str, allowed)))
         try:
+            if not file.is_file():  # a pipe would be waited for
+                raise SourceUnreadable(field, file)
             file.open("rb").close()
         except OSError as unreadable:
             raise SourceUnreadable(field, file) from unreadable

@@ -11,6 +11,7 @@ from understudy.contract.spec import ModelSpec
 from understudy.stages.check_batch import check_duplicates, check_freshness, check_nulls, check_volume
 from understudy.stages.check_labels import check_conflicts, check_labels, label_shares
 from understudy.stages.check_skew import check_skew
+from understudy.stages.check_split import check_split
 from understudy.stages.checked_window import SLICE_ROWS, CheckedWindow
 from understudy.stages.column_kind import kind_of
 from understudy.stages.context import StageContext, StageOutput, stage
@@ -36,6 +37,8 @@ def run(context: StageContext) -> StageOutput:
     window.check_references(context)
     report = _report(context, window, undated)
     outputs = {"data": _write_good(context, window), "profile": _write_profile(context, window)}
+    if _is_worth_splitting(report, window.spec):
+        report = report.model_copy(update={"findings": (*report.findings, check_split(outputs["data"], window.spec))})
     if report.bad_rows:
         outputs["quarantine"] = _write_bad(context, window, undated)
     return StageOutput(report, outputs)
@@ -78,6 +81,12 @@ def _report(context: StageContext, window: CheckedWindow, undated: Undated | Non
         profile=dict(list(window.profile.items())[:REPORTED_PROFILES]),
         label_shares=label_shares(labels) if spec.task.is_classification else {},
     )
+
+
+def _is_worth_splitting(report: DataReport, spec: ModelSpec) -> bool:
+    """Tell whether good rows and their labels are what they should be; else the split would only repeat the reason."""
+    of_target = (finding for finding in report.findings if finding.column == spec.data.target and finding.batch_level)
+    return report.bad_rows <= report.max_bad_share * report.rows and not any(finding.failed for finding in of_target)
 
 
 def _undeclared_personal(window: CheckedWindow) -> Iterator[Finding]:

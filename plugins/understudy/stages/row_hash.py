@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,19 @@ def row_places(frame: pd.DataFrame, data: DataSpec) -> Array:
     its holdout is never trained on by the next. Personal columns that are no key are left out: no stage after the data
     check has them.
     """
-    columns = list(data.key) or sorted(str(c) for c in frame.columns if c not in data.classes.pii)
-    mixed = np.zeros(len(frame), dtype=np.uint64)
+    return places_of((frame[column] for column in placing_columns(list(frame.columns), data)), len(frame))
+
+
+def placing_columns(columns: Sequence[str], data: DataSpec) -> list[str]:
+    """Name the columns that place a row, in the order in which :func:`places_of` takes them."""
+    return list(data.key) or sorted(str(c) for c in columns if c not in data.classes.pii)
+
+
+def places_of(columns: Iterable[pd.Series[Any]], rows: int) -> Array:
+    """Place so many rows by their columns, one after the other, so that a caller need not hold them all at once."""
+    mixed = np.zeros(rows, dtype=np.uint64)
     for column in columns:
-        values = pd.util.hash_pandas_object(_canonical(frame[column]), index=False, hash_key=SALT, categorize=True)
+        values = pd.util.hash_pandas_object(_canonical(column), index=False, hash_key=SALT, categorize=True)
         mixed = (mixed * np.uint64(0x9E3779B97F4A7C15)) ^ _stir(values.to_numpy(dtype=np.uint64))
     places: Array = (_stir(mixed) >> np.uint64(11)) / float(1 << 53)
     return places

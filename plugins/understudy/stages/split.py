@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
-from understudy.contract.declared import parse_duration
+from understudy.contract.declared import format_duration, parse_duration
 from understudy.contract.spec import ModelSpec
 from understudy.contract.train_spec import SHARE
 from understudy.stages.context import Refused
-from understudy.stages.row_hash import row_places
-from understudy.stages.window import Array, Window
+from understudy.stages.redact import SHOWN_CHARACTERS
+from understudy.stages.row_hash import places_of, placing_columns, row_places
+from understudy.stages.window import Array, Window, read_window
 
-MIN_TRAIN_ROWS = 30
-MIN_JUDGED_ROWS = 10  # below this a metric is noise; whether more is needed is for the gates to say
+LEAST_ROWS = {"holdout": 10, "train": 30, "validation": 10}
+"""Below this a fit or a metric is noise; whether more is needed is for the gates to say."""
 
 
 @dataclass(frozen=True)
@@ -39,28 +43,44 @@ class Split:
     """For undated rows: the places below which a row belongs to the holdout."""
 
 
+class Unsplittable(Refused):
+    """A window cannot be divided into parts that mean anything."""
+
+    def __init__(self, message: str, field: str, shortage: str, found: int, least: int) -> None:
+        self.shortage, self.found, self.least = shortage, found, least
+        super().__init__(message, field)
+
+
 def split_window(window: Window, spec: ModelSpec) -> Split:
     """Split a window as the spec declares.
 
-    :raises Refused: where a part has too few rows to mean anything.
+    :raises Unsplittable: where a part has too few rows, or too few different labels, to mean anything.
     """
     if window.times is None:
-        split = _by_content(row_places(window.frame, spec.data), spec)
-    else:
-        split = _by_time(window.times, spec)
-    for part, minimum, field in (
-        ("holdout", MIN_JUDGED_ROWS, "split.holdout"),
-        ("train", MIN_TRAIN_ROWS, "data.window"),
-        ("validation", MIN_JUDGED_ROWS, "split.validation"),
-    ):
-        rows = len(getattr(split, part))
-        if rows < minimum:
-            raise Refused(
-                f"The {part} part of {len(window):,} rows has {rows} rows; {minimum} are needed. "
-                f"Widen data.window or change {'split.holdout' if part == 'train' else field}",
-                field,
-            )
-    _require_two_classes(window, split, spec)
+        return _usable(_by_content(row_places(window.frame, spec.data), spec), window, spec)
+    return _usable(_by_time(window.times, spec), window, spec)
+
+
+def split_file(path: Path, spec: ModelSpec) -> Split:
+    """Split a window that lies in a file, without more of it in memory than the split needs.
+
+    No row of the file may be without a label. Gives the positions that :func:`split_window` gives for the same window.
+
+    :raises Refused: as :func:`read_window` and :func:`split_window` do.
+    """
+    data = spec.data
+    window = read_window(path, spec, columns=[data.target, *([data.time] if data.time else [])])
+    if window.times is not None:
+        return split_window(window, spec)
+    names = placing_columns(pq.read_schema(path).names, data)
+    columns = (pd.read_parquet(path, columns=[name])[name] for name in names)
+    return _usable(_by_content(places_of(columns, len(window)), spec), window, spec)
+
+
+def _usable(split: Split, window: Window, spec: ModelSpec) -> Split:
+    for require in (_require_rows, _require_two_labels):
+        for part in LEAST_ROWS:
+            require(part, getattr(split, part), window, spec)
     return split
 
 
@@ -118,14 +138,71 @@ def _share(text: str) -> float:
     return float(match[1]) / 100
 
 
-def _require_two_classes(window: Window, split: Split, spec: ModelSpec) -> None:
-    if not spec.task.is_classification:
+def _require_rows(part: str, rows: Array, window: Window, spec: ModelSpec) -> None:
+    least = LEAST_ROWS[part]
+    if len(rows) < least:
+        field = "data.window" if part == "train" else f"split.{part}"
+        raise Unsplittable(
+            f"the {part} part has {len(rows):,} of the window's {len(window):,} rows, {least} are needed"
+            f"{_few_times(window)}: {_more_rows(window, spec)}, or {_another_split(part, spec)}",
+            field,
+            "split_rows",
+            len(rows),
+            least,
+        )
+
+
+def _require_two_labels(part: str, rows: Array, window: Window, spec: ModelSpec) -> None:
+    """Refuse a part that a score cannot be taken on, or that teaches nothing."""
+    if not spec.task.is_classification and "r2" not in {gate.metric for gate in spec.gates}:
         return
-    for rows, what in ((split.train, "the training part"), (split.rest, "everything before the holdout")):
-        seen = np.unique(window.labels[rows])
-        if len(seen) < 2:
-            raise Refused(
-                f"{what.capitalize()} has the single class {str(seen[0])!r} of {spec.data.target!r}; "
-                "there is nothing to learn. Widen data.window",
-                "data.window",
-            )
+    labels = window.labels[rows]
+    if (labels == labels[0]).all():
+        what = "class" if spec.task.is_classification else "value"
+        why = "there is nothing to learn" if part == "train" else "nothing can be measured on it"
+        raise Unsplittable(
+            f"the {part} part of {len(rows):,} rows has the single {what} {str(labels[0])[:SHOWN_CHARACTERS]!r} of "
+            f"{spec.data.target!r}, so {why}: check the labels, {_more_rows(window, spec)}, or "
+            f"{_another_split(part, spec)}",
+            "data.window" if part == "train" else f"split.{part}",
+            "split_labels",
+            1,
+            2,
+        )
+
+
+def _more_rows(window: Window, spec: ModelSpec) -> str:
+    """Say how to get more rows, and how many would be enough where shares alone decide that."""
+    data, enough = spec.data, _enough_rows(spec)
+    told = f" (about {enough:,} in all)" if enough is not None and enough > len(window) else ""
+    if data.window is not None:
+        return f"widen data.window ({format_duration(data.window)}) for more rows{told}"
+    return f"deliver more rows{told}"
+
+
+def _few_times(window: Window) -> str:
+    distinct = len(window) if window.times is None else window.times.nunique()
+    if distinct == len(window) or distinct >= sum(LEAST_ROWS.values()):
+        return ""
+    return f" (rows of one time stay together, and these have {distinct:,} different time{'s' * (distinct != 1)})"
+
+
+def _enough_rows(spec: ModelSpec) -> int | None:
+    shares = [SHARE.match(text) for text in (spec.split.holdout, spec.split.validation)]
+    holdout, validation = (float(share[1]) / 100 if share else None for share in shares)
+    if holdout is None or validation is None or spec.split.embargo:
+        return None
+    rest = 1 - holdout
+    parts = {"holdout": holdout, "validation": rest * validation, "train": rest * (1 - validation)}
+    return max(spec.checks.min_rows, *(math.ceil(LEAST_ROWS[part] / share) for part, share in parts.items()))
+
+
+def _another_split(part: str, spec: ModelSpec) -> str:
+    """Name the settings that this part's size follows from."""
+    split = spec.split
+    settings = [f"split.holdout ({split.holdout})"]
+    if part != "holdout":
+        settings.append(f"split.validation ({split.validation})")
+        if split.embargo:
+            settings.append(f"split.embargo ({format_duration(split.embargo)})")
+    return f"change {' or '.join(settings)}"

@@ -1,16 +1,13 @@
 """One trial of the search: fit on the training part, score on the validation part. Writes no files."""
 
 import logging
-from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
+from understudy.contract.metrics import METRICS
 from understudy.contract.reports import TrialReport
 from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused, StageContext, StageOutput, stage
-
-if TYPE_CHECKING:
-    from understudy.stages.window import Window
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +43,7 @@ def run(context: StageContext) -> StageOutput:
     answers = with_values(ask(scorer, validation, all_classes(window, [scorer])), spec, code)
     value = measure(spec.primary, answers)
     if value is None:
-        raise Refused(_unmeasurable(spec, validation), "split.holdout")
+        raise Refused(_unmeasurable(spec, len(validation)), "train.trainer")
     log.info(
         "trial %s: %s %s on %d later rows",
         context.request.params.get("number", 0),
@@ -66,10 +63,11 @@ def run(context: StageContext) -> StageOutput:
     )
 
 
-def _unmeasurable(spec: ModelSpec, validation: "Window") -> str:
-    rows, labels = f"the {len(validation):,} rows that trials are scored on", sorted(map(str, set(validation.labels)))
-    told = f"have all the label {labels[0]!r}" if len(labels) == 1 else "give it no usable value"
-    return f"{spec.primary} cannot be measured: {rows} {told}. Widen data.window or change split.holdout"
+def _unmeasurable(spec: ModelSpec, rows: int) -> str:
+    told = f"{spec.primary} cannot be measured on the {rows:,} rows that trials are scored on"
+    if METRICS[spec.primary].of_scores:
+        return f"{told}: the model gives no usable probabilities; let train.trainer return one with predict_proba"
+    return f"{told}: it is no finite number; look at what the model answers, and at evaluate.value where there is one"
 
 
 def chosen_params(context: StageContext, spec: ModelSpec) -> dict[str, JsonValue]:

@@ -50,13 +50,14 @@ class Window:
         return len(self.frame)
 
 
-def read_window(path: Path, spec: ModelSpec, *, any_classes: bool = False) -> Window:
+def read_window(path: Path, spec: ModelSpec, *, any_classes: bool = False, columns: list[str] | None = None) -> Window:
     """Read a Parquet file as the spec describes it.
 
-    :param any_classes: accept whichever classes there are; a holdout may well have only one.
+    :param any_classes: accept whichever classes there are; a holdout that was thinned may well have only one.
+    :param columns: read no others than these; target and time must be among them.
     :raises Refused: where target or time are missing or cannot be what the spec says.
     """
-    frame = pd.read_parquet(path)
+    frame = pd.read_parquet(path, columns=columns)
     target = spec.data.target
     _require(frame, target, "data.target")
     unlabelled = frame[target].isna()

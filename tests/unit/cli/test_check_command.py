@@ -165,6 +165,26 @@ def test_a_link_is_named_beside_a_declaration_that_is_broken(models: Path) -> No
     assert ["note.txt" in problem for problem in problems()] == [True, False]
 
 
+def test_a_declaration_that_a_link_takes_from_elsewhere_is_named_once(models: Path) -> None:
+    link = declare(models) / "model.yaml"
+    elsewhere = link.rename(models.parent / "elsewhere.yaml")
+    link.symlink_to(elsewhere)
+    way_out = "Put a copy of what it leads to there"
+    assert problems() == [f"{link}: is a link that leads out of {models}, to {elsewhere}. {way_out}"]
+
+
+def test_a_declaration_shared_by_a_link_is_fine_until_a_stage_is_given_its_folder(models: Path) -> None:
+    folder = declare(models)
+    (folder / "model.yaml").rename(models / "shared.yaml")
+    (folder / "model.yaml").symlink_to("../shared.yaml")
+    assert problems() == []
+    (folder / "trainer.py").write_text("def train(): ...\n", encoding="utf-8")
+    with (models / "shared.yaml").open("a", encoding="utf-8") as shared:
+        shared.write("train: {trainer: 'trainer.py:train'}\n")
+    [problem] = problems()
+    assert f"The link 'model.yaml' in {folder} leads out of that folder" in problem
+
+
 def test_a_path_that_climbs_out_is_refused_by_file_line_and_field(models: Path) -> None:
     folder = declare(models, rest="train: {trainer: '../other/trainer.py:train'}")
     assert f"{folder / 'model.yaml'}:7: train.trainer:" in problems()[0]

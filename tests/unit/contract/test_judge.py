@@ -331,7 +331,7 @@ def test_a_report_that_contradicts_itself_never_passes(wrong: dict[str, object],
         ({"comparisons": (comparison(rows=0, blocks=0),)}, "roc_auc: it was measured on 0 rows"),
         ({"comparisons": (comparison(gain_high=0.01),)}, "its interval ends at 0.01, before it begins at 0.03"),
         ({"comparisons": (comparison(gain=0.2),)}, "the gain 0.2 lies outside of its interval"),
-        ({"measurements": {"size_mb": -1.0, "churn_share": 0.1}}, "size_mb cannot be -1: it is at least 0"),
+        ({"measurements": {"size_mb": -1.0, "churn_share": 0.1}}, "size_mb cannot be -1: it is more than 0"),
         ({"leaked_rows": -1}, "-1 of 5,000 rows cannot have leaked"),
     ],
 )

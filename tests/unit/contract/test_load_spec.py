@@ -1,12 +1,14 @@
 """A declaration is closed: whatever is wrong is named with file, line, field and the nearest valid name."""
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from understudy.contract.errors import SpecProblem, UnknownModel
-from understudy.contract.load import load_model, load_spec, parse_spec
+from understudy.contract.load import declared, load_model, load_spec, parse_spec, read_model
 from understudy.contract.search_space import FloatRange, IntRange
 from understudy.contract.spec import ModelSpec
 from understudy.contract.train_spec import RuntimeSpec
@@ -142,6 +144,11 @@ def test_a_yaml_bomb_is_refused_before_it_grows() -> None:
     assert "alias" in str(problem_of(bomb))
 
 
+def test_a_merged_mapping_is_refused_by_its_line() -> None:
+    problem = problem_of(with_line("owner: market-ml", "<<: {owner: market-ml}"))
+    assert str(problem) == "model.yaml:2: uses the YAML merge key <<. Write the fields out"
+
+
 def test_deep_nesting_and_size_are_refused(tmp_path: Path) -> None:
     assert "nested too deeply" in str(problem_of("a: " + "[" * 5000))
     large = tmp_path / "model.yaml"
@@ -197,3 +204,100 @@ def test_a_url_with_a_password_is_refused_without_repeating_it() -> None:
     with pytest.raises(SpecProblem, match="user or password") as refused:
         parse_spec(text, Path("model.yaml"))
     assert "geheim" not in str(refused.value)
+
+
+@pytest.fixture
+def models_dir(tmp_path: Path) -> Path:
+    (tmp_path / "models" / "electricity").mkdir(parents=True)
+    return tmp_path / "models"
+
+
+@pytest.mark.parametrize("load", [load_model, read_model])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_declaration_that_a_link_takes_from_elsewhere_is_refused_unread(
+    models_dir: Path, load: Callable[[Path, str], ModelSpec], *, is_there: bool
+) -> None:
+    outside = models_dir.parent / "secret.yaml"
+    if is_there:
+        outside.write_text(SIX_LINES, encoding="utf-8")
+    (models_dir / "electricity" / "hop.yaml").symlink_to(outside)
+    link = models_dir / "electricity" / "model.yaml"
+    link.symlink_to("hop.yaml")
+    with pytest.raises(SpecProblem) as caught:
+        load(models_dir, "electricity")
+    assert str(caught.value) == (
+        f"{link}: is a link that leads out of {models_dir}, to hop.yaml. Put a copy of what it leads to there"
+    )
+
+
+def mounted_whole(models_dir: Path) -> None:
+    """Mount one ConfigMap as the models folder, as Kubernetes does."""
+    models_dir.joinpath("electricity").rmdir()
+    version = models_dir / "..2026_11_28"
+    (version / "electricity").mkdir(parents=True)
+    (version / "electricity" / "model.yaml").write_text(SIX_LINES, encoding="utf-8")
+    (models_dir / "..data").symlink_to(version.name)
+    (models_dir / "electricity").symlink_to("..data/electricity")
+
+
+def mounted_for_one_model(models_dir: Path) -> None:
+    """Mount a ConfigMap as one model's folder, as Kubernetes does."""
+    version = models_dir / "electricity" / "..2026_11_28"
+    version.mkdir()
+    (version / "model.yaml").write_text(SIX_LINES, encoding="utf-8")
+    (models_dir / "electricity" / "..data").symlink_to(version.name)
+    (models_dir / "electricity" / "model.yaml").symlink_to("..data/model.yaml")
+
+
+def shared_by_models(models_dir: Path) -> None:
+    (models_dir / "shared.yaml").write_text(SIX_LINES, encoding="utf-8")
+    (models_dir / "electricity" / "model.yaml").symlink_to("../shared.yaml")
+
+
+def models_folder_elsewhere(models_dir: Path) -> None:
+    """Check out the whole project elsewhere, as git-sync does."""
+    checkout = models_dir.parent / "checkout"
+    models_dir.rename(checkout)
+    shared_by_models(checkout)
+    models_dir.symlink_to("checkout")
+
+
+def model_folder_elsewhere(models_dir: Path) -> None:
+    team = models_dir.parent / "team"
+    (models_dir / "electricity").rename(team)
+    (models_dir / "electricity").symlink_to(team)
+    (team / "spec.yaml").write_text(SIX_LINES, encoding="utf-8")
+    (team / "model.yaml").symlink_to("spec.yaml")
+
+
+@pytest.mark.parametrize(
+    "lay_out",
+    [mounted_whole, mounted_for_one_model, shared_by_models, models_folder_elsewhere, model_folder_elsewhere],
+)
+def test_links_between_places_of_the_models_folder_are_followed(
+    models_dir: Path, lay_out: Callable[[Path], None]
+) -> None:
+    lay_out(models_dir)
+    assert load_model(models_dir, "electricity").owner == "market-ml"
+    assert [path.parent.name for path in declared(models_dir)] == ["electricity"]
+
+
+@pytest.mark.parametrize("target", ["gone.yaml", "model.yaml", "/nowhere/gone.yaml"])
+def test_a_link_that_leads_nowhere_is_still_a_declaration_and_cannot_be_read(models_dir: Path, target: str) -> None:
+    (models_dir / "electricity" / "model.yaml").symlink_to(target)
+    (models_dir / "notes.txt").touch()
+    assert [path.parent.name for path in declared(models_dir)] == ["electricity"]
+    with pytest.raises(SpecProblem, match=r"cannot be read|leads out of"):
+        load_model(models_dir, "electricity")
+
+
+def test_a_pipe_is_not_waited_for_and_a_huge_file_not_read(models_dir: Path) -> None:
+    path = models_dir / "electricity" / "model.yaml"
+    os.mkfifo(path)
+    with pytest.raises(SpecProblem, match="is no file"):
+        load_model(models_dir, "electricity")
+    path.unlink()
+    with path.open("wb") as huge:
+        huge.truncate(2**40)
+    with pytest.raises(SpecProblem, match="bytes; a declaration may have 1,000,000"):
+        load_model(models_dir, "electricity")

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from understudy.contract.errors import SpecProblem
 from understudy.contract.gates import Gate
 from understudy.contract.load import parse_spec
+from understudy.contract.metrics import METRICS
 from understudy.contract.search_space import Choice, FloatRange, IntRange
 from understudy.contract.spec import ModelSpec
 from understudy.contract.train_spec import TrainSpec
@@ -161,12 +162,37 @@ def test_a_bound_outside_of_what_its_metric_can_be_is_refused(gate: str, says: s
         ({"metric": "f1", "floor": 1}, "a perfect model only"),
         ({"metric": "brier", "min_gain": 1}, "can never be passed"),
         ({"metric": "size_mb", "ceiling": -1}, "can never be passed"),
+        ({"metric": "size_mb", "ceiling": 0}, "can never be passed: size_mb is more than 0; ask for less"),
+        ({"metric": "latency_p95_ms", "ceiling": 0}, "can never be passed: latency_p95_ms is more than 0"),
         ({"metric": "churn_share", "ceiling": 1.5}, "asks nothing"),
     ],
 )
 def test_shares_and_sizes_have_bounds_too(gate: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Gate.model_validate(gate)
+
+
+def test_more_rows_than_the_evaluation_ever_compares_are_refused() -> None:
+    gates = "gates: [{metric: mae, min_rows: 2000}]\nevaluate: {max_rows: %d}"
+    says = "gates[0].min_rows: 2,000 can never be reached, as evaluate.max_rows thins the holdout to 1,999"
+    assert says in told(gates % 1999)
+    kept = [line for line in SIX_LINES.splitlines() if not line.startswith("gates:")]
+    assert parse_spec("\n".join([*kept, gates % 2000]), Path("model.yaml")).gates[0].min_rows == 2000
+
+
+WORST_AND_BEST = [
+    (metric.name, name, bound)
+    for metric in METRICS.values()
+    for name, bound in (("floor", metric.lowest), ("ceiling", metric.highest))
+    if bound is not None
+]
+
+
+@pytest.mark.parametrize(("metric", "name", "bound"), WORST_AND_BEST, ids=str)
+def test_a_bound_that_every_value_meets_is_refused(metric: str, name: str, bound: float) -> None:
+    says = f"{name} {bound:g} asks nothing: {metric} is .*; ask for more, or remove it"
+    with pytest.raises(ValueError, match=says):
+        Gate.model_validate({"metric": metric, name: bound})
 
 
 @pytest.mark.parametrize(
@@ -176,7 +202,9 @@ def test_shares_and_sizes_have_bounds_too(gate: dict[str, Any], says: str) -> No
         {"metric": "r2", "floor": -2},
         {"metric": "value", "floor": -5, "ceiling": 900},
         {"metric": "log_loss", "ceiling": 7, "min_gain": 3},
-        {"metric": "accuracy", "floor": 0},
+        {"metric": "negative_flip_share", "ceiling": 0},
+        {"metric": "accuracy", "floor": 0.001},
+        {"metric": "mae", "floor": 0.001, "ceiling": 0.002},
     ],
 )
 def test_a_bound_that_can_be_passed_and_missed_is_accepted(gate: dict[str, Any]) -> None:

@@ -197,6 +197,15 @@ def test_a_ledger_that_was_changed_is_found_out(ledger: Ledger, known: Known, tm
     assert value(scraped(known), m.CHAIN_INTACT) == 0
 
 
+def test_a_declaration_that_is_a_link_to_nowhere_counts_as_broken(known: Known, tmp_path: Path) -> None:
+    declare(known, tmp_path, NAME)
+    path = tmp_path / "models" / NAME / "model.yaml"
+    path.unlink()
+    path.symlink_to("gone.yaml")
+    known.declarations.read()
+    assert known.declarations.terms[NAME].is_broken
+
+
 def test_a_declaration_is_read_again_when_it_changes(known: Known, tmp_path: Path) -> None:
     declare(known, tmp_path, "fresh")
     found = scraped(known)

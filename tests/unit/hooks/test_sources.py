@@ -1,5 +1,6 @@
 """Sources stay where the deployment allows them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,13 @@ def test_absolute_sources_obey_the_roots_where_they_are_set(project: Path, tmp_p
 def test_a_folder_is_not_a_source(project: Path) -> None:
     with pytest.raises(SourceUnreadable):
         find_sources("data", project, "")
+
+
+@pytest.mark.parametrize("source", ["/dev/zero", "/dev/[z]ero"])
+def test_a_device_is_no_file_and_neither_is_a_pipe(project: Path, source: str) -> None:
+    with pytest.raises(SourceUnreadable, match=r"data\.source /dev/zero is not a file"):
+        find_sources(source, project, "")
+    pipe = project / "data" / "pipe.csv"
+    os.mkfifo(pipe)
+    with pytest.raises(SourceUnreadable, match=r"pipe\.csv is not a file"):
+        find_sources("data/pipe.csv", project, "")

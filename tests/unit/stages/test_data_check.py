@@ -159,3 +159,55 @@ def test_equal_windows_give_equal_results(check: Check) -> None:
 def test_the_target_must_be_there(check: Check) -> None:
     with pytest.raises(Refused, match=r"data\.target: 'y' is not a column of the window"):
         check(good().rename({"y": "label"}))
+
+
+def test_a_window_that_training_could_not_divide_is_refused_here(check: Check) -> None:
+    few = check(good().head(40), min_rows=1)
+    assert few.judgement.verdict is Verdict.FAILED
+    assert few.failed == {"split_rows"}
+    assert "the holdout part has 8 of the window's 40 rows, 10 are needed" in few.judgement.sentence
+    assert "\n" not in few.judgement.sentence
+    passed = check(good(), min_rows=1).finding("split_rows")
+    assert (passed.failed, passed.measured) == (False, 64)
+    assert passed.sentence == "256 rows to train on, 64 to validate, 80 held out"
+
+
+@pytest.mark.parametrize(
+    ("only_b", "part"), [(slice(350, 400), "holdout"), (slice(256, 320), "validation"), (slice(256), "train")]
+)
+def test_a_window_with_one_class_in_a_part_is_refused_here(check: Check, only_b: slice, part: str) -> None:
+    row = pl.int_range(pl.len())
+    start, stop = (only_b.start or 0) if part != "holdout" else 320, only_b.stop
+    found = check(good().with_columns(y=pl.when(row.is_between(start, stop - 1)).then(pl.lit("b")).otherwise("y")))
+    assert found.judgement.verdict is Verdict.FAILED
+    assert found.failed == {"split_labels"}
+    assert f"the {part} part of {stop - start} rows has the single class 'b' of 'y'" in found.judgement.sentence
+
+
+def test_rows_that_are_set_aside_do_not_count_for_the_split(check: Check) -> None:
+    small = good().head(58)
+    assert check(small, min_rows=1).judgement.verdict is Verdict.PASSED
+    spoiled = small.with_columns(price=pl.when(pl.int_range(pl.len()) == 55).then(-1.0).otherwise("price"))
+    found = check(spoiled, min_rows=1, max_bad_share=0.1, columns={"price": {"min": 0}})
+    assert "the validation part has 9 of the window's 57 rows" in found.finding("split_rows").sentence
+
+
+def test_undated_rows_are_divided_by_their_content_before_they_are_trained_on(check: Check) -> None:
+    undated = good().drop("at")
+    assert check(undated, data={"time": None}).judgement.verdict is Verdict.PASSED
+    found = check(undated.head(30), data={"time": None}, min_rows=1)
+    assert found.failed == {"split_rows"}
+    assert "about 63 in all" in found.judgement.sentence
+
+
+def test_more_classes_than_can_be_trained_on_are_refused_here(check: Check) -> None:
+    many = good().with_columns(y=pl.format("c{}", pl.int_range(pl.len()) % 201))
+    found = check(many, task="multiclass_classification", max_conflict_share=1)
+    assert found.failed == {"split_labels.y"}
+    assert "has 201 classes; at most 200 are supported" in found.judgement.sentence
+
+
+def test_a_target_that_is_wrong_as_a_whole_is_told_once(check: Check) -> None:
+    found = check(good().with_columns(y=pl.lit("a")))
+    assert found.failed == {"class_count.y"}
+    assert not [f for f in found.report.findings if f.check.startswith("split")]

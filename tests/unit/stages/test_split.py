@@ -1,5 +1,6 @@
 """No training sees a holdout row, whatever the times look like."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused
 from understudy.stages.row_hash import row_places
-from understudy.stages.split import split_window
+from understudy.stages.split import Unsplittable, split_file, split_window
 from understudy.stages.window import Window, read_window
 
 PINNED = [0.5803578890831305, 0.7247915565173173]
@@ -82,19 +83,50 @@ def test_a_duration_takes_the_newest_rows_of_that_length() -> None:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "declared", "field"),
+    ("minutes", "declared", "field", "says"),
     [
-        (list(range(12)), spec(), "split.holdout"),
-        ([5] * 500, spec(), "data.window"),
-        (list(range(500)), spec(embargo="9h"), "data.window"),
-        (list(range(500)), spec(holdout="3m"), "split.holdout"),
-        (list(range(500)), spec(validation="2m"), "split.validation"),
+        (
+            list(range(12)),
+            spec(),
+            "split.holdout",
+            "holdout part has 3 of the window's 12 rows, 10 are needed: deliver",
+        ),
+        (list(range(12)), spec(), "split.holdout", "(about 100 in all), or change split.holdout (20%)"),
+        ([5] * 500, spec(), "data.window", "rows of one time stay together, and these have 1 different time)"),
+        (list(range(500)), spec(embargo="9h"), "data.window", "split.embargo (9h)"),
+        (list(range(500)), spec(holdout="3m"), "split.holdout", "deliver more rows, or change split.holdout (3m)"),
+        (list(range(500)), spec(validation="2m"), "split.validation", "split.validation (2m)"),
     ],
 )
-def test_a_part_with_too_few_rows_is_refused(minutes: list[int], declared: ModelSpec, field: str) -> None:
-    with pytest.raises(Refused, match=r"rows; \d+ are needed") as caught:
+def test_a_part_with_too_few_rows_is_refused_with_the_numbers_and_settings_that_made_it(
+    minutes: list[int], declared: ModelSpec, field: str, says: str
+) -> None:
+    with pytest.raises(Unsplittable) as caught:
         split_window(dated(minutes), declared)
     assert caught.value.field == field
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("declared", [spec(), spec(embargo="1h"), spec(time=None), spec(time=None, key=("id",))])
+def test_a_file_is_split_exactly_as_the_window_that_is_read_from_it(tmp_path: Path, declared: ModelSpec) -> None:
+    draw = np.random.default_rng(0)
+    rows = 500
+    frame = pd.DataFrame(
+        {
+            "t": START + draw.integers(0, 9000, rows).astype("timedelta64[m]"),
+            "id": np.arange(rows),
+            "text": [("a", "b", None)[number] for number in draw.integers(0, 3, rows)],
+            "flag": [(True, False, None)[number] for number in draw.integers(0, 3, rows)],
+            "x": np.where(draw.uniform(size=rows) < 0.1, np.nan, draw.normal(size=rows)),
+            "y": draw.normal(size=rows),
+        }
+    )
+    frame.to_parquet(tmp_path / "data.parquet", index=False)
+    whole = split_window(read_window(tmp_path / "data.parquet", declared), declared)
+    alone = split_file(tmp_path / "data.parquet", declared)
+    for part in ("train", "validation", "rest", "embargoed", "holdout"):
+        np.testing.assert_array_equal(getattr(alone, part), getattr(whole, part))
+    assert alone.holdout_below == whole.holdout_below
 
 
 @settings(max_examples=50, deadline=None)
@@ -133,12 +165,36 @@ def test_places_are_pinned_so_that_no_release_moves_rows_between_the_parts() -> 
     np.testing.assert_allclose(row_places(frame, spec(time=None).data), PINNED, rtol=0, atol=1e-15)
 
 
-def test_a_training_part_of_one_class_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rare", "says"),
+    [
+        (
+            range(320, 400, 2),
+            "the train part of 256 rows has the single class 'no' of 'y', so there is nothing to learn",
+        ),
+        (
+            [*range(0, 200, 2), *range(320, 400, 2)],
+            "the validation part of 64 rows has the single class 'no' of 'y', so nothing can be measured",
+        ),
+        (range(0, 300, 2), "the holdout part of 80 rows has the single class 'no' of 'y', so nothing can be measured"),
+    ],
+)
+def test_a_part_of_one_class_is_refused(tmp_path: Path, rare: Sequence[int], says: str) -> None:
     frame = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=400, freq="h"), "x": 1.0, "y": "no"})
-    frame.loc[395:, "y"] = "yes"
+    frame.loc[list(rare), "y"] = "yes"
     frame.to_parquet(tmp_path / "data.parquet")
     declared = ModelSpec.model_validate(
-        {**spec().model_dump(), "task": "binary_classification", "gates": [{"metric": "roc_auc"}]}
+        {**spec().model_dump(), "task": "binary_classification", "gates": [{"metric": "accuracy"}]}
     )
-    with pytest.raises(Refused, match="training part has the single class 'no'"):
+    with pytest.raises(Unsplittable, match=says) as caught:
         split_window(read_window(tmp_path / "data.parquet", declared), declared)
+    assert "check the labels, deliver more rows, or change split.holdout (20%)" in str(caught.value)
+
+
+def test_a_part_of_one_number_is_refused_only_where_a_gate_measures_the_variance_explained() -> None:
+    window = dated(list(range(500)))
+    varied = Window(window.frame, np.where(np.arange(500) < 350, np.arange(500.0), 7.0), window.times)
+    split_window(varied, spec())
+    by_r2 = ModelSpec.model_validate({**spec().model_dump(), "gates": [{"metric": "mae"}, {"metric": "r2"}]})
+    with pytest.raises(Unsplittable, match=r"holdout part of 100 rows has the single value '7\.0' of 'y'"):
+        split_window(varied, by_r2)

@@ -7,13 +7,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.unit.stages.shop import call, spec, table, training, trial_report
+from tests.unit.stages.shop import call, code, spec, table, training, trial_report
 from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused
 from understudy.stages.leaks import leaked_rows
 from understudy.stages.model_files import load_model
 from understudy.stages.trial import run as trial
 from understudy.stages.window import read_window
+
+WITHOUT_CHANCES = """
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+
+
+def train(frame, params, context):
+    chosen = make_column_transformer(("passthrough", ["noise"]))
+    return make_pipeline(chosen, LinearSVC()).fit(frame[list(context.features)], frame[context.target])
+"""
 
 
 def test_a_trial_fits_on_older_rows_and_scores_newer_ones(tmp_path: Path) -> None:
@@ -88,12 +99,11 @@ def test_a_target_of_one_class_is_refused(tmp_path: Path) -> None:
         call(trial, tmp_path, spec(), table().assign(bought="no"))
 
 
-def test_a_score_that_cannot_be_taken_is_refused_with_its_reason(tmp_path: Path) -> None:
-    late = table().sort_values("at", ignore_index=True)
-    late.loc[len(late) // 3 :, "bought"] = "no"
-    with pytest.raises(Refused, match="rows that trials are scored on have all the label 'no'") as caught:
-        call(trial, tmp_path, spec(), late)
-    assert caught.value.field == "split.holdout"
+def test_a_score_that_a_model_does_not_give_is_refused_with_its_reason(tmp_path: Path) -> None:
+    code(tmp_path, trainer=WITHOUT_CHANCES)
+    with pytest.raises(Refused, match=r"roc_auc cannot be measured on the 96 rows .* no usable prob") as caught:
+        call(trial, tmp_path, spec(train={"trainer": "trainer.py:train"}))
+    assert caught.value.field == "train.trainer"
 
 
 def wide(columns: int) -> pd.DataFrame:
