@@ -66,7 +66,8 @@ class ComposeStack:
     def type(self, lines: str, folder: Path) -> None:
         """Type lines of the documentation, in a shell in which ``docker compose`` means this project."""
         command = [*self.command, "--env-file", str(self.env_file), "--project-name", self.project]
-        typed = f'docker() {{ shift; (cd {PROJECT} && {shlex.join(command)} "$@"); }}\n{lines}'
+        # Not the function once more, without end, where the command is `docker compose` itself.
+        typed = f'docker() {{ shift; (cd {PROJECT} && command {shlex.join(command)} "$@"); }}\n{lines}'
         done = subprocess.run(
             ["bash", "-euc", typed],
             cwd=folder,
