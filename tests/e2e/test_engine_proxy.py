@@ -2,9 +2,7 @@
 
 import json
 import os
-import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,8 @@ from pydantic import SecretStr
 
 from tests.conftest import IMAGE
 from tests.e2e.engine_bypasses import ELSEWHERE, Bypass, acts_on, create, descriptions
-from tests.e2e.test_remote_engine import SECRET, SOCKET, asked
+from tests.e2e.engine_door import engine_proxy
+from tests.e2e.test_remote_engine import SECRET, asked
 from tests.unit.engine_proxy.fake_engine import say, written
 from understudy.contract.stage import StageResult, artefact_of
 from understudy.contract.words import JobState
@@ -27,15 +26,8 @@ REFUSED = {400, 403, 413}
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    if os.environ.get("DOCKER_HOST") or not Path(SOCKET).exists():
-        pytest.skip(f"the engine is not at {SOCKET}, so no proxy can be put before it")
-    command = [sys.executable, "-m", "understudy.engine_proxy", "--port", "0", "--stack", f"e2e-{os.getpid()}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        listening = re.search(r"Listening on 127.0.0.1:(\d+)", running.stdout.readline())
-        assert listening is not None
-        yield int(listening[1])
-        running.terminate()
+    with engine_proxy(f"e2e-{os.getpid()}") as port:
+        yield port
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from tests.e2e.engine_door import engine_socket
 from understudy.contract.stage import StageRequest, StageResult, artefact_of
 from understudy.contract.words import JobState
 from understudy.runners.docker import DockerRunner
@@ -24,7 +25,6 @@ from understudy.settings import settings
 
 pytestmark = pytest.mark.docker
 
-SOCKET = "/var/run/docker.sock"
 SECRET = "the database's password"
 CODE = """
 import hashlib, sys
@@ -76,6 +76,7 @@ class TlsDoor(threading.Thread):
         self.secured.load_cert_chain(files["server.pem"], files["server.key"])
         self.secured.load_verify_locations(files["ca.pem"])
         self.secured.verify_mode = ssl.CERT_REQUIRED
+        self.engine = engine_socket()
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.port = self.listening.getsockname()[1]
         self.turned_away = threading.Event()
@@ -97,7 +98,7 @@ class TlsDoor(threading.Thread):
             caller.close()
             return
         engine = socket.socket(socket.AF_UNIX)
-        engine.connect(SOCKET)
+        engine.connect(self.engine)
         back = threading.Thread(target=pour, args=(engine, inside), daemon=True)
         back.start()
         pour(inside, engine)
@@ -108,8 +109,6 @@ class TlsDoor(threading.Thread):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    if os.environ.get("DOCKER_HOST") or not Path(SOCKET).exists():
-        pytest.skip(f"the engine is not at {SOCKET}, so no TLS door can be put before it")
     return made_by_openssl(tmp_path_factory.mktemp("certificates"))
 
 

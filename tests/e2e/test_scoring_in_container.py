@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.e2e.engine_door import engine_proxy
 from tests.integration.real_gateway import (
     MODEL,
     PATIENCE_S,
@@ -31,6 +33,7 @@ from tests.integration.real_gateway import (
 from understudy import __version__
 from understudy.contract.stage import StageRequest, artefact_of
 from understudy.contract.words import Change, JobState, Role
+from understudy.engine_proxy.description import STACK_LABEL
 from understudy.gateway.config import GatewayConfig
 from understudy.gateway.container_engine import GATEWAY_LABEL, ContainerEngine
 from understudy.gateway.containers import Containers
@@ -198,6 +201,31 @@ def test_a_library_that_only_the_image_has_serves_from_training_to_the_gateways_
         assert len(containers(home)) == 2
         gateway.process.send_signal(signal.SIGKILL)
         until(lambda: containers(home) == [])
+
+
+def test_a_version_is_scored_in_a_container_that_the_proxy_made_and_again_in_one_when_the_proxy_was_away(
+    home: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on the stack of docker-compose.yaml, where the gateway has no other way to the engine."""
+    stack = f"e2e-{os.getpid()}"
+    with ExitStack() as open_until_the_end:
+        with engine_proxy(stack) as port:
+            with monkeypatch.context() as environment:
+                environment.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
+                gateway = open_until_the_end.enter_context(running(home))
+            gateway.serve(order_of(trained, 1, 1, allow_pickle=True, memory="1g"))
+            assert height(gateway, 5).json() == {"predictions": [16.0]}
+            first = container_of(gateway, Role.CHAMPION)
+            is_sealed(first)
+            assert told("inspect", "--format", f'{{{{index .Config.Labels "{STACK_LABEL}"}}}}', str(first)) == stack
+            assert all((worker.rss_bytes or 0) > 10 << 20 for worker in gateway.status().workers)
+        # A container ends with its input, whoever held it.
+        until(lambda: containers(home) == [])
+        with engine_proxy(stack, port):
+            until(lambda: role(gateway) is Role.CHAMPION)
+            assert container_of(gateway, Role.CHAMPION) not in (None, first)
+            gateway.process.send_signal(signal.SIGKILL)
+            until(lambda: containers(home) == [])
 
 
 def is_sealed(container: str | None) -> None:

@@ -4,12 +4,15 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from understudy.backup import restore as restoring
 from understudy.backup import take as taking
 from understudy.backup.errors import (
     BackupDamaged,
@@ -29,6 +32,7 @@ from understudy.hooks.connect import Hooks
 from understudy.hooks.errors import LedgerDamaged
 from understudy.hooks.ledger_schema import LEDGER
 from understudy.hooks.promotion import promote
+from understudy.hooks.registry_errors import RegistryUnavailable
 from understudy.hooks.rollback import rollback
 from understudy.settings import Settings, settings
 from understudy.stages.features import Features
@@ -280,6 +284,52 @@ def test_a_ledger_moves_from_sqlite_to_postgresql(home: Path, backup: Path, post
     moved = connect(home, ledger_url=postgres).ledger
     assert moved.entries() == before
     assert moved.verify().ok
+
+
+class SlowStart(BaseHTTPRequestHandler):
+    """Be an MLflow that has not started yet when it is asked first, and then has no model."""
+
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        status, code = (500, "INTERNAL_ERROR") if self.asked == 1 else (404, "RESOURCE_DOES_NOT_EXIST")
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps({"error_code": code, "message": "no"}).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr(SlowStart, "asked", 0)
+    monkeypatch.setattr(restoring, "LOOK_S", 0.01)
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowStart) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("patience_s", "comes_back"), [(300.0, True), (-1.0, False)], ids=["in time", "too late"])
+def test_a_restore_waits_for_an_mlflow_that_was_started_a_moment_ago_before_it_changes_anything(
+    tmp_path: Path, served: str, monkeypatch: pytest.MonkeyPatch, patience_s: float, comes_back: bool
+) -> None:
+    home = tmp_path / "home"
+    connect(home).ledger.append(MODEL, EntryKind.HELD, "ann", "a feast", None, {})
+    take(connect(home), tmp_path / "backup")
+    shutil.rmtree(home)
+    hooks = connect(home, mlflow_tracking_uri=served, mlflow_database=f"sqlite:///{home / 'mlflow.db'}")
+    monkeypatch.setattr(restoring, "ANSWERS_WITHIN_S", patience_s)
+    if comes_back:
+        restore(hooks, tmp_path / "backup")
+    else:
+        with pytest.raises(RegistryUnavailable, match="Check that MLflow runs"):
+            restore(hooks, tmp_path / "backup")
+    assert SlowStart.asked == (2 if comes_back else 1)
+    assert len(connect(home).ledger.entries()) == int(comes_back)
 
 
 def test_without_any_model_there_is_little_to_back_up(tmp_path: Path) -> None:

@@ -93,6 +93,18 @@ def test_the_proxy_lets_stages_into_the_network_that_they_ask_for_and_knows_its_
         assert SERVICES[name]["environment"]["AIRFLOW__UNDERSTUDY__NETWORK"] == network
 
 
+def test_who_starts_containers_reaches_the_engine_by_the_proxy_and_in_no_other_way() -> None:
+    for name in ("scheduler", "worker", "gateway", "cli"):
+        assert SERVICES[name]["environment"]["DOCKER_HOST"] == "tcp://docker-proxy:2375"
+        assert "engine" in SERVICES[name]["networks"], name
+
+
+def test_every_setting_that_an_operator_may_change_is_documented() -> None:
+    documented = (PROJECT / "docs" / "compose.md").read_text(encoding="utf-8")
+    settings = set(re.findall(r"\$\{(STACK_[A-Z_]+):-", TEXT)) - {"STACK_SETTINGS"}  # where tests put their files
+    assert {name for name in settings if f"`{name}" not in documented} == set()
+
+
 def test_what_is_published_is_published_for_this_machine_only() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert published.keys() == {"api-server", "edge", "grafana"}

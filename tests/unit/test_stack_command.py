@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.compose_stack import ComposeStack
 from understudy.settings import PROJECT
 
 SCRIPT = PROJECT / "scripts" / "understudy.sh"
@@ -67,3 +68,17 @@ def test_what_services_do_is_refused_with_the_way_out(path: str, word: str) -> N
     with pytest.raises(subprocess.CalledProcessError) as refused:
         asked(path, word)
     assert (refused.value.returncode, "docs/compose.md" in refused.value.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", [("docker", "compose"), ("docker-compose",)], ids=" ".join)
+def test_lines_of_the_documentation_reach_either_compose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    stub = tmp_path / command[0]
+    stub.write_text(f'#!/bin/sh\necho "$*" > {tmp_path / "asked"}\n', encoding="utf-8")
+    stub.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.defpath}")
+    monkeypatch.setenv("FUNCNEST", "5")  # a function that calls itself without end fails, and forks no further
+    ComposeStack("mine", tmp_path / "env", command).type("docker compose stop gateway", tmp_path)
+    asked = (tmp_path / "asked").read_text(encoding="utf-8").split()
+    assert asked == [*command[1:], "--env-file", str(tmp_path / "env"), "--project-name", "mine", "stop", "gateway"]

@@ -1,6 +1,7 @@
 """Bring a backup back to where nothing is, and prove that it works."""
 
 from pathlib import Path
+from time import monotonic, sleep
 
 from understudy.backup import database, folders, ledger_file, manifest
 from understudy.backup.errors import BackupDamaged, BackupIncomplete, NotEmpty, OtherPlace, StackRuns
@@ -12,6 +13,10 @@ from understudy.contract.declared import Fact
 from understudy.contract.release import GENESIS
 from understudy.hooks.connect import Hooks
 from understudy.hooks.git_registry import GitRegistry, is_local
+from understudy.hooks.registry_errors import RegistryUnavailable
+
+ANSWERS_WITHIN_S = 300.0
+LOOK_S = 1.0
 
 
 class Restored(Fact):
@@ -27,12 +32,14 @@ def restore(hooks: Hooks, folder: Path) -> Restored:
     """Bring everything back, the ledger last, and verify it.
 
     :raises NoBackup, BackupDamaged: before anything is changed.
+    :raises RegistryUnavailable: where MLflow's server does not answer within minutes; before that, too.
     :raises NotEmpty, StackRuns, OtherPlace: where this deployment is in use, or cannot take it; before that, too.
     :raises BackupIncomplete: where something does not verify afterwards.
     """
     known = manifest.read_verified(folder)
     places = Places(hooks.settings)
     _require_room(hooks, places, known)
+    _wait_for_registry(hooks)
 
     if (folder / BUNDLES).is_dir():
         folders.put(folder / BUNDLES, places.bundles)
@@ -69,6 +76,20 @@ def _require_room(hooks: Hooks, places: Places, known: Manifest) -> None:
     for place in (places.bundles, places.data_store, places.artifact_files):
         if place is not None:
             folders.require_empty(place)
+
+
+def _wait_for_registry(hooks: Hooks) -> None:
+    # Its container is often started by the line before this command; without it nothing could be verified afterwards.
+    end = monotonic() + ANSWERS_WITHIN_S
+    while hooks.settings.registry.startswith(("http:", "https:")):
+        try:
+            hooks.registry.aliases("understudy-restore")
+        except RegistryUnavailable:
+            if monotonic() > end:
+                raise
+            sleep(LOOK_S)
+        else:
+            return
 
 
 def _put_git(bundle: Path, registry: str) -> None:

@@ -43,6 +43,8 @@ class EngineProxy:
             await self._answer(request, reader, writer)
         except OSError:
             pass  # it is gone, or the engine went while it answered
+        except asyncio.CancelledError:
+            pass  # the proxy ends, and Python 3.11 would log a traceback for each connection that ends cancelled
         except Exception:  # a request that nobody foresaw: it ends unanswered, and the others go on
             LOG.exception("A request was not handed on")
         finally:

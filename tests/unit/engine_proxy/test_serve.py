@@ -1,6 +1,9 @@
 """Between a client and the engine: what goes through, what does not, and what is left of a connection."""
 
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -310,3 +313,19 @@ def test_without_an_engine_the_answer_says_so(tmp_path: Path) -> None:
         assert (status, "does not reach the Docker engine (No such file or directory)" in message) == (502, True)
         with pytest.raises(EngineUnreachable):
             runner_at(port, tmp_path).find("understudy-x")
+
+
+def test_a_proxy_that_is_stopped_has_nothing_to_say_of_who_was_connected(tmp_path: Path) -> None:
+    told = ["--port=0", "--stack=x", f"--socket={tmp_path / 'nowhere.sock'}"]
+    command = [sys.executable, "-m", "understudy.engine_proxy", *told]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        assert running.stdout is not None
+        where = "127.0.0.1", int(running.stdout.readline().rpartition(":")[2])
+        with socket.create_connection(where, timeout=30) as waiting:
+            waiting.sendall(b"GET /ver")
+            # They are taken up in their order: who gets an answer came after somebody who waits for one.
+            assert say(where[1], written("GET", "/version"))[0] == 502
+            running.send_signal(signal.SIGTERM)
+            assert waiting.recv(1) == b""
+        said = running.stdout.read()
+        assert (running.wait(30), "Traceback" in said) == (0, False), said

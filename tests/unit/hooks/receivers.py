@@ -40,6 +40,8 @@ def web_receiver() -> Iterator[WebReceiver]:
                 receiver.paths.append(self.path)
             self.send_response(receiver.status)
             self.end_headers()
+            # As Slack does, and newer Alertmanagers take anything else for a refusal.
+            self.wfile.write(b"ok" if receiver.status < 300 else b"")
 
         def do_GET(self) -> None:
             self.send_response(receiver.status)
