@@ -13,6 +13,7 @@ from understudy.cli.errors import BROKEN, BadArgument
 from understudy.cli.ledger import parse_moment
 from understudy.contract.declared import parse_duration
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.moment import moment
 
 if TYPE_CHECKING:
     import polars as pl
@@ -165,7 +166,7 @@ def _short(values: list[Any]) -> str:
 
 def _rows_page(console: "Console", model: str, start: datetime, rows: "pl.DataFrame", accounts: "Accounts") -> None:
     if not rows.height:
-        console.print(f"No predictions of {model} since {start.astimezone():%Y-%m-%d %H:%M}.")
+        console.print(f"No predictions of {model} since {moment(start)}.")
     else:
         from rich.table import Table
 

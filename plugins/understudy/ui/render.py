@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from understudy import __version__
 from understudy.contract.card_text import interval, limits
 from understudy.contract.judgement import GateResult
+from understudy.contract.moment import moment
 from understudy.contract.words import Verdict
 from understudy.ui.place import airflow_base, own_base
 
@@ -42,11 +43,6 @@ def age(moment: datetime, now: datetime | None = None) -> str:
         if seconds >= length:
             return f"{int(seconds // length)} {unit} ago"
     return "just now" if seconds >= 0 else "in the future"
-
-
-def moment(at: datetime) -> str:
-    """Write a moment as people read it."""
-    return f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
 
 
 def number(value: float | None) -> str:
