@@ -274,4 +274,4 @@ def test_the_ledger_says_when_something_was_decided_and_not_only_how_long_ago(se
     text = caller(server, "viewer").get(f"/understudy/models/{MODEL}").text.partition('id="ledger"')[2]
     decided = text.count('<td class="number"><a href=')
     assert decided > 0
-    assert len(re.findall(r"<td>\d{4}-\d\d-\d\d \d\d:\d\d UTC<span", text)) == decided
+    assert len(re.findall(r'<td class="at">\d{4}-\d\d-\d\d \d\d:\d\d UTC<span', text)) == decided
