@@ -28,7 +28,8 @@ def list_alerts(
 ) -> None:
     """List the newest alerts, and what became of each at each receiver."""
     found = hooks().alerts.outbox.deliveries(last, only_open=waiting)
-    answer(as_json, found, lambda console: _page(console, found))
+    nothing = "Nothing waits to be told." if waiting else "Nobody was told anything."
+    answer(as_json, found, lambda console: _page(console, found, nothing))
 
 
 @app.command("test")
@@ -49,9 +50,9 @@ def try_receivers(
         raise typer.Exit(BROKEN)
 
 
-def _page(console: "Console", found: "list[Delivery]") -> None:
+def _page(console: "Console", found: "list[Delivery]", nothing: str) -> None:
     if not found:
-        console.print("Nobody was told anything.")
+        console.print(nothing)
     for one in found:
         if one.sent_at is not None:
             became = f"told {one.receiver} at {moment_to_the_second(one.sent_at)}"
