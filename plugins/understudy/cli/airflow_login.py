@@ -48,7 +48,7 @@ def _asked(url: str, user: str) -> tuple[str, str]:
 
 
 def airflow(settings: Settings, way_out: str = "") -> "AirflowApi":
-    """Reach the Airflow that the settings name, else the embedded one as its administrator.
+    """Reach the Airflow that the settings name, else the embedded one: as whom they name, else as its administrator.
 
     :param way_out: what else the caller can do without one.
     :raises NotRunning, NoCredential: where there is none, or nobody to be.
@@ -57,15 +57,26 @@ def airflow(settings: Settings, way_out: str = "") -> "AirflowApi":
     from understudy.embedded.layout import Layout
     from understudy.embedded.stack import running
 
+    token = settings.airflow_token.get_secret_value()
     if settings.airflow_url:
-        token, password = settings.airflow_token.get_secret_value(), settings.airflow_password.get_secret_value()
-        user = settings.airflow_user
-        if not token and not (user and password):
-            if not (sys.stdin.isatty() and sys.stderr.isatty()):
-                raise NoCredential(settings.airflow_url)
-            user, password = _asked(settings.airflow_url, user)
+        user, password = ("", "") if token else _account(settings, settings.airflow_url)
         return AirflowApi(settings.airflow_url, user, password, token=token, is_remote=True)
     stack = running(Layout(home=settings.home.resolve()))
     if stack is None:
         raise NotRunning(way_out)
+    # What is done in somebody's name must not be written down as the administrator's.
+    if token:
+        return AirflowApi(stack.airflow, "", "", token=token)
+    if settings.airflow_user:
+        return AirflowApi(stack.airflow, *_account(settings, stack.airflow))
     return AirflowApi(stack.airflow, stack.user, stack.password.get_secret_value())
+
+
+def _account(settings: Settings, url: str) -> tuple[str, str]:
+    """Give the account that the settings name; a terminal is asked for what they lack."""
+    user, password = settings.airflow_user, settings.airflow_password.get_secret_value()
+    if user and password:
+        return user, password
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise NoCredential(url)
+    return _asked(url, user)

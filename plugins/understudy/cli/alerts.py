@@ -9,6 +9,7 @@ from understudy.cli.answer import AsJson, answer
 from understudy.cli.deployment import hooks
 from understudy.cli.errors import BROKEN, BadArgument
 from understudy.cli.row import print_row
+from understudy.contract.moment import moment_to_the_second
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +28,8 @@ def list_alerts(
 ) -> None:
     """List the newest alerts, and what became of each at each receiver."""
     found = hooks().alerts.outbox.deliveries(last, only_open=waiting)
-    answer(as_json, found, lambda console: _page(console, found))
+    nothing = "Nothing waits to be told." if waiting else "Nobody was told anything."
+    answer(as_json, found, lambda console: _page(console, found, nothing))
 
 
 @app.command("test")
@@ -48,17 +50,17 @@ def try_receivers(
         raise typer.Exit(BROKEN)
 
 
-def _page(console: "Console", found: "list[Delivery]") -> None:
+def _page(console: "Console", found: "list[Delivery]", nothing: str) -> None:
     if not found:
-        console.print("Nobody was told anything.")
+        console.print(nothing)
     for one in found:
         if one.sent_at is not None:
-            became = f"told {one.receiver} at {one.sent_at.astimezone():%H:%M:%S}"
+            became = f"told {one.receiver} at {moment_to_the_second(one.sent_at)}"
         else:
             why = f" ({one.problem})" if one.problem else ""
-            became = f"waits for {one.receiver} until {one.next_at.astimezone():%Y-%m-%d %H:%M:%S}{why}"
-        print_row(console, f"{one.at.astimezone():%Y-%m-%d %H:%M:%S}  {one.kind:<16} {one.sentence}")
-        print_row(console, f"{'':<21}{became}")
+            became = f"waits for {one.receiver} until {moment_to_the_second(one.next_at)}{why}"
+        print_row(console, f"{moment_to_the_second(one.at)}  {one.kind:<16} {one.sentence}")
+        print_row(console, f"{'':<25}{became}")
 
 
 def _tried(console: "Console", tried: "tuple[Tried, ...]") -> None:

@@ -13,6 +13,7 @@ from understudy.contract.approval import APPROVE, REASON, REJECT, TASKS
 from understudy.contract.cause import RETRAIN_PREFIX
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.moment import moment
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -104,7 +105,7 @@ def _list(console: "Console", asked: "list[Asked]") -> None:
         whom = ", ".join(one.assigned) or "whoever may answer on its DAG"
         second = " (a second person)" if one.task != TASKS[0] else ""
         console.print(f"{model}: {one.subject}{second}")
-        console.print(f"  asked     {one.at.astimezone():%Y-%m-%d %H:%M}, in the run {one.run}")
+        console.print(f"  asked     {moment(one.at)}, in the run {one.run}")
         console.print(f"  answers   {whom}")
         console.print(f"  then      understudy approve {model} --reason …, or reject")
 

@@ -8,6 +8,7 @@ from understudy.contract.card import Card
 from understudy.contract.card_links import Link
 from understudy.contract.card_text import delta_lines, interval, measured_in_short, number, shortened, shown
 from understudy.contract.judgement import GateResult
+from understudy.contract.moment import moment_to_the_second
 from understudy.contract.words import EntryKind
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
         yield "what fired", card.fired
     yield "decided by", card.actor
     yield "reason", card.reason
-    yield "when", f"{card.at.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    yield "when", moment_to_the_second(card.at)
     for name, version in (("champion", card.versions.champion), ("other version", card.versions.other)):
         if version is not None:
             yield name, f"version {version}"

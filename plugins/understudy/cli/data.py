@@ -8,6 +8,7 @@ import typer
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.deployment import hooks, require_model
 from understudy.cli.errors import BadArgument
+from understudy.contract.moment import moment
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +64,7 @@ def _log_page(console: "Console", model: str, found: "list[DataVersion]") -> Non
         console.print(f"{model} has read no data yet.")
     for version in found:
         rows = f"{version.rows:>10,} rows" if version.rows is not None else " " * 15
-        recorded = f"{version.recorded_at.astimezone():%Y-%m-%d %H:%M}"
+        recorded = moment(version.recorded_at)
         start, end = version.facts.get("start"), version.facts.get("end")
         console.print(
             f"{version.sha256[:12]}  {recorded}  {rows}  {version.size_bytes / 1e6:>8.1f} MB"

@@ -12,6 +12,7 @@ from understudy.cli.deployment import hooks, require_model
 from understudy.cli.errors import BROKEN, BadArgument
 from understudy.cli.row import print_row
 from understudy.contract.card import Card, card_of
+from understudy.contract.moment import moment_to_the_second
 from understudy.contract.release import Deployment, LedgerEntry
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _list(console: "Console", entries: list[LedgerEntry]) -> None:
         about = entry.facts.get("version") or (entry.facts.get("epoch") and f"epoch {entry.facts['epoch']}") or ""
         print_row(
             console,
-            f"{entry.seq:>5}  {entry.at.astimezone():%Y-%m-%d %H:%M:%S}  {entry.model:<16} {entry.kind:<12} "
+            f"{entry.seq:>5}  {moment_to_the_second(entry.at)}  {entry.model:<16} {entry.kind:<12} "
             f"{f'version {about}' if isinstance(about, int) else about:<11} {entry.actor}: {entry.reason}",
         )
 
@@ -148,7 +149,7 @@ def _why(console: "Console", cards: list[Card]) -> None:
     for told in cards:
         print_row(
             console,
-            f"{told.seq:>5}  {told.at.astimezone():%Y-%m-%d %H:%M:%S}  {told.title} ({told.actor}: {told.reason})",
+            f"{told.seq:>5}  {moment_to_the_second(told.at)}  {told.title} ({told.actor}: {told.reason})",
         )
     console.print()
     print_card(console, telling(cards))
@@ -157,12 +158,12 @@ def _why(console: "Console", cards: list[Card]) -> None:
 
 
 def parse_moment(text: str, argument: str) -> datetime:
-    """Read a time; one without a zone is meant in UTC.
+    """Read a time, also as it is printed; one without a zone is meant in UTC.
 
     :raises BadArgument: when it is not a time.
     """
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text.replace(" UTC", "+00:00").replace("Z", "+00:00"))
     except ValueError as wrong:
         raise BadArgument(
             argument, f"{text!r} is not a time", "Write for example 2026-11-21T08:00 or 2026-11-21T08:00+01:00."

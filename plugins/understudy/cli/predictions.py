@@ -13,6 +13,7 @@ from understudy.cli.errors import BROKEN, BadArgument
 from understudy.cli.ledger import parse_moment
 from understudy.contract.declared import parse_duration
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.moment import moment
 
 if TYPE_CHECKING:
     import polars as pl
@@ -165,11 +166,12 @@ def _short(values: list[Any]) -> str:
 
 def _rows_page(console: "Console", model: str, start: datetime, rows: "pl.DataFrame", accounts: "Accounts") -> None:
     if not rows.height:
-        console.print(f"No predictions of {model} since {start.astimezone():%Y-%m-%d %H:%M}.")
+        console.print(f"No predictions of {model} since {moment(start)}.")
     else:
-        from rich.table import Table
+        from rich.table import Column, Table
 
-        table = Table(*SHOWN, box=None, pad_edge=False)
+        # What does not fit is folded: a version or an answer of which half is missing is another one.
+        table = Table(*(Column(name, overflow="fold") for name in SHOWN), box=None, pad_edge=False)
         for row in rows.rows(named=True):
             known = {**row, "at": f"{row['at']:%Y-%m-%d %H:%M:%S}", "problem": row["loss"] or row["error"]}
             table.add_row(*("" if known[name] is None else str(known[name]) for name in SHOWN))

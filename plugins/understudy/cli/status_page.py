@@ -1,12 +1,14 @@
 """The status of models in the terminal."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from understudy.cli.model_status import LastLook, ModelStatus, Replica
 from understudy.cli.row import print_row
 from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.moment import moment
 from understudy.contract.serving import LabelAccounts
+
+DATE_WIDTH = 10
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,9 +19,13 @@ def print_table(console: "Console", found: list[ModelStatus]) -> None:
     if not found:
         console.print("No model is declared yet. Start with: understudy init --data FILE --target COLUMN --time COLUMN")
         return
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("model", "champion", "since", "by", "rollback to", "last run", "last look", box=None, pad_edge=False)
+    # On a narrow terminal, names and words are folded rather than that a day is cut off.
+    folded = [Column(name, overflow="fold") for name in ("model", "champion")]
+    dated = [Column(name, overflow="fold", min_width=DATE_WIDTH) for name in ("since", "last run", "last look")]
+    rest = [Column("by", overflow="fold"), Column("rollback to", overflow="fold")]
+    table = Table(*folded, dated[0], *rest, *dated[1:], box=None, pad_edge=False)
     for status in found:
         champion, last = status.champion, status.last_run
         table.add_row(
@@ -27,11 +33,11 @@ def print_table(console: "Console", found: list[ModelStatus]) -> None:
             (f"version {champion.version}" + (" (locked)" if champion.version in status.locked else ""))
             if champion
             else "none yet",
-            _moment(champion.since) if champion else "",
+            moment(champion.since) if champion else "",
             champion.by if champion else "",
             f"version {status.previous}" if status.previous else "",
-            f"{last.outcome} {_moment(last.at)}" if last else "never",
-            _look_in_short(status.last_look),
+            f"{last.outcome} {moment(last.at)}" if last else "never",
+            _look_in_short(status),
         )
     console.print(table)
 
@@ -39,11 +45,14 @@ def print_table(console: "Console", found: list[ModelStatus]) -> None:
 def print_page(console: "Console", status: ModelStatus) -> None:
     """Print all there is to know about one model."""
     _print_champion(console, status)
+    if not status.is_declared and status.model != DRILL_MODEL:
+        print_row(console, "  declared  not any more: nothing looks at what serves, and nothing retrains it")
     last = status.last_run
-    print_row(console, f"  last run  {f'{last.outcome} {_moment(last.at)}: {last.sentence}' if last else 'never'}")
-    if status.last_look is not None:
-        print_row(console, f"  last look {_moment(status.last_look.at)}: {status.last_look.sentence}")
-        for sentence in status.last_look.trouble:
+    print_row(console, f"  last run  {f'{last.outcome} {moment(last.at)}: {last.sentence}' if last else 'never'}")
+    look = status.last_look
+    if look is not None:
+        print_row(console, f"  last look {moment(look.at)}{_of_whom(status, look)}: {look.sentence}")
+        for sentence in look.trouble:
             print_row(console, f"  retrain   {sentence}", style="red")
     for replica in status.replicas:
         print_row(console, f"  served at {_line(replica)}")
@@ -51,12 +60,12 @@ def print_page(console: "Console", status: ModelStatus) -> None:
             print_row(console, f"            {sentence}")
     if status.held is not None:
         hold = status.held
-        print_row(console, f"  held      by {hold.actor} since {_moment(hold.at)}: {hold.reason}")
+        print_row(console, f"  held      by {hold.actor} since {moment(hold.at)}: {hold.reason}")
     for version, reason in status.denied.items():
         print_row(console, f"  denied    version {version}: {reason}")
     for served in reversed(status.history[:-1]):
         print_row(
-            console, f"  before    version {served.version} from {_moment(served.since)} by {served.by}: {served.why}"
+            console, f"  before    version {served.version} from {moment(served.since)} by {served.by}: {served.why}"
         )
 
 
@@ -66,7 +75,7 @@ def _print_champion(console: "Console", status: ModelStatus) -> None:
         console.print(f"{status.model} has no champion yet. Make one with: understudy retrain {status.model}")
         return
     lock = f", locked: {status.locked[champion.version]}" if champion.version in status.locked else ""
-    print_row(console, f"{status.model}: version {champion.version} is champion since {_moment(champion.since)}{lock}")
+    print_row(console, f"{status.model}: version {champion.version} is champion since {moment(champion.since)}{lock}")
     print_row(console, f"  by        {champion.by}: {champion.why}")
     console.print(f"  confirmed {'yes' if champion.is_confirmed else 'not yet'}")
     if status.mirror is not None:
@@ -79,11 +88,18 @@ def _print_champion(console: "Console", status: ModelStatus) -> None:
     )
 
 
-def _look_in_short(look: LastLook | None) -> str:
+def _look_in_short(status: ModelStatus) -> str:
+    look = status.last_look
     if look is None:
         return ""
     said = "retraining due" if look.is_due else look.verdict.value
-    return f"{said} {_moment(look.at)}" + (" (!)" if look.trouble else "")
+    return f"{said} {moment(look.at)}{_of_whom(status, look)}" + (" (!)" if look.trouble else "")
+
+
+def _of_whom(status: ModelStatus, look: LastLook) -> str:
+    """Say where a look was at a champion that has been replaced since: it tells nothing of the one that serves."""
+    is_past = status.champion is not None and look.at < status.champion.since
+    return " (at the champion before)" if is_past else ""
 
 
 def _line(replica: Replica) -> str:
@@ -102,10 +118,6 @@ def _in_short(labels: LabelAccounts | None) -> str:
     counts = labels.model_dump(exclude={"given"})
     told = ", ".join(f"{count:,} {fate}" for fate, count in counts.items() if count)
     return f", labels: {told}"
-
-
-def _moment(at: datetime) -> str:
-    return at.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _aside(status: ModelStatus) -> str:

@@ -50,7 +50,7 @@ class NoWayBack(UnderstudyError):
         super().__init__(
             f"Version {answering} of {model} cannot be taken back here: {why.rstrip('.')}. It goes on answering. Other "
             f"versions whose files are at this gateway: {listing}; once the ledger answers, "
-            f"`understudy rollback {model} --to VERSION` goes back to one of them."
+            f"`understudy rollback {model} --to VERSION` goes back to one of them that was not taken back before."
         )
 
 

@@ -5,18 +5,21 @@ interface: everything that we need of it is in this file, and nothing is ever wr
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
 from understudy.contract.declared import Fact
+from understudy.settings import settings
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 BROKEN_SPEC = "broken-spec"
 """The tag of a DAG that stands in for a declaration that cannot be used."""
+MOST_FAILED = 10_000
+"""The newest failed runs are read, so that years of failures do not hold up a page."""
 
 
 class Queued(Fact):
@@ -38,14 +41,14 @@ class DagState(Fact):
     """Whether its file cannot be imported, or its declaration cannot be used."""
     problem: str = ""
     """What is wrong with its declaration, with file, line and field."""
-    last_run: str | None = None
-    """The id of its newest run."""
-    last_state: str | None = None
-    last_at: datetime | None = None
     queued: tuple[Queued, ...] = ()
     """Its runs that have not begun yet, oldest first."""
     under_way: str | None = None
     """The id of the run that began first of those that run."""
+    failed: frozenset[str] = frozenset()
+    """The ids of the runs that have failed since one went well, whatever began after them."""
+    overdue_since: datetime | None = None
+    """When a run was due that should have begun long ago; None where none is, or a pause or another run explains it."""
 
 
 class Question(Fact):
@@ -85,8 +88,7 @@ def read_airflow(dag_ids: Iterable[str] | None = None) -> Airflow:
 
 def _dags(session: "Session", wanted: list[str] | None) -> dict[str, DagState]:
     from airflow.models.dag import DagModel, DagTag
-    from airflow.models.dagrun import DagRun
-    from sqlalchemy import func, select
+    from sqlalchemy import select
 
     named = [] if wanted is None else [DagModel.dag_id.in_(wanted)]
     columns = (
@@ -95,21 +97,57 @@ def _dags(session: "Session", wanted: list[str] | None) -> dict[str, DagState]:
         DagModel.is_paused,
         DagModel.has_import_errors,
         DagModel.description,
+        DagModel.next_dagrun_create_after,
+        DagModel.exceeds_max_non_backfill,
     )
     rows = session.execute(select(*columns).where(DagModel.is_stale.is_(False), *named)).all()
     broken = set(session.scalars(select(DagTag.dag_id).where(DagTag.name == BROKEN_SPEC)))
-    of_each = select(func.max(DagRun.id)).group_by(DagRun.dag_id)
-    if wanted is not None:
-        of_each = of_each.where(DagRun.dag_id.in_(wanted))
-    newest = select(DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_after).where(DagRun.id.in_(of_each))
-    runs: dict[str, Any] = {run.dag_id: run for run in session.execute(newest)}
     queued, under_way = _unfinished(session, wanted)
+    failed = _failed(session, wanted)
+    late = datetime.now(timezone.utc) - settings().retrain_within
     return {
-        row.dag_id: _state(row, runs.get(row.dag_id), is_broken=row.dag_id in broken).model_copy(
-            update={"queued": tuple(queued.get(row.dag_id, ())), "under_way": under_way.get(row.dag_id)}
+        row.dag_id: _state(row, is_broken=row.dag_id in broken).model_copy(
+            update={
+                "queued": tuple(queued.get(row.dag_id, ())),
+                "under_way": under_way.get(row.dag_id),
+                "failed": frozenset(failed.get(row.dag_id, ())),
+                "overdue_since": _overdue_since(row, queued.get(row.dag_id, []), under_way.get(row.dag_id), late),
+            }
         )
         for row in rows
     }
+
+
+def _overdue_since(row: Any, queued: list[Queued], under_way: str | None, late: datetime) -> datetime | None:
+    """Say when a run was due that Airflow has not made, or not begun, and that nothing else explains."""
+    if row.is_paused or under_way is not None:
+        return None
+    due = [run.since for run in queued]
+    # What is queued counts as active, and lets no other run be made.
+    if row.next_dagrun_create_after is not None and not row.exceeds_max_non_backfill:
+        due.append(row.next_dagrun_create_after)
+    return min((at for at in due if at < late), default=None)
+
+
+def _failed(session: "Session", wanted: list[str] | None) -> dict[str, list[str]]:
+    """Map DAGs to their runs that ended badly after the last one that ended well."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.state import DagRunState
+    from sqlalchemy import func, or_, select
+
+    well = select(DagRun.dag_id, func.max(DagRun.end_date).label("at")).where(DagRun.state == DagRunState.SUCCESS)
+    query = select(DagRun.dag_id, DagRun.run_id).where(DagRun.state == DagRunState.FAILED)
+    if wanted is not None:
+        well, query = well.where(DagRun.dag_id.in_(wanted)), query.where(DagRun.dag_id.in_(wanted))
+    ended = well.group_by(DagRun.dag_id).subquery()
+    # By their ends: a run that was cleared is older than what went well meanwhile, and may fail after it.
+    query = query.outerjoin(ended, ended.c.dag_id == DagRun.dag_id).where(
+        or_(ended.c.at.is_(None), DagRun.end_date >= ended.c.at)
+    )
+    found: dict[str, list[str]] = {}
+    for run in session.execute(query.order_by(DagRun.id.desc()).limit(MOST_FAILED)):
+        found.setdefault(run.dag_id, []).append(run.run_id)
+    return found
 
 
 def _unfinished(session: "Session", wanted: list[str] | None) -> tuple[dict[str, list[Queued]], dict[str, str]]:
@@ -137,7 +175,7 @@ def _unfinished(session: "Session", wanted: list[str] | None) -> tuple[dict[str,
     return queued, under_way
 
 
-def _state(row: Any, run: Any, *, is_broken: bool) -> DagState:
+def _state(row: Any, *, is_broken: bool) -> DagState:
     return DagState(
         dag_id=row.dag_id,
         # What stands in for a broken declaration is nobody's: whose it is, only the declaration says.
@@ -146,9 +184,6 @@ def _state(row: Any, run: Any, *, is_broken: bool) -> DagState:
         is_broken=is_broken or bool(row.has_import_errors),
         # The DAG that stands in for it is described by what is wrong.
         problem=(row.description or "") if is_broken else "",
-        last_run=run.run_id if run else None,
-        last_state=str(getattr(run.state, "value", run.state)) if run else None,
-        last_at=run.run_after if run else None,
     )
 
 

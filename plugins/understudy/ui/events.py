@@ -56,5 +56,8 @@ def retraining_event(began: LedgerEntry | None, ended: LedgerEntry | None, dag: 
 
 
 def _is_cut_off(began: LedgerEntry, dag: DagState | None) -> bool:
-    """Tell whether Airflow has failed the run that began, which never came to say how it ended."""
-    return dag is not None and dag.last_state == "failed" and dag.last_run == began.facts.get("run_id")
+    """Tell whether Airflow has failed the run that began, which never came to say how it ended.
+
+    What is queued behind it, or runs already and has written nothing yet, does not make it run again.
+    """
+    return dag is not None and began.facts.get("run_id") in dag.failed

@@ -1,10 +1,11 @@
 """A model at a glance: what serves, what is tried beside it, what was seen and decided last. Pure."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
 
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
 from understudy.contract.declared import Fact
+from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.words import Change, EntryKind, Verdict, Word
 from understudy.ui.airflow_state import Airflow, DagState, Queued
@@ -34,7 +35,7 @@ class Health(Word):
     ATTENTION = "attention"
     APPROVAL = "approval"
     WORKING = "working"
-    UNKNOWN = "unknown"  # the last look at what serves could not say, or there was none yet
+    UNKNOWN = "unknown"  # the last look at what serves could not say, there was none yet, or none comes any more
     WELL = "well"
     EMPTY = "empty"
 
@@ -77,7 +78,7 @@ class Glance(Fact):
     under_way: str | None = None
     """The run that they wait for."""
     notes: tuple[str, ...] = ()
-    """Locks and holds."""
+    """Locks and holds, and what should look at it and does not."""
     troubles: tuple[Trouble, ...] = ()
     questions: int = 0
     """What waits for a person."""
@@ -120,7 +121,8 @@ def glance(model: str, told: Recorded, airflow: Airflow) -> Glance:
             champion,
             questions,
             is_busy=bool(tried) or is_retraining,
-            is_known=monitor is None or _is_conclusive(champion, look),
+            is_known=(retrain is not None or model == DRILL_MODEL)
+            and (monitor is None or _is_conclusive(champion, look, monitor)),
         ),
         champion=champion,
         beside=tried,
@@ -131,7 +133,7 @@ def glance(model: str, told: Recorded, airflow: Airflow) -> Glance:
         queued=retrain.queued if retrain else (),
         waits_for=_waits_for(retrain),
         under_way=retrain.under_way if retrain else None,
-        notes=told.notes,
+        notes=(*told.notes, *_unwatched(model, champion, retrain, monitor)),
         troubles=troubles,
         questions=questions,
     )
@@ -187,10 +189,23 @@ def _champion(record: Deployment, told: Recorded) -> Champion:
     )
 
 
-def _is_conclusive(champion: Champion | None, look: LedgerEntry | None) -> bool:
-    """Tell whether the last look was at the champion that serves, and could say something."""
+def _unwatched(
+    model: str, champion: Champion | None, retrain: DagState | None, monitor: DagState | None
+) -> Iterator[str]:
+    """Say what should happen to a model and does not, though nobody paused it."""
+    if retrain is None and champion is not None and model != DRILL_MODEL:
+        yield "it is not declared any more: nothing looks at what serves, and nothing retrains it"
+    for name, dag in (("retraining", retrain), ("look", monitor)):
+        if dag is not None and dag.overdue_since is not None:
+            at = f"{dag.overdue_since.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+            yield f"its {name} of {at} has not begun; does Airflow's scheduler run?"
+
+
+def _is_conclusive(champion: Champion | None, look: LedgerEntry | None, monitor: DagState) -> bool:
+    """Tell whether the last look was at the champion that serves, could say something, and is not overdue again."""
     is_current = champion is not None and look is not None and look.at >= champion.since
-    return look is not None and is_current and verdict_of_look(look) != Verdict.INCONCLUSIVE.value
+    is_newest = is_current and monitor.overdue_since is None
+    return look is not None and is_newest and verdict_of_look(look) != Verdict.INCONCLUSIVE.value
 
 
 def _health(

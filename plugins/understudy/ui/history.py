@@ -6,7 +6,6 @@ from datetime import datetime
 from pydantic import Field
 
 from understudy.contract.declared import Fact
-from understudy.contract.judgement import GateResult
 from understudy.contract.read_facts import read_as, whole_number, word_of
 from understudy.contract.release import Bundle, LedgerEntry
 from understudy.contract.reports import Comparison
@@ -134,17 +133,11 @@ def plots(looks: Sequence[LedgerEntry], reigns: Sequence[Reign], drift_share: fl
 
     :param drift_share: the share of moved importance that counts as drift now.
     """
-    measured: list[Measured] = []
-    metric, blessed = "", None
-    for entry in looks:
-        look = read_as(Look, entry.facts)
-        if look is None:
-            continue
-        quality = look.report.quality
-        if quality is not None:
-            metric, blessed = quality.metric, quality.blessed
-        drift = next((one for one in look.decision.judgement.results if one.gate == DRIFT_GATE), None)
-        measured.append(_measured(entry, look, drift))
+    read = [(entry, look) for entry in looks if (look := read_as(Look, entry.facts)) is not None]
+    newest = next((look.report.quality for _, look in reversed(read) if look.report.quality is not None), None)
+    # A declaration may name another metric at any time: values of two of them make no line.
+    metric, blessed = (newest.metric, newest.blessed) if newest else ("", None)
+    measured = [_measured(entry, look, metric) for entry, look in read]
     changes = [(reign.at, f"v{reign.champion.version}") for reign in reigns]
     return Plots(
         metric=metric,
@@ -154,8 +147,11 @@ def plots(looks: Sequence[LedgerEntry], reigns: Sequence[Reign], drift_share: fl
     )
 
 
-def _measured(entry: LedgerEntry, look: Look, drift: GateResult | None) -> Measured:
+def _measured(entry: LedgerEntry, look: Look, metric: str) -> Measured:
     at, quality = look.report.as_of, look.report.quality
+    if quality is not None and quality.metric != metric:
+        quality = None
+    drift = next((one for one in look.decision.judgement.results if one.gate == DRIFT_GATE), None)
     value = quality.value if quality else None
     share = drift.measured if drift else None
     return Measured(

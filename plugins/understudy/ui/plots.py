@@ -11,6 +11,8 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 24
 TICKS = 4
 BARS_WIDTH = 1320
 NARROWEST_LABEL = 34
+HOURS_TELL = timedelta(days=3)
+"""Within so short a time dates would be told twice; hours, in UTC, tell them apart."""
 
 
 class Point(Fact):
@@ -73,12 +75,13 @@ def plot(
     bounds: Iterable[tuple[float | None, str]] = (),
     changes: Iterable[tuple[datetime, str]] = (),
 ) -> Plot | None:
-    """Lay out a line, oldest first; None where there are fewer than two points.
+    """Lay out a line over time, in whichever order it was measured; None where there are fewer than two points.
 
     :param bounds: levels to draw across, each with its name.
     :param changes: moments to mark, each with a short label.
     """
-    drawn = [point for point in points if math.isfinite(point.value)]
+    # A person may look as of a day that is past.
+    drawn = sorted((point for point in points if math.isfinite(point.value)), key=lambda point: point.at)
     if len(drawn) < 2:
         return None
     levels = [(value, name) for value, name in bounds if value is not None and math.isfinite(value)]
@@ -96,6 +99,7 @@ def plot(
     around = [(at, above) for at, _, above in spread] + [(at, below) for at, below, _ in reversed(spread)]
     ticks = [bottom + (top - bottom) * step / TICKS for step in range(TICKS + 1)]
     middle = start + (end - start) / 2
+    written = "%m-%d %H:%M" if end - start < HOURS_TELL else "%Y-%m-%d"
     return Plot(
         line=_path((x(point.at), y(point.value)) for point in drawn),
         band=_path(around),
@@ -103,7 +107,7 @@ def plot(
         bounds=tuple((y(value), name) for value, name in levels),
         changes=tuple(Tick(place=x(at), label=label) for at, label in changes if start <= at <= end),
         rows=tuple(Tick(place=y(value), label=f"{value:.3g}") for value in ticks),
-        columns=tuple(Tick(place=x(at), label=f"{at:%Y-%m-%d}") for at in (start, middle, end)),
+        columns=tuple(Tick(place=x(at), label=f"{at:{written}}") for at in (start, middle, end)),
     )
 
 

@@ -8,10 +8,13 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from understudy import __version__
 from understudy.contract.card_text import interval, limits
 from understudy.contract.judgement import GateResult
+from understudy.contract.moment import moment
+from understudy.contract.printable import printable_line
 from understudy.contract.words import Verdict
 from understudy.ui.place import airflow_base, own_base
 
@@ -44,11 +47,6 @@ def age(moment: datetime, now: datetime | None = None) -> str:
     return "just now" if seconds >= 0 else "in the future"
 
 
-def moment(at: datetime) -> str:
-    """Write a moment as people read it."""
-    return f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
-
-
 def number(value: float | None) -> str:
     """Write a measured number in four digits; a missing one is no number."""
     if value is None:
@@ -71,12 +69,18 @@ def worst_first(answers: Iterable[GateResult]) -> list[GateResult]:
     return sorted(answers, key=lambda answer: _URGENCY.index(answer.verdict))
 
 
+def _shown(value: object) -> object:
+    """Keep what people wrote from turning the reading direction of the words around it; markup is ours."""
+    return printable_line(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 @lru_cache(maxsize=1)
 def _templates() -> Environment:
     environment = Environment(
         loader=PackageLoader("understudy.ui", "templates"),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )

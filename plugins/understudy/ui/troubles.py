@@ -46,7 +46,8 @@ def dags_in_trouble(retrain: DagState | None, monitor: DagState | None) -> Itera
             yield Trouble(said=f"the declaration of its {name} cannot be used", told=dag.problem)
         elif dag.is_paused:
             yield Trouble(said=f"its {name} is paused")
-    if monitor is not None and monitor.last_state == "failed":
+    # Also while the next one runs, which may fail as well.
+    if monitor is not None and monitor.failed:
         yield Trouble(said="its last look failed")
 
 

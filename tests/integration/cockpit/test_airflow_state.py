@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from airflow.utils.state import DagRunState
 
 from tests.integration.cockpit.api_server import MODEL, caller
 from understudy.ui.airflow_state import read_airflow
@@ -20,7 +21,6 @@ def runs(server: Any) -> Iterator[tuple[str, ...]]:
     from airflow.models.dagbundle import DagBundleModel
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
-    from airflow.utils.state import DagRunState
     from airflow.utils.types import DagRunTriggeredByType, DagRunType
     from sqlalchemy import delete
 
@@ -49,6 +49,67 @@ def test_what_is_queued_is_read_with_what_is_under_way(runs: tuple[str, ...], wa
     state = read_airflow(wanted).dags[DAG]
     assert state.under_way == runs[1]
     assert [(run.run_id, run.by) for run in state.queued] == [(runs[3], "olga"), (runs[4], "olga")]
+
+
+def test_what_failed_since_something_went_well_is_read_by_when_it_ended(server: Any, runs: tuple[str, ...]) -> None:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    failed, well = DagRunState.FAILED, DagRunState.SUCCESS
+    # The first one was cleared, and failed after the second one had gone well.
+    ends = {runs[0]: (failed, 5), runs[1]: (well, 2), runs[2]: (failed, 1), runs[3]: (failed, 3)}
+    with create_session() as session:
+        for run, (state, hour) in ends.items():
+            named = update(DagRun).where(DagRun.dag_id == DAG, DagRun.run_id == run)
+            session.execute(named.values(state=state, end_date=AT + timedelta(hours=hour)))
+    assert read_airflow([DAG]).dags[DAG].failed == {runs[0], runs[3]}
+    assert read_airflow().dags[DAG].failed == {runs[0], runs[3]}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "explained", "is_overdue"),
+    [
+        (-120, {}, True),
+        (-30, {}, False),
+        (120, {}, False),
+        (-120, {"is_paused": True}, False),
+        (-120, {"exceeds_max_non_backfill": True}, False),
+        (None, {}, False),
+    ],
+)
+def test_a_run_that_the_scheduler_did_not_make_is_overdue_where_nothing_else_explains_it(
+    runs: tuple[str, ...], minutes: int | None, explained: dict[str, bool], is_overdue: bool
+) -> None:
+    from airflow.models.dag import DagModel
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    at = datetime.now(timezone.utc) + timedelta(minutes=minutes) if minutes is not None else None
+    with create_session() as session:
+        session.execute(delete(DagRun).where(DagRun.dag_id == DAG))
+        dag = session.get(DagModel, DAG)
+        assert dag is not None
+        dag.next_dagrun_create_after = at
+        for name, value in explained.items():
+            setattr(dag, name, value)
+    assert read_airflow([DAG]).dags[DAG].overdue_since == (at if is_overdue else None)
+
+
+@pytest.mark.parametrize(("under_way", "is_overdue"), [(DagRunState.RUNNING, False), (DagRunState.SUCCESS, True)])
+def test_a_run_that_waits_in_the_queue_for_hours_is_overdue_unless_another_one_runs(
+    server: Any, runs: tuple[str, ...], under_way: DagRunState, is_overdue: bool
+) -> None:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    with create_session() as session:
+        named = update(DagRun).where(DagRun.dag_id == DAG)
+        session.execute(named.where(DagRun.state == DagRunState.RUNNING).values(state=under_way))
+        session.execute(named.where(DagRun.state == DagRunState.QUEUED).values(queued_at=AT))
+    assert read_airflow([DAG]).dags[DAG].overdue_since == (AT if is_overdue else None)
 
 
 def test_a_broken_declaration_is_nobodys_and_says_file_line_and_field(server: Any, runs: tuple[str, ...]) -> None:

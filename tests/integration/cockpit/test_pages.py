@@ -268,3 +268,10 @@ def test_a_browser_keeps_a_script_only_if_its_address_names_the_version(server: 
     for query, kept in (("", "no-cache"), ("?1.2.3", "public, max-age=3600")):
         answer = caller(server, "viewer").get(f"/understudy/static/following.js{query}")
         assert (answer.status_code, answer.headers["cache-control"]) == (200, kept)
+
+
+def test_the_ledger_says_when_something_was_decided_and_not_only_how_long_ago(server: Any) -> None:
+    text = caller(server, "viewer").get(f"/understudy/models/{MODEL}").text.partition('id="ledger"')[2]
+    decided = text.count('<td class="number"><a href=')
+    assert decided > 0
+    assert len(re.findall(r'<td class="at">\d{4}-\d\d-\d\d \d\d:\d\d UTC<span', text)) == decided

@@ -8,8 +8,10 @@ import sys
 from contextlib import suppress
 
 import pytest
+from pydantic import SecretStr
 
 from understudy.cli.airflow_login import NoCredential, airflow
+from understudy.embedded.stack import Running
 from understudy.settings import Settings
 
 URL = "http://airflow.example.com"
@@ -74,3 +76,39 @@ def test_without_a_terminal_nobody_is_taken_for_somebody(monkeypatch: pytest.Mon
     monkeypatch.setattr("sys.stdin", io.StringIO("ann\n"))
     with pytest.raises(NoCredential, match=r"in somebody's name.*AIRFLOW__UNDERSTUDY__AIRFLOW_TOKEN.*to your own\."):
         airflow(Settings(airflow_url=URL, airflow_user="admin"))
+
+
+EMBEDDED = Running(
+    home="h",
+    airflow="http://localhost:8080",
+    mlflow="m",
+    gateway="g",
+    user="admin",
+    password=SecretStr("p"),
+    password_file="f",
+)
+
+
+@pytest.mark.parametrize(
+    ("named", "whoever"),
+    [
+        ({}, ("admin", "p", None)),
+        ({"airflow_user": "vera", "airflow_password": "hers"}, ("vera", "hers", None)),
+        ({"airflow_token": "t"}, ("", "", "t")),
+    ],
+)
+def test_at_the_embedded_airflow_a_person_who_is_named_is_not_taken_for_its_administrator(
+    monkeypatch: pytest.MonkeyPatch, named: dict[str, str], whoever: tuple[str, str, str | None]
+) -> None:
+    monkeypatch.setattr("understudy.embedded.stack.running", lambda _: EMBEDDED)
+    found = airflow(Settings.model_validate({"airflow_url": "", **named}))._airflow
+    assert (found._user, found._password, found._token) == whoever
+
+
+def test_a_person_at_the_embedded_airflow_without_a_password_is_not_its_administrator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("understudy.embedded.stack.running", lambda _: EMBEDDED)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    with pytest.raises(NoCredential, match=r"localhost:8080"):
+        airflow(Settings(airflow_url="", airflow_user="vera"))

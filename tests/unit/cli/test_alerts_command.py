@@ -40,6 +40,7 @@ def test_each_receiver_is_tried_and_what_fails_is_said(web: WebReceiver) -> None
 
 def test_the_list_says_what_was_told_and_what_waits(web: WebReceiver) -> None:
     assert type_in("list") == (0, "Nobody was told anything.\n")
+    assert type_in("list", "--waiting") == (0, "Nothing waits to be told.\n")
     facts = {"outcome": Outcome.DATA_REFUSED.value}
     connect().ledger.append("price", EntryKind.CONCLUDED, "ann", "too few rows", "run1", facts)
     connect().alerts.tell()

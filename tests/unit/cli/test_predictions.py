@@ -56,8 +56,8 @@ def log(home: Path) -> Path:
     return folder
 
 
-def ask(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["predictions", *arguments])
+def ask(*arguments: str, **environment: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["predictions", *arguments], env=environment)
     return result.exit_code, result.output
 
 
@@ -89,6 +89,12 @@ def test_compacting_is_told_in_numbers_and_again_is_harmless(log: Path) -> None:
     code, said = ask("compact")
     assert (code, said.strip()) == (0, "price: nothing to compact.")
     assert len(json.loads(ask("show", "price", "--since", "60d", "--json")[1])["rows"]) == 5
+
+
+def test_nothing_that_was_asked_or_answered_is_cut_off_on_a_narrow_terminal(log: Path) -> None:
+    code, said = ask("show", "price", COLUMNS="60")
+    assert code == 0
+    assert "…" not in said
 
 
 @pytest.mark.parametrize("arguments", [["show", "nope"], ["compact", "nope"], ["show", ".."], ["show", "a/b"]])

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from tests.fleet_ledger import bundle, look, record
+from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import Change, EntryKind, Verdict
 from understudy.ui.airflow_state import Airflow, DagState, Question, Queued
@@ -88,16 +89,36 @@ def test_a_retraining_that_ended_badly_needs_attention(outcome: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "state", "health"),
-    [("r1", "failed", Health.ATTENTION), ("r1", "running", Health.WORKING), ("r2", "failed", Health.WORKING)],
+    ("failed", "health"),
+    [({"r1"}, Health.ATTENTION), ({"r0", "r1", "r2"}, Health.ATTENTION), ({"r0"}, Health.WORKING)],
 )
-def test_a_run_that_airflow_failed_in_the_middle_runs_no_more(run: str, state: str, health: Health) -> None:
+@pytest.mark.parametrize("behind", [{}, {"queued": (Queued(run_id="r2", since=AT),)}, {"under_way": "r2"}])
+def test_a_run_that_airflow_failed_in_the_middle_runs_no_more_whatever_is_behind_it(
+    failed: set[str], health: Health, behind: dict[str, Any]
+) -> None:
     began = entry(EntryKind.TRIGGERED, 9, "the schedule", run_id="r1")
-    shown = seen(deployed(), confirmed(), began, airflow=dags(last_run=run, last_state=state))
+    shown = seen(deployed(), confirmed(), began, airflow=dags(failed=frozenset(failed), **behind))
     assert shown.health is health
     assert shown.is_retraining is (health is Health.WORKING)
     if health is Health.ATTENTION:
         assert "read the log" in shown.troubles[0].told
+
+
+def test_a_bad_champion_is_not_seen_to_by_a_retraining_that_airflow_failed() -> None:
+    facts = {**look(MODEL, 2, 0, Verdict.FAILED).model_dump(mode="json"), "is_due": True}
+    began = entry(EntryKind.TRIGGERED, 9, run_id="r1")
+    airflow = dags(failed=frozenset({"r1"}), queued=(Queued(run_id="r2", since=AT),))
+    shown = seen(deployed(), confirmed(), entry(EntryKind.MONITORED, 7, **facts), began, airflow=airflow)
+    assert "its last look found something wrong" in [trouble.said for trouble in shown.troubles]
+
+
+def test_a_look_that_failed_is_trouble_while_the_next_one_runs() -> None:
+    both = {
+        "retrain__demand": DagState(dag_id="retrain__demand"),
+        "monitor__demand": DagState(dag_id="monitor__demand", failed=frozenset({"l1"}), under_way="l2"),
+    }
+    shown = seen(deployed(), confirmed(), airflow=Airflow(dags=both))
+    assert [trouble.said for trouble in shown.troubles] == ["its last look failed"]
 
 
 def test_a_retraining_that_runs_is_told_and_the_end_before_it_is_not() -> None:
@@ -200,8 +221,34 @@ def test_what_is_asked_of_a_person_is_counted() -> None:
     assert (shown.questions, shown.health) == (1, Health.APPROVAL)
 
 
-def test_a_model_that_airflow_does_not_know_is_shown_as_that() -> None:
-    assert seen(deployed(), confirmed(), airflow=Airflow(dags={})).is_declared is False
+def test_what_serves_undeclared_is_not_called_well() -> None:
+    facts = look(MODEL, 2, 0).model_dump(mode="json")
+    shown = seen(deployed(), confirmed(), entry(EntryKind.MONITORED, 9, **facts), airflow=Airflow(dags={}))
+    assert (shown.is_declared, shown.health) == (False, Health.UNKNOWN)
+    assert shown.notes == ("it is not declared any more: nothing looks at what serves, and nothing retrains it",)
+
+
+def test_the_sandbox_of_the_drill_is_no_forgotten_model() -> None:
+    told = Recorded(newest={one.kind: one for one in (deployed(), confirmed())})
+    shown = glance(DRILL_MODEL, told, Airflow(dags={}))
+    assert (shown.health, shown.notes) == (Health.WELL, ())
+
+
+def test_a_good_look_says_nothing_any_more_once_the_next_one_has_not_come() -> None:
+    both = {
+        "retrain__demand": DagState(dag_id="retrain__demand"),
+        "monitor__demand": DagState(dag_id="monitor__demand", overdue_since=AT),
+    }
+    facts = look(MODEL, 2, 0).model_dump(mode="json")
+    shown = seen(deployed(), confirmed(), entry(EntryKind.MONITORED, 9, **facts), airflow=Airflow(dags=both))
+    assert shown.health is Health.UNKNOWN
+    assert shown.notes == ("its look of 2026-03-01 03:00 UTC has not begun; does Airflow's scheduler run?",)
+
+
+def test_a_retraining_that_has_not_come_is_told_and_says_nothing_of_what_serves() -> None:
+    shown = seen(deployed(), confirmed(), airflow=dags(overdue_since=AT))
+    assert (shown.health, len(shown.notes)) == (Health.WELL, 1)
+    assert "its retraining of 2026-03-01 03:00 UTC has not begun" in shown.notes[0]
 
 
 QUEUED = (Queued(run_id="manual__2", since=AT, by="olga"),)

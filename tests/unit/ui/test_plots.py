@@ -24,6 +24,21 @@ def test_a_higher_value_is_drawn_higher_and_a_later_one_further_right() -> None:
     assert y1 > y2
 
 
+def test_a_look_as_of_an_earlier_day_is_drawn_at_that_day_and_nothing_leaves_the_picture() -> None:
+    drawn = plot([point(0, 0.1), point(9, 0.9), point(3, 0.5)])
+    assert drawn is not None
+    assert [x for x, _ in drawn.dots] == sorted(x for x, _ in drawn.dots)
+    assert all(drawn.left <= x <= drawn.right for x, _ in drawn.dots)
+
+
+def test_the_ends_of_a_short_time_are_told_apart() -> None:
+    short, long = plot([point(0, 0.1), point(6, 0.9)]), plot([point(0, 0.1), point(240, 0.9)])
+    assert short is not None
+    assert long is not None
+    assert [column.label for column in short.columns] == ["03-01 00:00", "03-01 03:00", "03-01 06:00"]
+    assert [column.label for column in long.columns] == ["2026-03-01", "2026-03-06", "2026-03-11"]
+
+
 def test_equal_values_and_equal_moments_can_be_drawn() -> None:
     assert plot([point(0, 0.5), point(0, 0.5)]) is not None
 

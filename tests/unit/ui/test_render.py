@@ -1,6 +1,6 @@
 from understudy.contract.judgement import GateResult
 from understudy.contract.words import Verdict
-from understudy.ui.render import sentence, worst_first
+from understudy.ui.render import _templates, sentence, worst_first
 
 
 def test_what_failed_is_read_first_and_the_rest_keeps_its_order() -> None:
@@ -17,3 +17,8 @@ def test_every_verdict_has_its_place() -> None:
 def test_a_sentence_begins_with_a_capital_letter_and_keeps_the_others() -> None:
     assert sentence("held by Ann: the GDPR audit") == "Held by Ann: the GDPR audit"
     assert sentence("") == ""
+
+
+def test_what_people_wrote_turns_no_reading_direction_and_is_no_markup() -> None:
+    page = _templates().from_string("{% macro said() %}<b>{{ reason }}</b>{% endmacro %}{{ said() }}, and {{ 'ü' }}")
+    assert page.render(reason="\N{RIGHT-TO-LEFT OVERRIDE}doog <i>") == "<b> doog &lt;i&gt;</b>, and ü"

@@ -9,6 +9,8 @@ import {follow, isTakenUp} from "./following.js";
 const NOTE_LIMIT = 900;
 // Not a space, a control, a mark without a letter, or a letter that is drawn as nothing.
 const SEEN = /[^\p{Z}\p{C}\p{M}\u115f\u1160\u2800\u3164\uffa0]/u;
+// Controls and turns of the reading direction, which would show the words around them in another order.
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 const dialog = document.getElementById("act");
 const part = (name) => document.getElementById(`act-${name}`);
@@ -22,7 +24,7 @@ function say(tone, sentence, dagId, run) {
   const notice = document.createElement("div");
   notice.className = `notice ${tone}`;
   const line = document.createElement("p");
-  line.textContent = sentence;
+  line.textContent = sentence.replace(UNSEEN, " ");
   notice.append(line);
   if (run) addLink(notice, runPage(dagId, run), "Open the run in Airflow");
   answer.replaceChildren(notice);

@@ -1,0 +1,75 @@
+import io
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from understudy.cli.ledger import parse_moment
+from understudy.cli.model_status import LastLook, LastRun, ModelStatus, Served
+from understudy.cli.page import Page
+from understudy.cli.status_page import print_page, print_table
+from understudy.contract.moment import moment, moment_to_the_second
+from understudy.contract.words import Outcome, Verdict
+
+AT = datetime(2026, 11, 28, 2, 7, 40, tzinfo=timezone.utc)
+SERVES = Served(version=2, since=AT, by="scheduled", why="it passed", is_confirmed=True, data_version="d" * 64)
+
+
+@pytest.fixture(autouse=True)
+def far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the machine be where it is still the day before."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def status(**more: Any) -> ModelStatus:
+    told: dict[str, Any] = {
+        "model": "demand_of_the_north", "is_declared": True, "champion": SERVES, "previous": 1, "held": None,
+        "locked": {}, "denied": {}, "history": (SERVES,),
+        "last_run": LastRun(at=AT, outcome=Outcome.PROMOTION_REFUSED, sentence="no", run="r"),
+        "last_look": LastLook(at=AT, verdict=Verdict.INCONCLUSIVE, sentence="nobody knows", is_due=False),
+    }  # fmt: skip
+    return ModelStatus.model_validate({**told, **more})
+
+
+def page(told: ModelStatus) -> str:
+    written = io.StringIO()
+    print_page(Page(file=written, width=200), told)
+    return written.getvalue()
+
+
+def test_moments_are_told_in_utc_wherever_the_machine_is() -> None:
+    assert "version 2 is champion since 2026-11-28 02:07 UTC" in page(status())
+    assert "promotion_refused 2026-11-28 02:07 UTC" in page(status())
+
+
+@pytest.mark.parametrize("written", [moment(AT), moment_to_the_second(AT)])
+def test_a_moment_that_was_printed_can_be_typed(written: str) -> None:
+    assert moment(parse_moment(written, "--at")) == moment(AT)
+
+
+def test_no_day_is_cut_off_on_a_narrow_terminal() -> None:
+    written = io.StringIO()
+    print_table(Page(file=written, width=80), [status()])
+    assert written.getvalue().count("2026-11-28") == 3
+    assert "…" not in written.getvalue()
+
+
+@pytest.mark.parametrize(("hours", "is_past"), [(-1, True), (1, False)])
+def test_a_look_at_the_champion_before_is_told_as_that(hours: int, is_past: bool) -> None:
+    at = AT + timedelta(hours=hours)
+    told = status(last_look=LastLook(at=at, verdict=Verdict.FAILED, sentence="loss is 0.92", is_due=False))
+    assert ("(at the champion before): loss is 0.92" in page(told)) is is_past
+    written = io.StringIO()
+    print_table(Page(file=written, width=200), [told])
+    assert ("(at the champion before)" in written.getvalue()) is is_past
+
+
+def test_a_model_that_is_not_declared_any_more_is_told_as_that() -> None:
+    assert "not any more: nothing looks at what serves" in page(status(is_declared=False))
+    assert "not any more" not in page(status())
