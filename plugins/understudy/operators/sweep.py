@@ -16,6 +16,7 @@ from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
 from understudy.hooks.ledger_alert import ledger_alert
 from understudy.hooks.rollback_alert import rollback_alert
 from understudy.operators.alerting import TOLD_KEY
+from understudy.operators.broken_drills import broken_drills
 from understudy.operators.failed_rollbacks import failed_rollbacks
 from understudy.operators.other_runs import OtherRuns
 
@@ -51,7 +52,7 @@ class SweepAlertsOperator(BaseOperator):
     def _sweep(
         self, runs: OtherRuns, hooks: Hooks, failed: list[FailedRollback], earlier: ToldDirectly, now: datetime
     ) -> Delivered:
-        found = conditions(hooks, now, runs)
+        found = [*conditions(hooks, now, runs), *broken_drills(hooks.ledger, runs, now)]
         told = hooks.alerts.sweep(found, failed, earlier, now)
         note_sweep(hooks.ledger, datetime.now(timezone.utc))
         return told
