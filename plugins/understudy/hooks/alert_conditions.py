@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from understudy.contract.breach import breach_in
 from understudy.contract.declared import format_duration
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.errors import SpecProblem, UnknownModel
@@ -17,6 +18,7 @@ from understudy.hooks.condition import Condition
 from understudy.hooks.connect import Hooks
 from understudy.hooks.known_runs import KnownRuns
 from understudy.hooks.missed_schedules import FAILED, missed_schedules
+from understudy.hooks.open_breaches import left_serving
 from understudy.trust import trust_for
 
 CONFIRM_WITHIN = timedelta(minutes=5)
@@ -51,6 +53,7 @@ def conditions(hooks: Hooks, now: datetime, runs: KnownRuns) -> list[Condition]:
         *missed_schedules(hooks, specs, now, runs),
         *_stale(hooks, specs, now),
         *_unconfirmed(hooks, now),
+        *left_serving(hooks, now, runs),
         *broken_runs(hooks, runs),
     ]
 
@@ -65,7 +68,8 @@ def broken_runs(hooks: Hooks, runs: KnownRuns) -> Iterable[Condition]:
         dag_id, run_id = entry.facts.get("dag_id"), entry.facts.get("run_id")
         if (entry.model, entry.run) in ended or not isinstance(dag_id, str) or not isinstance(run_id, str):
             continue
-        if runs.state(dag_id, run_id) == FAILED:
+        # One that found out that its champion had to go ends with the rollback, or with what kept it from happening.
+        if runs.state(dag_id, run_id) == FAILED and not breach_in(_guarded(hooks, entry)):
             yield Condition(
                 # As of a run that does say how it ended, so that neither is told after the other.
                 name=f"{AlertKind.RUN_BROKEN}/{entry.model}/{entry.run}",
@@ -75,6 +79,10 @@ def broken_runs(hooks: Hooks, runs: KnownRuns) -> Iterable[Condition]:
                 seq=entry.seq,
                 is_final=True,
             )
+
+
+def _guarded(hooks: Hooks, begun: LedgerEntry) -> list[LedgerEntry]:
+    return hooks.ledger.entries(begun.model, [EntryKind.GUARDED], run=begun.run)
 
 
 def _declarations(models_dir: Path) -> tuple[list[tuple[ModelSpec, Path]], list[Condition]]:

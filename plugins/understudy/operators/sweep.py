@@ -18,6 +18,7 @@ from understudy.hooks.rollback_alert import rollback_alert
 from understudy.operators.alerting import TOLD_KEY
 from understudy.operators.broken_drills import broken_drills
 from understudy.operators.failed_rollbacks import failed_rollbacks
+from understudy.operators.late_rollback import finish_rollbacks
 from understudy.operators.other_runs import OtherRuns
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class SweepAlertsOperator(BaseOperator):
     def _sweep(
         self, runs: OtherRuns, hooks: Hooks, failed: list[FailedRollback], earlier: ToldDirectly, now: datetime
     ) -> Delivered:
+        # First, so that what has come of it is told; which is news, and not of the moment when the sweep began.
+        finish_rollbacks(hooks, runs, now)
+        now = datetime.now(timezone.utc)
         found = [*conditions(hooks, now, runs), *broken_drills(hooks.ledger, runs, now)]
         told = hooks.alerts.sweep(found, failed, earlier, now)
         note_sweep(hooks.ledger, datetime.now(timezone.utc))
