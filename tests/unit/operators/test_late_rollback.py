@@ -176,7 +176,7 @@ def test_a_retraining_that_ends_says_that_what_its_killed_guard_found_out_serves
     """As where a worker is lost: the guard fails, and *outcome* runs all the same."""
     from tests.unit.operators.test_conclude import REHEARSED, live
 
-    told = {"rehearsed": REHEARSED, "deployed": deployed(current())}
+    told: dict[str, Any] = {"rehearsed": REHEARSED, "deployed": deployed(current())}
     concluded = live(**told)
     assert concluded["outcome"] == "broken"
     assert concluded["sentence"].startswith(
