@@ -9,17 +9,23 @@ from understudy.contract.words import AlertKind, EntryKind, Verdict
 from understudy.hooks.alert_pages import run_page
 from understudy.hooks.condition import Condition
 from understudy.hooks.ledger import Ledger
-from understudy.operators.decisions import PROBLEM_KEY
+from understudy.operators.decisions import HELD_BACK_KEY, PROBLEM_KEY
 from understudy.operators.other_runs import FAILED, OtherRuns
 from understudy.workspace import run_key
 
 
 def broken_drills(ledger: Ledger, runs: OtherRuns, now: datetime) -> Iterator[Condition]:
-    """List the drills that Airflow has failed; what one has measured and not passed is told by its ledger entry."""
-    for run, tasks in runs.failed(DRILL_DAG, now):
+    """List the drills that ended early; what one has measured and not passed is told by its ledger entry.
+
+    A drill that a person ended before its task began is none that Airflow fails: it skips that task, clears the sandbox
+    and calls the run a success. One that had no gateway to drill at is skipped too, and has said so.
+    """
+    for run, tasks in runs.undone(DRILL_DAG, now):
         key = run_key(run.run_id)
         measured = [verdict_of(entry) for entry in ledger.entries(DRILL_MODEL, [EntryKind.DRILLED], run=key)]
         if any(verdict is not Verdict.PASSED for verdict in measured):
+            continue
+        if run.state != FAILED and (measured or _has_nothing_to_drill(runs, run.run_id)):
             continue
         what = (
             "passed, and broke afterwards"
@@ -34,6 +40,10 @@ def broken_drills(ledger: Ledger, runs: OtherRuns, now: datetime) -> Iterator[Co
             page=run_page(DRILL_DAG, run.run_id),
             is_final=True,
         )
+
+
+def _has_nothing_to_drill(runs: OtherRuns, run_id: str) -> bool:
+    return any(runs.left(DRILL_DAG, run_id, task, HELD_BACK_KEY) for task in ("models", "drill"))
 
 
 def _why(runs: OtherRuns, run_id: str, tasks: Mapping[str, str | None]) -> str:

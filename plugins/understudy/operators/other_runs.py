@@ -15,6 +15,7 @@ OLD_NEWS = timedelta(days=7)
 """What failed longer ago is not told any more: whoever needed it has done something else."""
 FAILED, RUNNING = "failed", "running"
 DONE = {"success"}
+OVER = {FAILED, *DONE}
 
 
 class OtherRuns:
@@ -50,8 +51,12 @@ class OtherRuns:
         """Tell whether a run is under way, whoever began it."""
         return bool(self._ti.get_dr_count(dag_id=dag_id, states=[RUNNING]))
 
-    def failed(self, dag_id: str, now: datetime) -> "Iterator[tuple[DagRunProtocol, Mapping[str, str | None]]]":
-        """List the runs that Airflow has failed, whatever became of their tasks, and the states of those."""
+    def failed(self, dag_id: str, now: datetime) -> "Iterator[DagRunProtocol]":
+        """List the runs that Airflow has failed, whatever became of their tasks."""
+        return (run for run, _ in self.undone(dag_id, now) if run.state == FAILED)
+
+    def undone(self, dag_id: str, now: datetime) -> "Iterator[tuple[DagRunProtocol, Mapping[str, str | None]]]":
+        """List the runs that are over and of which not every task succeeded, and the states of the tasks."""
         from airflow.sdk.execution_time.comms import GetDagRun
 
         for run_id, tasks in self._ti.get_task_states(dag_id=dag_id).items():
@@ -63,7 +68,7 @@ class OtherRuns:
                 run = _asked(GetDagRun(dag_id=dag_id, run_id=run_id))
             except AirflowRuntimeError:
                 continue  # it was deleted meanwhile
-            if run.state == FAILED and run.end_date is not None and now - run.end_date <= OLD_NEWS:
+            if run.state in OVER and run.end_date is not None and now - run.end_date <= OLD_NEWS:
                 yield run, tasks
 
     def left(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:

@@ -11,7 +11,7 @@ from tests.unit.operators.known_runs import KnownRuns, known_runs
 from understudy.contract.drill import DRILL_DAG, DRILL_MODEL
 from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.connect import connect
-from understudy.operators.decisions import PROBLEM_KEY
+from understudy.operators.decisions import HELD_BACK_KEY, PROBLEM_KEY
 from understudy.operators.sweep import SweepAlertsOperator
 from understudy.settings import settings
 from understudy.workspace import run_key
@@ -96,6 +96,17 @@ def test_what_a_drill_has_measured_is_told_by_its_entry_and_not_again_as_a_broke
 def test_a_drill_that_passed_was_skipped_or_still_runs_is_nobody_s_alert(airflow: KnownRuns, web: WebReceiver) -> None:
     airflow.add(DRILL_DAG, "1", "success", {"models": "success", "drill": "success", "clear": "success"})
     airflow.add(DRILL_DAG, "2", "success", {"models": "skipped", "drill": "skipped", "clear": "success"})
+    airflow.xcoms[DRILL_DAG, "2", "models", HELD_BACK_KEY] = "no gateway is known here"
     airflow.add(DRILL_DAG, "3", "running", {"models": "success", "drill": "running", "clear": None})
     sweep(airflow)
     assert web.taken == []
+
+
+def test_a_drill_that_a_person_ended_before_its_task_began_is_told_though_airflow_calls_it_a_success(
+    airflow: KnownRuns, web: WebReceiver
+) -> None:
+    airflow.add(DRILL_DAG, "manual__1", "success", {"models": "skipped", "drill": "skipped", "clear": "success"})
+    for _ in range(2):
+        sweep(airflow)
+    (told,) = web.taken
+    assert told["sentence"].endswith("it was killed, ran out of time, or was failed by a person")
