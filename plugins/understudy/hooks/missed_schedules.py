@@ -130,8 +130,8 @@ def _look(hooks: Hooks, due: Clockwork, now: datetime, runs: KnownRuns) -> Itera
         # One look at a time: what became due since it began waits for it, and what it is itself is only late.
         waiting = due.slot(now - hooks.settings.retrain_within, under_way.begun_at)
         if waiting is not None:
-            since = f"which runs since {_told(under_way.begun_at)}"
-            yield due.missed(waiting, f"waits for the look {under_way.run_id}, {since}; does it hang?")
+            since = f"which runs since {_told(under_way.begun_at)}; does it hang, or is its DAG paused?"
+            yield due.missed(waiting, f"waits for the look {under_way.run_id}, {since}")
     # A look that a person began is bound to no slot. It can be told that it runs, and not since when.
     elif slot is None or now - due.first() > LONGEST_LOOK or not runs.is_any_running(due.dag_id):
         yield from _not_begun(hooks, due, now, runs)

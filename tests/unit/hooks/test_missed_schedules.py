@@ -57,7 +57,7 @@ def test_looks_that_wait_for_one_that_runs_very_long_are_told_as_that(hooks: Hoo
     due, began = slot + minutes(60), slot + minutes(1)
     assert told.sentence == (
         f"price: a look was due at {due:%Y-%m-%d %H:%M} UTC and waits for the look scheduled__1, which runs since "
-        f"{began:%Y-%m-%d %H:%M} UTC; does it hang?"
+        f"{began:%Y-%m-%d %H:%M} UTC; does it hang, or is its DAG paused?"
     )
 
 
