@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 
+from understudy.contract.drill import DRILL_DAG
 from understudy.dag_factory import START, TAG, retry_policy
 from understudy.dag_pages import drill_page
 from understudy.operators.drill import ClearSandboxOperator, DrillOperator
@@ -19,7 +20,7 @@ def build_drill_dag() -> DAG:
     chosen = settings()
     schedule = CronTriggerTimetable(chosen.drill_schedule, timezone="UTC") if chosen.drill_schedule else None
     with DAG(
-        dag_id="rollback_drill",
+        dag_id=DRILL_DAG,
         schedule=schedule,
         start_date=None if schedule else START,
         catchup=False,

@@ -1,10 +1,9 @@
 """Build the DAG that watches a champion: wiring only."""
 
-from datetime import timedelta
-
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 
 from understudy.contract.cause import MONITOR_PREFIX
+from understudy.contract.run_time import LONGEST_LOOK
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Watched
 from understudy.dag_factory import TAG, default_args, moment_param
@@ -17,9 +16,6 @@ from understudy.operators.quality_check import QualityCheckOperator
 from understudy.operators.run_context import AS_OF
 from understudy.operators.source_rows import CollectSourceRowsOperator
 
-LONGEST = timedelta(hours=6)
-"""When a look that has not ended is failed; the next one is due by then anyway."""
-
 
 def build_monitoring_dag(spec: ModelSpec) -> DAG:
     """Wire [labels] → window, [source] → drift, quality → decide for one model that declares ``monitor``."""
@@ -30,7 +26,7 @@ def build_monitoring_dag(spec: ModelSpec) -> DAG:
         catchup=False,
         # One look decides by what the one before has seen.
         max_active_runs=1,
-        dagrun_timeout=LONGEST,
+        dagrun_timeout=LONGEST_LOOK,
         tags=[TAG, "monitor", spec.owner, *spec.tags],
         doc_md=monitoring_page(spec, monitor, watched),
         description=f"Watch the champion of {spec.model}, and say when it has to be retrained.",

@@ -4,6 +4,7 @@ import hashlib
 import re
 from pathlib import Path
 
+from understudy.contract.cause import MONITOR_PREFIX
 from understudy.contract.declared import Fact
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import Artefact, artefact_of
@@ -16,6 +17,11 @@ def run_key(run_id: str) -> str:
     """Turn an Airflow run id into a short, unique folder name that sorts by time."""
     digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
     return f"{UNSAFE.sub('_', run_id)[:60].strip('.')}-{digest}"
+
+
+def key_in(dag_id: str, run_id: str) -> str:
+    """Name the folder of a DAG's run; a look and a retraining of the same minute have one each."""
+    return run_key(f"look__{run_id}" if dag_id.startswith(MONITOR_PREFIX) else run_id)
 
 
 class RunFolder(Fact):

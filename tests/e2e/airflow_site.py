@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -64,7 +65,11 @@ class Site:
 
     def end_run(self, model: str, run: str) -> None:
         """Fail a whole run at once, as one does in the UI: its tasks are killed, and none of the others runs."""
-        self._airflow.call("PATCH", f"/api/v2/dags/retrain__{model}/dagRuns/{run}", "end the run", {"state": "failed"})
+        self.end_run_of(f"retrain__{model}", run)
+
+    def end_run_of(self, dag_id: str, run: str) -> None:
+        """Fail a run of any DAG."""
+        self._airflow.call("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run}", "end the run", {"state": "failed"})
 
     def follow(self, model: str, run: str) -> set[str]:
         """Wait for the end; return the ids of the containers or processes that trained meanwhile."""
@@ -98,6 +103,13 @@ class Site:
         """List the runs of a DAG."""
         path = f"/api/v2/dags/{dag_id}/dagRuns?limit=1000"
         return list(self._airflow.call("GET", path, "list the runs")["dag_runs"])
+
+    def queue(self, dag_id: str) -> str:
+        """Ask for a run of a DAG that may be paused, which begins once it is not."""
+        run = f"manual__{secrets.token_hex(8)}"
+        body: dict[str, Any] = {"dag_run_id": run, "logical_date": None, "conf": {}}
+        self._airflow.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", "queue a run", body)
+        return run
 
     @contextmanager
     def paused(self, dag_id: str) -> Iterator[None]:

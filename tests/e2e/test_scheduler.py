@@ -21,6 +21,7 @@ from tests.conftest import what_docker_lacks
 from tests.e2e.airflow_site import ENDS_WITHIN_S, Site, running_site, wait
 from tests.unit.hooks.receivers import WebReceiver, web_receiver
 from understudy.contract.cause import Cause
+from understudy.contract.drill import DRILL_DAG, DRILL_MODEL
 from understudy.contract.words import AlertKind, EntryKind, Trigger
 from understudy.embedded.airflow_client import AirflowRefused
 from understudy.embedded.layout import Layout
@@ -167,6 +168,12 @@ def test_a_run_that_was_ended_before_it_could_say_why_is_told_once(site: Site, w
     run = site.api.trigger("retrain__beta", {"reason": "nobody knows"})
     site.training("beta", run)
     site.end_run("beta", run)
+    # One that never got so far as to measure anything.
+    site.api.wait_for_dag(DRILL_DAG, 400)
+    with site.paused(DRILL_DAG):
+        drill = site.queue(DRILL_DAG)
+        site.end_run_of(DRILL_DAG, drill)
+    site.api.follow(DRILL_DAG, drill, lambda _: None)
     for _ in range(2):
         sweep = site.api.trigger("alerts", {})
         assert site.api.follow("alerts", sweep, lambda _: None) == "success"
@@ -174,6 +181,9 @@ def test_a_run_that_was_ended_before_it_could_say_why_is_told_once(site: Site, w
     assert sentence.endswith("of retrain__beta failed before it could say why")
     (alert,) = [alert for alert in web.taken if alert["sentence"] == sentence]
     assert (alert["kind"], alert["model"]) == (AlertKind.RUN_BROKEN, "beta")
+    (drilled,) = [alert for alert in web.taken if drill in alert["sentence"]]
+    assert (drilled["kind"], drilled["model"]) == (AlertKind.RUN_BROKEN, DRILL_MODEL)
+    assert "ended before it had measured anything" in drilled["sentence"]
     wait(lambda: site.jobs("beta") == [], 60)
 
 

@@ -122,7 +122,9 @@ class _Handler(BaseHTTPRequestHandler):
                 gateway.comes_back_after -= 1
                 gateway.is_down = gateway.comes_back_after > 0
             return
-        if self.path.endswith("/labels"):
+        if self.path == "/health":
+            self._send(200, None)
+        elif self.path.endswith("/labels"):
             gateway.labels += json.loads(body)["labels"]
             self._send(200, None)
         elif self.path.startswith("/models/"):

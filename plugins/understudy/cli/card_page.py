@@ -73,6 +73,8 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
     for name, version in (("champion", card.versions.champion), ("other version", card.versions.other)):
         if version is not None:
             yield name, f"version {version}"
+    if card.without_run:
+        yield "run in Airflow", card.without_run
     yield "ledger entry", str(card.seq)
 
 

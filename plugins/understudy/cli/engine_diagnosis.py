@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 from understudy.cli.finding import Finding, Severity
 from understudy.contract.errors import SpecProblem
 from understudy.contract.load import declared, load_model
+from understudy.runners.engine import why_silent
 from understudy.settings import Settings
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
+
+LONGEST = 300
 
 
 def find_engine(settings: Settings) -> list[Finding]:
@@ -29,7 +33,7 @@ def find_engine(settings: Settings) -> list[Finding]:
             version = client.version()["Version"]
             images = [_find_image(client, image, users) for image, users in _images(settings).items()]
     except DockerException as problem:
-        return [_no_engine(settings, str(problem).splitlines()[0][:160])]
+        return [_no_engine(settings, why_silent(problem).splitlines()[0][:LONGEST])]
     engine = Finding(about="docker", severity=Severity.FINE, found=f"Docker engine {version} answers")
     return [engine, *images]
 

@@ -5,6 +5,9 @@ from typing import Any
 
 from understudy.contract.declared import Fact
 
+COMMAND_LINE = "command line"
+"""What stands in brackets behind the name of whoever decided at a terminal, so without a run."""
+
 
 class AirflowRun(Fact):
     """Name a run of a DAG."""

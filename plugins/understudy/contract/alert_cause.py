@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
+from understudy.contract.breach import breach_in
 from understudy.contract.card_title import verdict_of, versions_of
 from understudy.contract.declared import Fact
 from understudy.contract.drill import DRILL_MODEL
@@ -46,8 +47,9 @@ def _concluded(entry: LedgerEntry, earlier: Sequence[LedgerEntry], patience: int
     if outcome in {Outcome.DATA_REFUSED, Outcome.PROMOTION_REFUSED, Outcome.REJECTED}:
         yield Told(kind=AlertKind.REFUSED, key=f"refused/{own}")
     if outcome is Outcome.BROKEN:
-        breach = any(other.kind is EntryKind.GUARDED and other.facts.get("breach") is True for other in in_run)
-        kind = AlertKind.ROLLBACK_FAILED if breach and not any(map(_is_rollback, in_run)) else AlertKind.RUN_BROKEN
+        serves = entry.facts.get("champion") in {None, entry.facts.get("version")}
+        is_open = serves and breach_in(in_run) is not None and not any(map(_is_rollback, in_run))
+        kind = AlertKind.ROLLBACK_FAILED if is_open else AlertKind.RUN_BROKEN
         # Without the outcome: a run that the sweep found broken is not told again when it says so itself.
         yield Told(kind=kind, key=f"{kind}/{entry.model}/{entry.run}")
     if outcome is Outcome.DECLINED:

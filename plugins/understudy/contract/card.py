@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from understudy.contract.airflow_run import COMMAND_LINE
 from understudy.contract.card_evidence import Evidence, data_changes, data_notes, evidence_of, measured, missing_in
 from understudy.contract.card_headline import headline_of
 from understudy.contract.card_links import Link, links_of
@@ -57,6 +58,12 @@ class Card(Fact):
     followed: tuple[Step, ...] = ()
     missing: tuple[str, ...] = ()
     """What the ledger should hold about such a decision and does not, or not readably."""
+
+    @property
+    def without_run(self) -> str:
+        """Say why no run of Airflow belongs to a decision that was typed in a terminal; empty of any other."""
+        is_typed = self.run is None and self.actor.endswith(f"({COMMAND_LINE})")
+        return "none, it was typed in a terminal of the machine that decided" if is_typed else ""
 
 
 def card_of(entry: LedgerEntry, around: Sequence[LedgerEntry] = ()) -> Card:

@@ -8,6 +8,7 @@ from understudy.contract.card_places import NOWHERE, Pages, place_of
 from understudy.contract.judgement import GateResult, is_usable
 from understudy.contract.printable import printable_line
 from understudy.contract.reports import Comparison, ModelDelta, Number
+from understudy.contract.words import EntryKind
 
 LONGEST_REASON = 2_000
 LONGEST_NAME = 200
@@ -42,7 +43,9 @@ def markdown(card: Card, pages: Pages = NOWHERE) -> str:
 
 def one_line(card: Card, longest: int = LONGEST_LINE) -> str:
     """Say model, decision and what decided in one line of plain text, cut where it is too long."""
-    return shortened(f"{card.model}: {card.title}. {card.headline or card.reason}", longest)
+    # Who has changed what serves is asked first; of a verdict it is nobody.
+    by = f", by {card.actor}" if card.kind in {EntryKind.DEPLOYED, EntryKind.BROKE_GLASS} else ""
+    return shortened(f"{card.model}: {card.title}{by}. {card.headline or card.reason}", longest)
 
 
 def escaped(text: str, longest: int = LONGEST_REASON) -> str:
@@ -124,6 +127,8 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
     for name, version in (("Champion", card.versions.champion), ("Other version", card.versions.other)):
         if version is not None:
             yield name, f"version {version}"
+    if card.without_run:
+        yield "Run in Airflow", card.without_run
     yield "Ledger entry", str(card.seq)
 
 

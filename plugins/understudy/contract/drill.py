@@ -7,6 +7,7 @@ from understudy.contract.judgement import SINGLE, GateResult, Judgement, combine
 from understudy.contract.serving_spec import GuardSpec, ServingSpec
 from understudy.contract.words import Verdict
 
+DRILL_DAG = "rollback_drill"
 DRILL_MODEL = "understudy_drill"
 """The slot at the gateways that no declared model may use."""
 DRILL_SERVING = ServingSpec(memory="1g", max_log="64m")

@@ -8,6 +8,10 @@ SLACK = timedelta(minutes=10)
 """How much longer than its watch a trigger may take; a triggerer that was down has to catch up."""
 
 
+LONGEST_LOOK = timedelta(hours=6)
+"""After how long Airflow ends a look; the next one is due by then anyway."""
+
+
 def longest_run(spec: ModelSpec) -> timedelta:
     """Give after how long Airflow ends a run; waiting for live traffic or for people is no work that takes too long."""
     rehearsal = spec.shadow.deadline + SLACK if spec.shadow else timedelta()

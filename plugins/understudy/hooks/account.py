@@ -4,7 +4,7 @@ import os
 import pwd
 import socket
 
-COMMAND_LINE = "command line"
+from understudy.contract.airflow_run import COMMAND_LINE
 
 
 def own_account() -> str:

@@ -1,20 +1,24 @@
 """What is wrong without any ledger entry that says so: it stands until it is repaired, and is told when it begins."""
 
 import time
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from understudy.contract.declared import Fact, format_duration
+from understudy.contract.breach import breach_in
+from understudy.contract.declared import format_duration
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import declared, read_model
 from understudy.contract.read_facts import read_as, whole_number
 from understudy.contract.release import Deployment, LedgerEntry
-from understudy.contract.run_time import longest_run
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import AlertKind, Change, EntryKind
+from understudy.hooks.condition import Condition
 from understudy.hooks.connect import Hooks
+from understudy.hooks.known_runs import KnownRuns
+from understudy.hooks.missed_schedules import FAILED, missed_schedules
+from understudy.hooks.open_breaches import left_serving
 from understudy.trust import trust_for
 
 CONFIRM_WITHIN = timedelta(minutes=5)
@@ -24,18 +28,6 @@ ANSWER_S = 5.0
 TRIES = 3
 PAUSE_S = 2.0
 """Between two tries: one that restarts listens again within a few seconds."""
-StateOf = Callable[[str, str], str | None]
-
-
-class Condition(Fact):
-    """Say that something is wrong, and has been since somebody looked first."""
-
-    name: str
-    """The same as long as it is the same trouble; begins with the kind."""
-    kind: AlertKind
-    model: str
-    sentence: str
-    seq: int | None = None
 
 
 STANDING = (
@@ -49,23 +41,24 @@ STANDING = (
 """The kinds that are looked for here."""
 
 
-def conditions(hooks: Hooks, now: datetime, state_of: StateOf) -> list[Condition]:
+def conditions(hooks: Hooks, now: datetime, runs: KnownRuns) -> list[Condition]:
     """Look for everything that is wrong now.
 
-    :param state_of: gives the state of a DAG run by its DAG and run id; None where Airflow knows of none.
+    :param runs: answers what Airflow knows of its runs.
     """
     specs, broken = _declarations(hooks.settings.models_dir)
     return [
         *broken,
         *_gateways(hooks.settings.gateway_urls),
-        *_schedules(hooks, specs, now, state_of),
+        *missed_schedules(hooks, specs, now, runs),
         *_stale(hooks, specs, now),
         *_unconfirmed(hooks, now),
-        *broken_runs(hooks, state_of),
+        *left_serving(hooks, now, runs),
+        *broken_runs(hooks, runs),
     ]
 
 
-def broken_runs(hooks: Hooks, state_of: StateOf) -> Iterable[Condition]:
+def broken_runs(hooks: Hooks, runs: KnownRuns) -> Iterable[Condition]:
     """Find retrainings that Airflow has failed and that never said how they ended: killed, or out of time."""
     told = hooks.ledger.entries(
         kinds=[EntryKind.TRIGGERED, EntryKind.CONCLUDED], limit=RUNS_LOOKED_AT, newest_first=True
@@ -75,7 +68,8 @@ def broken_runs(hooks: Hooks, state_of: StateOf) -> Iterable[Condition]:
         dag_id, run_id = entry.facts.get("dag_id"), entry.facts.get("run_id")
         if (entry.model, entry.run) in ended or not isinstance(dag_id, str) or not isinstance(run_id, str):
             continue
-        if state_of(dag_id, run_id) == "failed":
+        # One that found out that its champion had to go ends with the rollback, or with what kept it from happening.
+        if runs.state(dag_id, run_id) == FAILED and not breach_in(_guarded(hooks, entry)):
             yield Condition(
                 # As of a run that does say how it ended, so that neither is told after the other.
                 name=f"{AlertKind.RUN_BROKEN}/{entry.model}/{entry.run}",
@@ -83,7 +77,12 @@ def broken_runs(hooks: Hooks, state_of: StateOf) -> Iterable[Condition]:
                 model=entry.model,
                 sentence=f"{entry.model}: the run {run_id} of {dag_id} failed before it could say why",
                 seq=entry.seq,
+                is_final=True,
             )
+
+
+def _guarded(hooks: Hooks, begun: LedgerEntry) -> list[LedgerEntry]:
+    return hooks.ledger.entries(begun.model, [EntryKind.GUARDED], run=begun.run)
 
 
 def _declarations(models_dir: Path) -> tuple[list[tuple[ModelSpec, Path]], list[Condition]]:
@@ -133,76 +132,6 @@ def _silence_of(url: str) -> str | None:
             else:
                 return None
     return problem
-
-
-def _schedules(
-    hooks: Hooks, specs: Iterable[tuple[ModelSpec, Path]], now: datetime, state_of: StateOf
-) -> Iterable[Condition]:
-    begun = {entry.model: entry for entry in hooks.ledger.newest(EntryKind.TRIGGERED)}
-    ended = {entry.model: entry.at for entry in hooks.ledger.newest(EntryKind.CONCLUDED)}
-    looked = {entry.model: entry.at for entry in hooks.ledger.newest(EntryKind.MONITORED)}
-    served = {entry.model: entry.at for entry in _newest(hooks, EntryKind.DEPLOYED)}
-    grace = hooks.settings.retrain_within
-    for spec, path in specs:
-        known_since = datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
-        retrain, monitor, run = spec.retrain, spec.monitor, begun.get(spec.model)
-        # One retraining at a time: what was due while another was under way was not missed.
-        last = max(known_since, run.at if run else known_since, ended.get(spec.model, known_since))
-        slot = _missed(retrain.schedule, retrain.timezone, last, now - grace)
-        if slot is not None:
-            heard_at = _under_way_since(hooks, run, state_of) if run else None
-            if run is None or heard_at is None:
-                yield _missed_slot(spec.model, "retraining", slot, _not_begun(grace))
-            elif now - heard_at > longest_run(spec):
-                over_by = heard_at + longest_run(spec)
-                why = (
-                    f"waits for the run {run.facts['run_id']}, which had to be over by {over_by:%Y-%m-%d %H:%M} UTC; "
-                    "is its DAG paused?"
-                )
-                yield _missed_slot(spec.model, "retraining", slot, why)
-        if monitor is not None and spec.model in served:
-            # Each change of what serves is looked at from the next slot on.
-            last = max(known_since, served[spec.model], looked.get(spec.model, known_since))
-            slot = _missed(monitor.schedule, monitor.timezone, last, now - grace)
-            if slot is not None:
-                yield _missed_slot(spec.model, "look", slot, _not_begun(grace))
-
-
-def _missed_slot(model: str, what: str, slot: datetime, why: str) -> Condition:
-    return Condition(
-        name=f"{AlertKind.SCHEDULE_MISSED}/{model}/{what}",
-        kind=AlertKind.SCHEDULE_MISSED,
-        model=model,
-        sentence=f"{model}: a {what} was due at {slot:%Y-%m-%d %H:%M} UTC and {why}",
-    )
-
-
-def _not_begun(grace: timedelta) -> str:
-    return f"has not begun within {format_duration(grace)}; is its DAG paused, or the scheduler down?"
-
-
-def _under_way_since(hooks: Hooks, begun: LedgerEntry, state_of: StateOf) -> datetime | None:
-    """Say when a retraining that Airflow still runs was last heard of; None where it is over."""
-    dag_id, run_id = begun.facts.get("dag_id"), begun.facts.get("run_id")
-    if not isinstance(dag_id, str) or not isinstance(run_id, str) or state_of(dag_id, run_id) != "running":
-        return None
-    # A run that was cleared began long ago, and does something again.
-    heard = hooks.ledger.entries(begun.model, run=begun.run, limit=1, newest_first=True)
-    return max((entry.at for entry in heard), default=begun.at)
-
-
-def _missed(schedule: str | None, zone: str, last: datetime, before: datetime) -> datetime | None:
-    slot = _last_slot(schedule, zone, before) if schedule else None
-    return slot if slot is not None and last < slot else None
-
-
-def _last_slot(schedule: str, zone: str, before: datetime) -> datetime:
-    from zoneinfo import ZoneInfo
-
-    from croniter import croniter
-
-    slot: datetime = croniter(schedule, before.astimezone(ZoneInfo(zone))).get_prev(datetime)
-    return slot.astimezone(timezone.utc)
 
 
 def _stale(hooks: Hooks, specs: Iterable[tuple[ModelSpec, Path]], now: datetime) -> Iterable[Condition]:

@@ -3,7 +3,9 @@
 from urllib.parse import quote
 
 from understudy.contract.approval import Question
-from understudy.contract.card_places import Pages
+from understudy.contract.card_links import Link
+from understudy.contract.card_places import Pages, place_of
+from understudy.contract.words import LinkKind
 from understudy.settings import settings
 
 
@@ -15,6 +17,12 @@ def page_of(model: str, seq: int | None = None) -> str | None:
     if not model:
         return f"{known.own}/"
     return known.card(model, seq) if seq is not None else f"{known.own}/models/{quote(model, safe='')}"
+
+
+def run_page(dag_id: str, run_id: str) -> str | None:
+    """Give the address of a run in Airflow; None where that does not know its own."""
+    link = Link(kind=LinkKind.DAG_RUN, name=f"{dag_id}/{run_id}")
+    return place_of(link, pages()).address
 
 
 def pages() -> Pages:

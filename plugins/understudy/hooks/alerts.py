@@ -12,12 +12,13 @@ from understudy.contract.card_text import LONGEST_LINE, shortened
 from understudy.contract.declared import Fact
 from understudy.contract.failed_rollback import FailedRollback
 from understudy.contract.words import AlertKind, EntryKind
-from understudy.hooks.alert_conditions import STANDING, Condition
+from understudy.hooks.alert_conditions import STANDING
 from understudy.hooks.alert_outbox import LOOK_BACK, Addressed, Outbox
 from understudy.hooks.alert_pages import page_of
 from understudy.hooks.alert_receivers import NotTaken, ReceiverUnusable, send
 from understudy.hooks.alert_terms import AlertTerms, alert_terms
 from understudy.hooks.approval_alerts import reminders
+from understudy.hooks.condition import Condition
 from understudy.hooks.direct_alerts import ToldDirectly
 from understudy.hooks.entry_alerts import entry_alerts
 from understudy.hooks.ledger import Ledger
@@ -187,16 +188,14 @@ class Alerts:
         return self.put([alert for alert in alerts if self._terms(alert.model).to])
 
     def _of_condition(self, one: Condition, since: datetime) -> Alert:
-        # A run fails once; what else stands may end and begin again, which is another alert.
-        is_run = one.kind is AlertKind.RUN_BROKEN
         return Alert(
-            key=one.name if is_run else f"{one.name}/{since.isoformat()}",
+            key=one.name if one.is_final else f"{one.name}/{since.isoformat()}",
             kind=one.kind,
             model=one.model,
             at=since,
             sentence=shortened(one.sentence, LONGEST_LINE),
             seq=one.seq,
-            page=page_of(one.model, one.seq),
+            page=one.page or page_of(one.model, one.seq),
             runbook=self._terms(one.model).runbook_of(one.kind, self._settings.alerts_runbooks),
         )
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, TriggerRule
 
+from understudy.contract.breach import breach_in, has_moved, not_taken_back, rollback_in
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.connect import Hooks, connect
@@ -203,8 +204,32 @@ class ConcludeOperator(BaseOperator):
         if not any(isinstance(task, GuardOperator) for task in self._upstream()):
             return Outcome.PROMOTED, promoted
         refusal, problem = self._told_by(context, GuardOperator)
+        found = self._end_of_breach(context, deployed, refusal or problem)
+        if found is not None:
+            return found
         why = refusal or problem or "read its log"
         return Outcome.BROKEN, f"{deployed.sentence}, but its probation broke ({why}); look at what serves"
+
+    def _end_of_breach(self, context: "Context", deployed: Deployed, told: str | None) -> tuple[Outcome, str] | None:
+        """Say by the ledger what became of a breach, where the guard that found it could not; None where it found none.
+
+        The guard writes down what it saw before it acts, so one that was killed in between has said enough.
+        """
+        hooks, run = connect(), run_folder(context, self.model).run
+        in_run = hooks.ledger.entries(self.model, [EntryKind.GUARDED, EntryKind.DEPLOYED], run=run)
+        breach, back = breach_in(in_run), rollback_in(in_run)
+        if breach is None:
+            return None
+        version = deployed.version
+        if back is not None:
+            sentence = f"version {version} was taken back and version {back.champion.version} serves again"
+            return Outcome.ROLLED_BACK, f"{sentence}: {breach.reason}"
+        if has_moved(hooks.ledger.entries(self.model, [EntryKind.DEPLOYED], after=breach.seq)):
+            return Outcome.BROKEN, f"version {version} had to go, and another decision has replaced it: {breach.reason}"
+        # A refusal repeats what was seen.
+        return Outcome.BROKEN, not_taken_back(
+            version, told or f"{breach.reason}; its guard was ended before it could act"
+        )
 
     def _told_by(self, context: "Context", kind: type[BaseOperator]) -> tuple[str | None, str | None]:
         told = (self._told(context, task) for task in self._upstream() if isinstance(task, kind))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowSkipException
 
 from understudy.contract.declared import sha256_of
 from understudy.contract.drill import DRILL_GUARD, DRILL_MODEL, DrillReport, judge_drill, sentence_of
@@ -21,7 +20,7 @@ from understudy.operators.alerting import tell_now
 from understudy.operators.decisions import actor_of
 from understudy.operators.drill_course import Course
 from understudy.operators.drill_errors import BadModelNotReversed, BadModelUndetected, DrillSpent, DrillStopped
-from understudy.operators.drill_models import NO_GATEWAY, STAGE
+from understudy.operators.drill_models import STAGE, skip_drill
 from understudy.operators.drill_sandbox import Sandbox
 from understudy.operators.handover import Drilled
 from understudy.operators.problem import telling
@@ -56,7 +55,7 @@ class DrillOperator(BaseOperator):
         with telling(context):
             sandbox = sandbox_of(context)
             if sandbox is None:
-                raise AirflowSkipException(NO_GATEWAY)
+                skip_drill(context)
             # What a drill left whose process was killed; a gateway that is away now says so at the promotion.
             sandbox.gateways.forget(DRILL_MODEL, purge=True)
             with self._cleared(sandbox):

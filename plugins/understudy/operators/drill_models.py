@@ -1,11 +1,12 @@
 """Train the two models of a rollback drill."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from understudy.contract.drill import DRILL_MODEL
 from understudy.hooks.connect import connect
+from understudy.operators.decisions import HELD_BACK_KEY
 from understudy.operators.stage import StageOperator
 
 if TYPE_CHECKING:
@@ -16,6 +17,12 @@ STAGE = "understudy.stages.drill:run"
 NO_GATEWAY = (
     "no gateway is known here, so there is nothing to drill: set AIRFLOW__UNDERSTUDY__GATEWAYS, or start the stack"
 )
+
+
+def skip_drill(context: "Context") -> NoReturn:
+    """Skip a task where there is nothing to drill, and say so to whoever looks for drills that were ended."""
+    context["ti"].xcom_push(key=HELD_BACK_KEY, value=NO_GATEWAY)
+    raise AirflowSkipException(NO_GATEWAY)
 
 
 class DrillModelsOperator(StageOperator):
@@ -30,5 +37,5 @@ class DrillModelsOperator(StageOperator):
     def execute(self, context: "Context") -> Any:
         """Run the stage."""
         if connect().gateways is None:
-            raise AirflowSkipException(NO_GATEWAY)
+            skip_drill(context)
         return super().execute(context)

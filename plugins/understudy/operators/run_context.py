@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from understudy.contract.airflow_run import AirflowRun
-from understudy.contract.cause import MONITOR_PREFIX
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.suggest import nearest
 from understudy.operators.cause import asked_moment
 from understudy.operators.stage_errors import BadMoment
 from understudy.settings import settings
-from understudy.workspace import RunFolder, run_key
+from understudy.workspace import RunFolder, key_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -87,5 +86,4 @@ def airflow_run(context: "Context") -> AirflowRun:
 def run_folder(context: "Context", model: str) -> RunFolder:
     """Give the folder of this run of a model; a look and a retraining of the same minute have one each."""
     dag_id = str(getattr(context.get("dag"), "dag_id", ""))
-    own = "look__" if dag_id.startswith(MONITOR_PREFIX) else ""
-    return RunFolder(workspace=settings().workspace_dir, model=model, run=run_key(f"{own}{context['run_id']}"))
+    return RunFolder(workspace=settings().workspace_dir, model=model, run=key_in(dag_id, str(context["run_id"])))

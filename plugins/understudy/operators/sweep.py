@@ -4,7 +4,6 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowRuntimeError
 
 from understudy.contract.failed_rollback import FailedRollback
 from understudy.contract.read_facts import read_as
@@ -17,7 +16,10 @@ from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
 from understudy.hooks.ledger_alert import ledger_alert
 from understudy.hooks.rollback_alert import rollback_alert
 from understudy.operators.alerting import TOLD_KEY
+from understudy.operators.broken_drills import broken_drills
 from understudy.operators.failed_rollbacks import failed_rollbacks
+from understudy.operators.late_rollback import finish_rollbacks
+from understudy.operators.other_runs import OtherRuns
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,10 +38,10 @@ class SweepAlertsOperator(BaseOperator):
         """Return what was found and sent."""
         ti: Any = context["ti"]
         # The clock's time and not the run's: a run that was late must not tell yesterday's news as today's.
-        hooks, now = connect(), datetime.now(timezone.utc)
-        earlier, failed = self._told_before(context, now), list(failed_rollbacks(ti, now))
+        hooks, now, runs = connect(), datetime.now(timezone.utc), OtherRuns(ti)
+        earlier, failed = self._told_before(context, now), list(failed_rollbacks(runs, now))
         try:
-            told = self._sweep(ti, hooks, failed, earlier, now)
+            told = self._sweep(runs, hooks, failed, earlier, now)
         except (LedgerUnavailable, LedgerDamaged) as problem:
             self._tell_past_the_ledger(context, hooks, problem, failed, earlier, now)
             raise
@@ -49,17 +51,13 @@ class SweepAlertsOperator(BaseOperator):
         return told.model_dump(mode="json")
 
     def _sweep(
-        self, ti: Any, hooks: Hooks, failed: list[FailedRollback], earlier: ToldDirectly, now: datetime
+        self, runs: OtherRuns, hooks: Hooks, failed: list[FailedRollback], earlier: ToldDirectly, now: datetime
     ) -> Delivered:
-        def state_of(dag_id: str, run_id: str) -> str | None:
-            try:
-                # One of Airflow's enums: equal to its value, which its text is not from Python 3.11 on.
-                state: str = ti.get_dagrun_state(dag_id=dag_id, run_id=run_id)
-            except AirflowRuntimeError:
-                return None  # the run was deleted
-            return state
-
-        told = hooks.alerts.sweep(conditions(hooks, now, state_of), failed, earlier, now)
+        # First, so that what has come of it is told; which is news, and not of the moment when the sweep began.
+        finish_rollbacks(hooks, runs, now)
+        now = datetime.now(timezone.utc)
+        found = [*conditions(hooks, now, runs), *broken_drills(hooks.ledger, runs, now)]
+        told = hooks.alerts.sweep(found, failed, earlier, now)
         note_sweep(hooks.ledger, datetime.now(timezone.utc))
         return told
 

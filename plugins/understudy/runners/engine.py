@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from understudy.contract.declared import Fact
 from understudy.runners.errors import (
@@ -14,6 +15,7 @@ from understudy.runners.errors import (
     ImageMissing,
     ImageWithoutEntryPoint,
     NetworkMissing,
+    NoEngineBehindProxy,
     RunnerError,
     TooManyCpus,
     WorkspaceNotOnDaemon,
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from docker import APIClient
     from docker.errors import APIError
 
+FROM_A_PROXY = {502, 504}
+"""What no engine answers itself. Some proxies say 503, and not in an engine's JSON."""
+OUR_PROXY = "docker-proxy "
 ClientFactory = Callable[[float], "APIClient"]
 """Open a new connection with a time limit per call, in seconds."""
 
@@ -96,13 +101,19 @@ def in_plain_words(image: str = "", resources: Resources | None = None, network:
     except APIError as refused:
         raise _explained(refused, image, resources, network) from refused
     except (DockerException, RequestException, HTTPError, ConnectionError, TimeoutError) as unreachable:
+        # A client that is opened asks for the engine's version, and wraps whatever comes of that.
+        answered = next((one for one in _causes(unreachable) if isinstance(one, APIError)), None)
+        if answered is not None:
+            raise _explained(answered, image, resources, network) from unreachable
         text = str(unreachable)
         if "Permission denied" in text or "PermissionError" in text:
             raise EngineForbidden(_innermost(unreachable)) from unreachable
-        raise EngineUnreachable(_innermost(unreachable)) from unreachable
+        raise EngineUnreachable(_innermost(unreachable), _asked(unreachable)) from unreachable
 
 
 def _explained(refused: "APIError", image: str, resources: Resources | None, network: str) -> RunnerError:
+    if _is_from_proxy(refused):
+        return NoEngineBehindProxy(_told_by_proxy(refused))
     problem = str(refused.explanation or refused)
     last_line = problem.strip().splitlines()[-1][-200:] if problem.strip() else problem
     cannot_start = ImageWithoutEntryPoint(image, f"cannot start its command ({last_line})")
@@ -121,7 +132,47 @@ def _explained(refused: "APIError", image: str, resources: Resources | None, net
     return next((error for words, error in known.items() if words in problem), EngineRefused(problem))
 
 
+def why_silent(error: BaseException) -> str:
+    """Say in a few words why no engine answers a client."""
+    from docker.errors import APIError
+
+    answered = next((one for one in _causes(error) if isinstance(one, APIError)), None)
+    if answered is None:
+        where = _asked(error)
+        return f"{where}: {_innermost(error)}" if where else _innermost(error)
+    return _told_by_proxy(answered) if _is_from_proxy(answered) else str(answered.explanation or answered)
+
+
+def _is_from_proxy(refused: "APIError") -> bool:
+    is_page = str(refused.explanation or "").startswith("<")
+    return refused.status_code in FROM_A_PROXY or (refused.status_code == 503 and is_page)
+
+
+def _told_by_proxy(refused: "APIError") -> str:
+    """Give the sentence of a proxy that says what is wrong, ours does; of another one the status alone."""
+    explanation = str(refused.explanation or "")
+    if explanation.startswith(OUR_PROXY):
+        return explanation
+    return (
+        f"it answers with HTTP {refused.status_code}. Start the engine, or correct where the proxy looks for it; "
+        "`understudy doctor` tells more."
+    )
+
+
+def _asked(error: BaseException) -> str:
+    """Give host and port that were asked; nothing for a local socket, whose address is made up."""
+    requests = (getattr(one, "request", None) for one in _causes(error))
+    asked = next((urlsplit(str(request.url)) for request in requests if request is not None), None)
+    return asked.netloc.rpartition("@")[2] if asked and asked.scheme in {"http", "https"} else ""
+
+
 def _innermost(error: BaseException) -> str:
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return str(error) or type(error).__name__
+    *_, last = _causes(error)
+    return str(last) or type(last).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

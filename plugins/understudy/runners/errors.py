@@ -12,11 +12,19 @@ class RunnerError(UnderstudyError):
 class EngineUnreachable(RunnerError):
     """No Docker engine answers."""
 
-    def __init__(self, problem: str) -> None:
+    def __init__(self, problem: str, where: str = "") -> None:
+        at = f" at {where}" if where else ""
         super().__init__(
-            f"No Docker engine answers ({problem}). Start it, point the Airflow connection or DOCKER_HOST at "
-            "it, or set AIRFLOW__UNDERSTUDY__ISOLATION=process; `understudy doctor` tells more."
+            f"No Docker engine answers{at} ({problem}). Start it, or the proxy before it, point the Airflow connection "
+            "or DOCKER_HOST at it, or set AIRFLOW__UNDERSTUDY__ISOLATION=process; `understudy doctor` tells more."
         )
+
+
+class NoEngineBehindProxy(EngineUnreachable):
+    """What answers is a proxy, and no Docker engine answers it."""
+
+    def __init__(self, told: str) -> None:
+        RunnerError.__init__(self, f"No Docker engine answers behind the proxy: {told}")
 
 
 class EngineForbidden(RunnerError):

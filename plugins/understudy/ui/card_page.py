@@ -18,7 +18,7 @@ from understudy.ui.model_page import airflow_of, known
 from understudy.ui.place import airflow_base, own_base
 from understudy.ui.refusals import NotThere
 from understudy.ui.render import page
-from understudy.workspace import run_key
+from understudy.workspace import key_in, run_key
 
 router = APIRouter()
 LARGEST = 2**62
@@ -65,8 +65,7 @@ def of_run(request: Request, dag_id: str, run_id: str, caller: CallerDep) -> Red
     if model is None:
         entry = _decided_by(AirflowRun(dag_id=dag_id, run_id=run_id), caller)
         return RedirectResponse(f"{own_base(request)}/models/{quote(entry.model, safe='')}/cards/{entry.seq}", 303)
-    own = f"look__{run_id}" if dag_id.startswith(MONITOR_PREFIX) else run_id
-    address = f"{own_base(request)}/models/{quote(model, safe='')}?{urlencode({'run': run_key(own)})}#ledger"
+    address = f"{own_base(request)}/models/{quote(model, safe='')}?{urlencode({'run': key_in(dag_id, run_id)})}#ledger"
     return RedirectResponse(address, 303)
 
 

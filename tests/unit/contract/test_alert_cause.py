@@ -58,8 +58,10 @@ def test_each_end_of_a_run_is_told_as_what_it_is(outcome: Outcome, told: list[Al
 def test_a_breach_after_which_nothing_was_taken_back_is_a_failed_rollback() -> None:
     breach = entry(EntryKind.GUARDED, 3, breach=True, version=8)
     taken_back = entry(EntryKind.DEPLOYED, 4, **record(Change.ROLLBACK, 5, 7))
-    assert kinds(concluded(5, Outcome.BROKEN), breach) == [AlertKind.ROLLBACK_FAILED]
-    assert kinds(concluded(5, Outcome.BROKEN), breach, taken_back) == [AlertKind.RUN_BROKEN]
+    serves = entry(EntryKind.CONCLUDED, 5, outcome=Outcome.BROKEN.value, version=8, champion=8)
+    assert kinds(serves, breach) == [AlertKind.ROLLBACK_FAILED]
+    assert kinds(concluded(5, Outcome.BROKEN), breach) == [AlertKind.RUN_BROKEN], "somebody else has replaced it"
+    assert kinds(serves, breach, taken_back) == [AlertKind.RUN_BROKEN]
 
 
 def run(number: int, outcome: Outcome | None, verdict: Verdict = Verdict.INCONCLUSIVE) -> list[LedgerEntry]:

@@ -6,11 +6,12 @@ import pytest
 from markdown_it import MarkdownIt
 
 from tests.unit.contract.ledger_entries import entry
+from tests.unit.contract.test_card import record
 from understudy.contract.card import Card, card_of
 from understudy.contract.card_places import Pages
 from understudy.contract.card_text import LONGEST_REASON, escaped, markdown, number, one_line
 from understudy.contract.judgement import GateResult, Judgement
-from understudy.contract.words import EntryKind, Verdict
+from understudy.contract.words import Change, EntryKind, Verdict
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -122,3 +123,21 @@ def test_no_name_of_a_run_ends_its_link(text: str) -> None:
 
 def _tags(page: str) -> list[str]:
     return [piece.split(">")[0] for piece in page.split("<")[1:]]
+
+
+@pytest.mark.parametrize(
+    ("actor", "run", "is_typed"),
+    [("ann@host (command line)", None, True), ("ann", "run1", False), ("housekeeping", None, False)],
+)
+def test_a_rollback_names_who_did_it_and_says_where_no_run_belongs_to_it(
+    actor: str, run: str | None, is_typed: bool
+) -> None:
+    back = entry(EntryKind.DEPLOYED, 4, run, "answers nonsense", **record(Change.ROLLBACK, 5, 7))
+    card = card_of(back.model_copy(update={"actor": actor}))
+    assert one_line(card) == f"price: A version was rolled back; version 7 serves again, by {actor}. answers nonsense"
+    assert ("- **Run in Airflow**: none, it was typed in a terminal" in markdown(card)) is is_typed
+
+
+def test_a_verdict_is_told_without_a_name() -> None:
+    assert one_line(hostile_card("tame")).startswith("price: Version 2 was declined: it failed a gate")
+    assert ", by " not in one_line(hostile_card("tame"))

@@ -29,7 +29,13 @@ from understudy.engine_proxy.description import STACK_LABEL
 from understudy.gateway.container_engine import ContainerEngine
 from understudy.runners.docker import DockerRunner
 from understudy.runners.engine import named_client
-from understudy.runners.errors import EngineRefused, EngineUnreachable, ImageMissing, ImageWithoutEntryPoint
+from understudy.runners.errors import (
+    EngineRefused,
+    EngineUnreachable,
+    ImageMissing,
+    ImageWithoutEntryPoint,
+    NoEngineBehindProxy,
+)
 
 CREATE = "/v1.41/containers/create?name=understudy-x"
 JSON = "Content-Type: application/json"
@@ -311,8 +317,36 @@ def test_without_an_engine_the_answer_says_so(tmp_path: Path) -> None:
     with proxy(tmp_path / "nowhere.sock") as port:
         status, message = say(port, written("GET", "/version"))
         assert (status, "does not reach the Docker engine (No such file or directory)" in message) == (502, True)
-        with pytest.raises(EngineUnreachable):
-            runner_at(port, tmp_path).find("understudy-x")
+        runner = runner_at(port, tmp_path)
+        with pytest.raises(NoEngineBehindProxy) as told:
+            runner.submit(job(tmp_path), {})
+    assert isinstance(told.value, EngineUnreachable)
+    assert str(told.value) == (
+        "No Docker engine answers behind the proxy: docker-proxy does not reach the Docker engine (No such file or "
+        "directory). Start it; if it runs, STACK_DOCKER_GID in .env has to be the group of its socket, and `docker "
+        "compose up --detach docker-proxy` takes it over."
+    )
+
+
+def test_an_engine_that_goes_while_a_stage_runs_is_told_as_one_that_does_not_answer(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    with proxy(Path(str(engine.server_address))) as port:
+        runner = runner_at(port, tmp_path)
+        job_id = runner.submit(job(tmp_path), {})
+        Path(str(engine.server_address)).unlink()
+        with pytest.raises(NoEngineBehindProxy, match="docker-proxy does not reach the Docker engine"):
+            runner.status(job_id)
+
+
+def test_a_proxy_that_is_down_is_told_with_its_address(tmp_path: Path) -> None:
+    with proxy(tmp_path / "nowhere.sock") as port:
+        pass
+    refused = (
+        rf"^No Docker engine answers at 127.0.0.1:{port} \(\[Errno \d+\] Connection refused\)\. Start it, or the pro"
+    )
+    with pytest.raises(EngineUnreachable, match=refused):
+        runner_at(port, tmp_path).submit(job(tmp_path), {})
 
 
 def test_a_proxy_that_is_stopped_has_nothing_to_say_of_who_was_connected(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from tests.unit.contract.test_card import record
 from tests.unit.hooks.receivers import web_receiver
+from tests.unit.hooks.told_runs import ToldRuns
 from understudy.contract.words import AlertKind, Change, EntryKind, Outcome
 from understudy.hooks import alert_conditions
-from understudy.hooks.alert_conditions import Condition, conditions
+from understudy.hooks.alert_conditions import conditions
+from understudy.hooks.condition import Condition
 from understudy.hooks.connect import Hooks
 from understudy.hooks.direct_alerts import ToldDirectly
 from understudy.settings import Settings
@@ -46,7 +48,7 @@ def declare(home: Path, model: str = "price", *, since: datetime | None = None, 
 
 
 def found(hooks: Hooks, at: datetime | None = None, states: dict[str, str] | None = None) -> list[Condition]:
-    return conditions(hooks, at or now(), lambda _dag, run: (states or {}).get(run))
+    return conditions(hooks, at or now(), ToldRuns(states or {}))
 
 
 def begin(hooks: Hooks, run: str) -> None:

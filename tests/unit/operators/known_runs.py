@@ -9,7 +9,14 @@ import pytest
 from airflow.sdk.api.datamodels._generated import PreviousTIResponse
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time import task_runner
-from airflow.sdk.execution_time.comms import DagRunResult, DagRunStateResult, ErrorResponse, GetDagRun
+from airflow.sdk.execution_time.comms import (
+    DagRunResult,
+    DagRunStateResult,
+    ErrorResponse,
+    GetDagRun,
+    GetPreviousDagRun,
+    PreviousDagRunResult,
+)
 
 
 @dataclass
@@ -41,7 +48,21 @@ class KnownRuns:
     def send(self, msg: Any) -> Any:
         if isinstance(msg, GetDagRun):
             return self._run(msg.dag_id, msg.run_id)
+        if isinstance(msg, GetPreviousDagRun):
+            return PreviousDagRunResult.model_validate({"dag_run": self._before(msg)})
         raise AssertionError(f"nobody expected {msg}")
+
+    def _before(self, asked: GetPreviousDagRun) -> DagRunResult | None:
+        dated = [
+            (run.logical_date, run.run_id, run)
+            for (dag_id, _), run in self.runs.items()
+            if dag_id == asked.dag_id and run.logical_date and run.logical_date < asked.logical_date
+            if asked.state in {None, run.state}
+        ]
+        return max(dated)[2] if dated else None
+
+    def get_dr_count(self, dag_id: str, states: list[str]) -> int:
+        return sum(run.state in states for (known, _), run in self.runs.items() if known == dag_id)
 
     def get_dagrun_state(self, dag_id: str, run_id: str) -> Any:
         # What Airflow gives, whatever its own signature promises: no text but one of an enum.

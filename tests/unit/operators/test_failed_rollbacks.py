@@ -17,7 +17,8 @@ from understudy.hooks.connect import connect
 from understudy.operators.alerting import tell_failed_rollback
 from understudy.operators.decisions import PROBLEM_KEY, REFUSAL_KEY
 from understudy.operators.errors import RollbackRefused
-from understudy.operators.failed_rollbacks import OLD_NEWS, ROLLBACK
+from understudy.operators.failed_rollbacks import ROLLBACK
+from understudy.operators.other_runs import OLD_NEWS
 from understudy.operators.rollback import RollbackOperator
 from understudy.operators.sweep import SweepAlertsOperator
 from understudy.settings import settings

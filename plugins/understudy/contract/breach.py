@@ -1,0 +1,38 @@
+"""What a new champion did in its probation that it must not do, and what became of it. Pure."""
+
+from collections.abc import Iterable, Sequence
+
+from understudy.contract.read_facts import read_as
+from understudy.contract.release import Deployment, LedgerEntry
+from understudy.contract.words import Change, EntryKind
+
+BREACHES = (EntryKind.GUARDED, EntryKind.MONITORED)
+"""The kinds of entries that may say that a champion has to be taken back."""
+_FLAGS = {EntryKind.GUARDED: "breach", EntryKind.MONITORED: "is_breach"}
+
+
+def is_breach(entry: LedgerEntry) -> bool:
+    """Tell whether a guard, or a look within the probation, has said that the champion has to be taken back."""
+    return entry.kind in _FLAGS and entry.facts.get(_FLAGS[entry.kind]) is True
+
+
+def breach_in(entries: Iterable[LedgerEntry]) -> LedgerEntry | None:
+    """Give the breach that a run has found; None where it found none."""
+    return next((entry for entry in entries if is_breach(entry)), None)
+
+
+def rollback_in(entries: Iterable[LedgerEntry]) -> Deployment | None:
+    """Give the record by which a run took a champion back; None where it wrote none."""
+    records = (read_as(Deployment, entry.facts.get("deployment")) for entry in entries)
+    return next((record for record in records if record is not None and record.change is Change.ROLLBACK), None)
+
+
+def has_moved(since: Sequence[LedgerEntry]) -> bool:
+    """Tell whether another champion came by one of these deployment records; a broken record is taken for one."""
+    records = (read_as(Deployment, entry.facts.get("deployment")) for entry in since)
+    return any(record is None or record.change.moves_champion for record in records)
+
+
+def not_taken_back(version: int, why: str) -> str:
+    """Say that a version that has to go serves all the same."""
+    return f"version {version} has to go and was NOT taken back, it still serves: {why}"

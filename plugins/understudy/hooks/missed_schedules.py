@@ -1,0 +1,173 @@
+"""Retrainings and looks that did not begin when they should have: late, missed, or broken before they said a word."""
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from understudy.contract.airflow_run import airflow_run_in
+from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
+from understudy.contract.declared import Fact, format_duration
+from understudy.contract.release import LedgerEntry
+from understudy.contract.retrainings import KINDS
+from understudy.contract.run_time import LONGEST_LOOK, longest_run
+from understudy.contract.spec import ModelSpec
+from understudy.contract.words import AlertKind, EntryKind
+from understudy.hooks.alert_pages import run_page
+from understudy.hooks.condition import Condition
+from understudy.hooks.connect import Hooks
+from understudy.hooks.known_runs import KnownRun, KnownRuns
+from understudy.workspace import key_in
+
+if TYPE_CHECKING:
+    from croniter import croniter
+
+FAILED, RUNNING = "failed", "running"
+
+
+class Clockwork(Fact):
+    """Say what has to begin by which clock, and when it last did."""
+
+    model: str
+    what: str
+    dag_id: str
+    schedule: str
+    zone: str
+    last: datetime
+
+    def slot(self, before: datetime, since: datetime | None = None) -> datetime | None:
+        """Give the newest time at which it was due and since when nothing was heard of it; None where there is none."""
+        slot: datetime = self._from(before).get_prev(datetime)
+        return slot.astimezone(timezone.utc) if max(self.last, since or self.last) < slot else None
+
+    def first(self) -> datetime:
+        """Give the time at which it was due first since it was last heard of."""
+        slot: datetime = self._from(self.last).get_next(datetime)
+        return slot.astimezone(timezone.utc)
+
+    def _from(self, moment: datetime) -> "croniter":
+        from zoneinfo import ZoneInfo
+
+        from croniter import croniter
+
+        return croniter(self.schedule, moment.astimezone(ZoneInfo(self.zone)))
+
+    def missed(self, slot: datetime, why: str) -> Condition:
+        """Tell that it did not begin."""
+        return Condition(
+            name=f"{AlertKind.SCHEDULE_MISSED}/{self.model}/{self.what}",
+            kind=AlertKind.SCHEDULE_MISSED,
+            model=self.model,
+            sentence=f"{self.model}: a {self.what} was due at {_told(slot)} and {why}",
+        )
+
+    def broken(self, run: KnownRun, key: str) -> Condition:
+        """Tell that it began, and that Airflow failed it before it wrote a word."""
+        return Condition(
+            # As of a run that does say how it ended, so that neither is told after the other.
+            name=f"{AlertKind.RUN_BROKEN}/{self.model}/{key}",
+            kind=AlertKind.RUN_BROKEN,
+            model=self.model,
+            sentence=f"{self.model}: the {self.what} {run.run_id} of {self.dag_id} failed before it could say why",
+            page=run_page(self.dag_id, run.run_id),
+            is_final=True,
+        )
+
+
+def missed_schedules(
+    hooks: Hooks, specs: Iterable[tuple[ModelSpec, Path]], now: datetime, runs: KnownRuns
+) -> Iterable[Condition]:
+    """Find what was due and has not begun; Airflow is asked about what is due alone."""
+    begun, ended, looked, served = (
+        {entry.model: entry for entry in hooks.ledger.newest(kind)}
+        for kind in (EntryKind.TRIGGERED, EntryKind.CONCLUDED, EntryKind.MONITORED, EntryKind.DEPLOYED)
+    )
+    for spec, path in specs:
+        model, known_since = spec.model, datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
+        if spec.retrain.schedule:
+            # One retraining at a time: what was due while another was under way was not missed.
+            retraining = Clockwork(
+                model=model,
+                what="retraining",
+                dag_id=f"{RETRAIN_PREFIX}{model}",
+                schedule=spec.retrain.schedule,
+                zone=spec.retrain.timezone,
+                last=_newest(known_since, begun.get(model), ended.get(model)),
+            )
+            yield from _retraining(hooks, retraining, spec, begun.get(model), now, runs)
+        if spec.monitor is not None and model in served:
+            # Each change of what serves is looked at from the next slot on.
+            look = Clockwork(
+                model=model,
+                what="look",
+                dag_id=f"{MONITOR_PREFIX}{model}",
+                schedule=spec.monitor.schedule,
+                zone=spec.monitor.timezone,
+                last=_newest(known_since, served[model], looked.get(model)),
+            )
+            yield from _look(hooks, look, now, runs)
+
+
+def _retraining(  # noqa: PLR0917 - what is known of one model
+    hooks: Hooks, due: Clockwork, spec: ModelSpec, begun: LedgerEntry | None, now: datetime, runs: KnownRuns
+) -> Iterable[Condition]:
+    heard_at = _under_way_since(hooks, begun, runs) if begun and due.slot(now) else None
+    if begun is None or heard_at is None:
+        yield from _not_begun(hooks, due, now, runs)
+        return
+    slot, over_by = due.slot(now - hooks.settings.retrain_within), heard_at + longest_run(spec)
+    if slot is not None and now > over_by:
+        told = (
+            f"waits for the run {begun.facts['run_id']}, which had to be over by {_told(over_by)}; is its DAG paused?"
+        )
+        yield due.missed(slot, told)
+
+
+def _look(hooks: Hooks, due: Clockwork, now: datetime, runs: KnownRuns) -> Iterable[Condition]:
+    slot = due.slot(now - hooks.settings.retrain_within)
+    under_way = runs.newest(due.dag_id, now, RUNNING) if slot else None
+    if under_way is not None and under_way.begun_at is not None:
+        # One look at a time: what became due since it began waits for it, and what it is itself is only late.
+        waiting = due.slot(now - hooks.settings.retrain_within, under_way.begun_at)
+        if waiting is not None:
+            since = f"which runs since {_told(under_way.begun_at)}; does it hang, or is its DAG paused?"
+            yield due.missed(waiting, f"waits for the look {under_way.run_id}, {since}")
+    # A look that a person began is bound to no slot. It can be told that it runs, and not since when.
+    elif slot is None or now - due.first() > LONGEST_LOOK or not runs.is_any_running(due.dag_id):
+        yield from _not_begun(hooks, due, now, runs)
+
+
+def _not_begun(hooks: Hooks, due: Clockwork, now: datetime, runs: KnownRuns) -> Iterable[Condition]:
+    """Tell what Airflow knows of the run that was due: it broke, it waits, or there is none."""
+    newest = runs.newest(due.dag_id, now) if due.slot(now) else None
+    if newest is not None and newest.ended_at is not None and newest.ended_at > due.last:
+        key = key_in(due.dag_id, newest.run_id)
+        if newest.state == FAILED and not hooks.ledger.entries(due.model, KINDS, run=key, limit=1):
+            yield due.broken(newest, key)
+        due = due.model_copy(update={"last": newest.ended_at})
+    grace = hooks.settings.retrain_within
+    slot = due.slot(now - grace)
+    if slot is None:
+        return
+    why = "is its DAG paused, or the scheduler down?"
+    if newest is not None and newest.ended_at is None:
+        why = f"its run {newest.run_id} is there and waits: is its DAG paused, or has no worker room for it?"
+    yield due.missed(slot, f"has not begun within {format_duration(grace)}; {why}")
+
+
+def _under_way_since(hooks: Hooks, begun: LedgerEntry, runs: KnownRuns) -> datetime | None:
+    """Say when a retraining that Airflow still runs was last heard of; None where it is over."""
+    run = airflow_run_in(begun.facts)
+    if run is None or runs.state(run.dag_id, run.run_id) != RUNNING:
+        return None
+    # A run that was cleared began long ago, and does something again.
+    heard = hooks.ledger.entries(begun.model, run=begun.run, limit=1, newest_first=True)
+    return max((entry.at for entry in heard), default=begun.at)
+
+
+def _newest(since: datetime, *heard: LedgerEntry | None) -> datetime:
+    return max((since, *(entry.at for entry in heard if entry)))
+
+
+def _told(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

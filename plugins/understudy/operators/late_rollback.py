@@ -1,0 +1,59 @@
+"""Take back what a guard or a look found out, where it was killed before it could do so itself."""
+
+import logging
+from datetime import datetime, timedelta
+
+from understudy.contract.words import EntryKind
+from understudy.hooks.connect import Hooks
+from understudy.hooks.gateway_errors import GatewayLagging
+from understudy.hooks.open_breaches import OpenBreach, open_breaches
+from understudy.hooks.rollback import REASON_LIMIT, rollback
+from understudy.operators.decisions import REFUSAL_KEY
+from understudy.operators.guard import GUARD
+from understudy.operators.other_runs import FAILED, OtherRuns
+from understudy.operators.take_back import MONITOR
+
+log = logging.getLogger(__name__)
+STILL_WANTED = timedelta(days=1)
+"""How long after it was found out. Who let a champion serve on for longer has decided, and is not overruled."""
+
+
+def finish_rollbacks(hooks: Hooks, runs: OtherRuns, now: datetime) -> None:
+    """Do for dead runs what they were about to do; what cannot be done is left to be told."""
+    for breach in open_breaches(hooks):
+        try:
+            if _is_orphaned(breach, runs, now):
+                _take_back(hooks, breach)
+        except GatewayLagging as lagging:
+            log.error("%s", lagging)  # the record stands
+        except Exception:
+            # Whatever keeps one champion from being taken back keeps nobody from being told, of this one least of all.
+            log.exception("%s: version %s was not taken back", breach.record.model, breach.record.champion.version)
+
+
+def _is_orphaned(breach: OpenBreach, runs: OtherRuns, now: datetime) -> bool:
+    """Tell a run that died from one that goes on, that was told no, or that a person has called a success."""
+    if now - breach.entry.at > STILL_WANTED or breach.state(now, runs) not in {FAILED, None}:
+        return False
+    run = breach.airflow
+    # The task of a guard is called as the guard is; a look that was told no has succeeded.
+    return run is None or not runs.left(run.dag_id, run.run_id, GUARD, REFUSAL_KEY)
+
+
+def _take_back(hooks: Hooks, breach: OpenBreach) -> None:
+    entry, model = breach.entry, breach.record.model
+    places, terms = hooks.served_now(model)
+    is_look = entry.kind is EntryKind.MONITORED
+    about = f"lost its quality within its probation (ledger entry {entry.seq}): " if is_look else ""
+    record = rollback(
+        hooks.deployments,
+        hooks.registry,
+        model,
+        actor=MONITOR if is_look else GUARD,
+        reason=f"{about}{entry.reason}"[:REASON_LIMIT],
+        run=entry.run,
+        only_since=breach.record.champion_since,
+        gateways=places,
+        terms=terms,
+    )
+    log.error("version %s serves %s again: %s", record.champion.version, model, entry.reason)
