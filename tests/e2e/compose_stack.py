@@ -169,7 +169,8 @@ def compose_stack(folder: Path, models: Path) -> Iterator[ComposeStack]:
         stack.wait_until_healthy()
         yield stack
     finally:
-        stack.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
+        # Compose v2 leaves volumes that only a service of a profile has, such as that of the backups.
+        stack.compose("--profile", "cli", "down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
 
 
 def token_of(airflow: str, user: str, password: str) -> str:
