@@ -135,6 +135,14 @@ def test_an_ambiguous_date_is_settled_by_the_order_of_the_rows(tmp_path: Path) -
     assert spec.data.time_format == "%d/%m/%Y"
 
 
+@pytest.mark.parametrize("spelled", ["%d/%m/%y", "%m/%d/%Y %I:%M %p", "%d.%m.%y %H:%M", "%d-%b-%Y"])
+def test_dates_that_no_run_would_guess_get_their_format_declared(tmp_path: Path, spelled: str) -> None:
+    made = frame().with_columns(pl.col("at").dt.offset_by("15d"))
+    inference, spec = infer(tmp_path, made.with_columns(pl.col("at").dt.to_string(spelled)), time=None)
+    assert (spec.data.time, spec.data.time_format) == ("at", spelled)
+    assert not any("not in the order" in note for note in inference.notes)
+
+
 def test_other_encodings_and_delimiters_are_found(tmp_path: Path) -> None:
     table = frame(name=["café", "thé"] * (ROWS // 2))
     (tmp_path / "old.csv").write_bytes(table.write_csv(separator=";").encode("cp1252"))

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 from understudy.contract.reports import SnapshotReport
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, digest_file
-from understudy.stages import StageContext
+from understudy.stages import Refused, StageContext
 from understudy.stages.snapshot import run
 
 ROWS = [
@@ -136,11 +136,27 @@ def test_parquet_is_read_with_its_own_types(tmp_path: Path) -> None:
         (["20260102", "20260103"], utc(2026, 1, 2)),
         (["1767323045", "1767323046"], utc(2026, 1, 2, 3, 4, 5)),
         (["1767323045000", "1767323046000"], utc(2026, 1, 2, 3, 4, 5)),
+        (["20260102030405", "20260103030405"], utc(2026, 1, 2, 3, 4, 5)),
+        (["202601020304", "202601030304"], utc(2026, 1, 2, 3, 4)),
     ],
 )
 def test_times_are_read_as_they_are_commonly_written(tmp_path: Path, values: list[str], expected: datetime) -> None:
     _, table = snapshot(tmp_path, {"window.csv": "at,y\n" + "".join(f"{at},a\n" for at in values)})
     assert table["at"][0] == expected
+
+
+@pytest.mark.parametrize("kind", [pl.Int32, pl.UInt32, pl.Float64])
+def test_seconds_since_1970_mean_the_same_whatever_their_type(tmp_path: Path, kind: type[pl.DataType]) -> None:
+    at = pl.Series("at", [1767323045, 1767409445], dtype=kind)
+    pl.DataFrame({"at": at, "y": ["a", "b"]}).write_parquet(tmp_path / "made.parquet")
+    _, table = snapshot(tmp_path, {"window.parquet": (tmp_path / "made.parquet").read_bytes()})
+    assert table["at"].to_list() == [utc(2026, 1, 2, 3, 4, 5), utc(2026, 1, 3, 3, 4, 5)]
+
+
+@pytest.mark.parametrize("values", [["05/01/26", "25/01/26"], ["05.01.26", "25.01.26"], ["1/13/26", "1/14/26"]])
+def test_a_year_of_two_digits_is_never_guessed(tmp_path: Path, values: list[str]) -> None:
+    with pytest.raises(Refused, match=r"are no times, for example .* with %y for years of two digits"):
+        snapshot(tmp_path, {"window.csv": "at,y\n" + "".join(f"{at},a\n" for at in values)})
 
 
 def test_a_declared_time_format_wins(tmp_path: Path) -> None:
