@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.stages.context import Refused
 from understudy.stages.csv_shape import check_columns
+from understudy.stages.decimals import without_decimals
 from understudy.stages.errors import DatabaseUnreachable
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _batches(
     empty = True
     while batch := rows.fetchmany(BATCH_ROWS):
         empty = False
-        yield _plain(
+        yield without_decimals(
             pl.DataFrame([tuple(row) for row in batch], schema=columns, orient="row", infer_schema_length=None)
         )
     if empty:
@@ -93,10 +94,3 @@ def _as_parameter(at: datetime, dialect: str) -> Any:
     """Give SQLite, which keeps times as text, the text that most tables hold."""
     naive = at.astimezone(timezone.utc).replace(tzinfo=None)
     return naive.isoformat(sep=" ") if dialect == "sqlite" else naive
-
-
-def _plain(table: "pl.DataFrame") -> "pl.DataFrame":
-    import polars as pl
-    import polars.selectors as cs
-
-    return table.with_columns(cs.decimal().cast(pl.Float64))

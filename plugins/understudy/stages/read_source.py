@@ -14,6 +14,7 @@ from understudy.stages.csv_shape import (
     refuse_ragged_rows,
     shape_of,
 )
+from understudy.stages.decimals import without_decimals
 from understudy.stages.numerals import Numerals, typed
 from understudy.stages.plain_text import as_utf8, first_text, unpack
 
@@ -35,7 +36,7 @@ def read_file(
     """
     plain = unpack(path, name, scratch)
     if (data.format or format_of(name)) == "parquet":
-        return without_null_texts(_read_parquet(plain, name), data.nulls)
+        return without_null_texts(without_decimals(_read_parquet(plain, name)), data.nulls)
     utf8 = as_utf8(plain, name, data.encoding, scratch)
     shape = read_shape(utf8, name, data.delimiter)
     numerals = Numerals(data.decimal, data.thousands)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from understudy.contract.reports import SnapshotReport
 from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused
+from understudy.stages.join_parts import Part, join_parts
 from understudy.stages.parse_time import parse_times
 from understudy.stages.read_source import unknown_column
 
@@ -21,7 +22,7 @@ class Reading:
     def __init__(self, spec: ModelSpec, start: datetime | None, end: datetime | None) -> None:
         self.spec, self.start, self.end = spec, start, end
         self.time = spec.data.time or ""
-        self.parts: list[pl.DataFrame] = []
+        self.parts: list[Part] = []
         self.undated: list[pl.DataFrame] = []
         self.digests: dict[str, str] = {}
         self.columns: list[str] = []
@@ -46,23 +47,14 @@ class Reading:
             self.outside += table.height - table.select(is_inside.sum()).item() if table.height else 0
             self.seen += [at for at in (table[self.time].min(), table[self.time].max()) if isinstance(at, datetime)]
             table = table.filter(is_inside if newer_than is None else is_inside & (pl.col(self.time) > newer_than))
-        self.parts.append(table)
+        self.parts.append(Part(name, table))
 
     def finish(self, previous: "pl.DataFrame | None") -> "pl.DataFrame":
         """Join the parts, sort them by time, and refuse what is too little to be a window."""
-        import polars as pl
-
-        parts = [*([] if previous is None else [previous]), *self.parts]
+        parts = [*([] if previous is None else [Part("the last accepted window", previous)]), *self.parts]
         if self.read == 0 and previous is None:
             raise Refused(f"{self._named()} holds no rows; is the export complete?", "data.source")
-        try:
-            table = pl.concat(parts, how="vertical_relaxed", rechunk=True)
-        except pl.exceptions.PolarsError as unlike:
-            raise Refused(
-                f"the sources do not fit together ({str(unlike).splitlines()[0]}); a column must have the same "
-                "type in all of them",
-                "data.source",
-            ) from unlike
+        table = join_parts(parts)
         self.parts.clear()
         if self.time and not table[self.time].is_sorted():
             table = table.sort(self.time, maintain_order=True)

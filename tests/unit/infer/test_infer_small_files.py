@@ -268,6 +268,13 @@ def test_parquet_is_read_too(tmp_path: Path) -> None:
     assert infer_spec(tmp_path / "window.parquet", "y", "at").spec["task"] == "binary_classification"
 
 
+def test_decimals_of_parquet_files_are_numbers(tmp_path: Path) -> None:
+    table = frame().with_columns(pl.col("x", "y").cast(pl.Decimal(12, 2)))
+    table.write_parquet(tmp_path / "window.parquet")
+    columns = infer_spec(tmp_path / "window.parquet", "y", "at").spec["checks"]["columns"]
+    assert columns["x"]["type"] == "number"
+
+
 def test_names_that_yaml_would_misread_survive(tmp_path: Path) -> None:
     table = frame(
         **{"no": ["yes", "off"] * (ROWS // 2), "a: b": ["#1", "x'\"y"] * (ROWS // 2), "1": [1.5, 2.5] * (ROWS // 2)}

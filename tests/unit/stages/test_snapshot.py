@@ -171,6 +171,40 @@ def test_several_files_become_one_window_whatever_their_column_order(tmp_path: P
     assert sorted(report.sources) == ["a.csv", "b.csv"]
 
 
+@pytest.mark.parametrize("other", ["at,x,z,y\n", "at,x,z,y\n2026-01-03,,,a\n"])
+def test_a_file_without_a_value_in_a_column_leaves_its_type_alone(tmp_path: Path, other: str) -> None:
+    _, table = snapshot(tmp_path, {"a.csv": other, "b.csv": "at,x,z,y\n2026-01-01,2,,a\n2026-01-02,3,,b\n"})
+    assert dict(table.select("x", "z").schema) == {"x": pl.Int64, "z": pl.String}
+    assert table["x"].sum() == 5
+
+
+def test_a_column_of_numbers_here_and_texts_there_is_refused_unless_declared_as_text(tmp_path: Path) -> None:
+    files: dict[str, bytes | str] = {"a.csv": "at,zip,y\n2026-01-01,02134,a\n", "b.csv": "at,zip,y\n2026-01-02,K1A,b\n"}
+    with pytest.raises(Refused, match=r"'zip' holds texts in b\.csv and whole numbers in a\.csv; .*zip\.type: text"):
+        snapshot(tmp_path, files)
+    _, table = snapshot(tmp_path, files, checks={"columns": {"zip": {"type": "text"}}})
+    assert table["zip"].to_list() == ["02134", "K1A"]
+
+
+def test_decimals_are_numbers_and_those_too_large_are_codes(tmp_path: Path) -> None:
+    made = pl.DataFrame(
+        {
+            "at": [utc(2026, 1, 1), utc(2026, 1, 2)],
+            "price": pl.Series(["1.50", "2.25"]).str.to_decimal(scale=2),
+            "key": pl.Series(["9007199254740993", None]).str.to_decimal(scale=0),
+            "code": pl.Series(["9" * 22, "1"]).str.to_decimal(scale=0),
+            "y": ["a", "b"],
+        }
+    )
+    made.write_parquet(tmp_path / "made.parquet")
+    _, table = snapshot(tmp_path, {"window.parquet": (tmp_path / "made.parquet").read_bytes()})
+    assert table.select("price", "key", "code").to_dict(as_series=False) == {
+        "price": [1.5, 2.25],
+        "key": [9007199254740993, None],
+        "code": ["9" * 22, "1"],
+    }
+
+
 def test_a_type_that_changes_late_in_the_file_is_seen(tmp_path: Path) -> None:
     rows = "".join(f"2026-01-01,{value},a\n" for value in [*range(12_000), "1.5"])
     _, table = snapshot(tmp_path, {"window.csv": f"at,x,y\n{rows}"})
