@@ -271,6 +271,16 @@ def test_a_query_is_bound_to_the_window(tmp_path: Path, query: str) -> None:
     assert report.rows_outside_window == 0
 
 
+def test_colons_in_a_query_are_no_parameters(tmp_path: Path) -> None:
+    query = (
+        """SELECT '2026-01-01' AS at, ' :noon' AS a, '{"b":1}' AS b, 'a' AS y UNION SELECT '2026-01-02', '', '', 'b'"""
+    )
+    _, table = snapshot(
+        tmp_path, {}, {"source": None, "query": query, "connection": "shop"}, secrets={"connection_url": "sqlite://"}
+    )
+    assert table.row(0)[1:] == (" :noon", '{"b":1}', "a")
+
+
 def test_a_look_takes_rows_whose_labels_have_not_come_and_counts_the_new_ones(tmp_path: Path) -> None:
     rows = "at,x,y\n2026-01-01,1,a\n2026-01-02,2,b\n2026-01-03,3,a\n2026-01-04,4,\n"
     asked: dict[str, Any] = {"labels": "optional", "start": "2026-01-03T00:00:00Z", "end": "2026-02-01T00:00:00Z"}
