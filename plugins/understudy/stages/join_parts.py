@@ -1,5 +1,6 @@
 """The rows of several sources as one table, whose columns hold one kind of values."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from understudy.stages.column_kind import KIND_WORDS, kind_of
@@ -7,6 +8,8 @@ from understudy.stages.context import Refused
 
 if TYPE_CHECKING:
     import polars as pl
+
+ROW = "__row"
 
 
 class Part(NamedTuple):
@@ -40,6 +43,23 @@ def join_parts(parts: list[Part]) -> "pl.DataFrame":
             "data.source",
         ) from unlike
     return table.with_columns(pl.col(pl.Null).cast(pl.String))
+
+
+def without_repeats(table: "pl.DataFrame", known: int, time: str, key: Sequence[str]) -> "pl.DataFrame":
+    """Leave out the rows after the first ``known`` that repeat one of these, by the key or whole, at their newest time.
+
+    A moment may be half written when it is read first: a day's rows come all day long. So it is read again whole, and
+    each row counts as often as it stands there.
+    """
+    import polars as pl
+
+    newest = (table[time] == table[time].head(known).max()).arg_true()
+    rows = table[newest]
+    seen = pl.DataFrame({"row": newest, "hash": (rows.select(key) if key else rows).hash_rows()})
+    copies = seen.with_columns(pl.int_range(pl.len()).over("hash", pl.col("row") < known).alias("copy"))
+    old, new = copies.filter(pl.col("row") < known), copies.filter(pl.col("row") >= known)
+    repeats = new.join(old, on="hash" if key else ["hash", "copy"], how="semi")["row"]
+    return table.with_row_index(ROW).filter(~pl.col(ROW).is_in(repeats.implode())).drop(ROW)
 
 
 def _kinds(rows: "pl.DataFrame") -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from understudy.contract.reports import SnapshotReport
 from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused
-from understudy.stages.join_parts import Part, join_parts
+from understudy.stages.join_parts import Part, join_parts, without_repeats
 from understudy.stages.parse_time import parse_times
 from understudy.stages.read_source import unknown_column
 
@@ -33,8 +33,8 @@ class Reading:
         self.labelled_until: datetime | None = None
         self.new_labels = 0
 
-    def add(self, name: str, table: "pl.DataFrame", newer_than: datetime | None = None) -> None:
-        """Take the rows of one source that lie in the window and were not read before."""
+    def add(self, name: str, table: "pl.DataFrame", since: datetime | None = None) -> None:
+        """Take the rows of one source that lie in the window, and of an increment those that are not older."""
         import polars as pl
 
         self._check_columns(name, table)
@@ -46,7 +46,7 @@ class Reading:
             is_inside = inside(self.time, self.start, self.end)
             self.outside += table.height - table.select(is_inside.sum()).item() if table.height else 0
             self.seen += [at for at in (table[self.time].min(), table[self.time].max()) if isinstance(at, datetime)]
-            table = table.filter(is_inside if newer_than is None else is_inside & (pl.col(self.time) > newer_than))
+            table = table.filter(is_inside if since is None else is_inside & (pl.col(self.time) >= since))
         self.parts.append(Part(name, table))
 
     def finish(self, previous: "pl.DataFrame | None") -> "pl.DataFrame":
@@ -55,6 +55,8 @@ class Reading:
         if self.read == 0 and previous is None:
             raise Refused(f"{self._named()} holds no rows; is the export complete?", "data.source")
         table = join_parts(parts)
+        if previous is not None:
+            table = without_repeats(table, previous.height, self.time, self.spec.data.key)
         self.parts.clear()
         if self.time and not table[self.time].is_sorted():
             table = table.sort(self.time, maintain_order=True)

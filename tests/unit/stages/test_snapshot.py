@@ -235,12 +235,26 @@ def test_an_increment_keeps_the_old_rows_and_appends_newer_ones_inside_the_windo
     report, table = snapshot(
         second,
         {"window.csv": changed},
-        {"incremental": True},
+        {"incremental": True, "key": ["at"]},
         start="2026-01-02",
         previous=first / "outputs" / "data.parquet",
     )
     assert table["x"].to_list() == [2, 3, 4]
     assert (report.rows, report.new_rows) == (3, 1)
+
+
+def test_an_increment_completes_a_day_that_was_half_written_when_it_was_read(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    half = "at,x,y\n2026-01-01,1,a\n2026-01-02,2,a\n2026-01-02,2,a\n2026-01-02,3,b\n"
+    snapshot(first, {"window.csv": half}, {"incremental": True})
+    whole = f"{half}2026-01-02,2,a\n2026-01-02,4.5,b\n2026-01-03,5,b\n"
+    report, table = snapshot(
+        second, {"window.csv": whole}, {"incremental": True}, previous=first / "outputs" / "data.parquet"
+    )
+    assert table["x"].to_list() == [1, 2, 2, 3, 2, 4.5, 5]
+    assert (report.rows, report.new_rows) == (7, 3)
 
 
 @pytest.mark.parametrize(
