@@ -268,6 +268,14 @@ def test_parquet_is_read_too(tmp_path: Path) -> None:
     assert infer_spec(tmp_path / "window.parquet", "y", "at").spec["task"] == "binary_classification"
 
 
+def test_numbers_with_leading_zeros_are_codes(tmp_path: Path) -> None:
+    places = [f"0{n % 40 + 1000}" if n % 3 else "94105" for n in range(ROWS)]
+    inference, spec = infer(tmp_path, frame(zip=places))
+    assert spec.checks.columns["zip"].type == "text"
+    assert spec.checks.columns["zip"].max is None
+    assert any("zip has numbers that begin with a zero (01001), so they are codes" in note for note in inference.notes)
+
+
 def test_decimals_of_parquet_files_are_numbers(tmp_path: Path) -> None:
     table = frame().with_columns(pl.col("x", "y").cast(pl.Decimal(12, 2)))
     table.write_parquet(tmp_path / "window.parquet")
