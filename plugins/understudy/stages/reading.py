@@ -44,7 +44,7 @@ class Reading:
             table = self._dated(name, table)
             self._count_labels(table)
             is_inside = inside(self.time, self.start, self.end)
-            self.outside += table.height - table.select(is_inside.sum()).item() if table.height else 0
+            self.outside += table.height - table.filter(is_inside).height
             self.seen += [at for at in (table[self.time].min(), table[self.time].max()) if isinstance(at, datetime)]
             table = table.filter(is_inside if since is None else is_inside & (pl.col(self.time) >= since))
         self.parts.append(Part(name, table))

@@ -76,6 +76,7 @@ def test_rows_are_dated_in_utc_and_sorted_stably(tmp_path: Path) -> None:
     assert table["at"][0] == utc(2026, 1, 1)
     assert (report.rows, report.new_rows, report.start, report.end) == (4, 4, utc(2026, 1, 1), utc(2026, 1, 3))
     assert report.sources["window.csv"] == digest_file(tmp_path / "source-0.csv")
+    assert report.rows_outside_window == 0
 
 
 def test_the_window_includes_its_start_and_excludes_its_end(tmp_path: Path) -> None:
