@@ -15,7 +15,7 @@ from understudy.stages.csv_shape import (
     shape_of,
 )
 from understudy.stages.decimals import without_decimals
-from understudy.stages.numerals import Numerals, typed
+from understudy.stages.numerals import Numerals, typed, without_nan
 from understudy.stages.plain_text import as_utf8, first_text, unpack
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def read_file(
     if table[shape.columns[-1]].null_count():
         refuse_ragged_rows(utf8, name, shape)
         table = _without_blank_lines(table)
-    return table if numerals.is_plain else typed(table, numerals, texts)
+    # The reader leaves texts where numbers are padded or "nan" stands among them.
+    return without_nan(typed(table, numerals, texts))
 
 
 def read_columns(path: Path, name: str, data: DataSpec, scratch: Path) -> list[str]:

@@ -221,6 +221,14 @@ def test_declared_text_keeps_its_leading_zeros(tmp_path: Path) -> None:
     assert table["zip"].to_list() == ["00123", "04567"]
 
 
+@pytest.mark.parametrize("missing", ["nan", "NaN", ""])
+def test_numbers_are_numbers_where_they_are_padded_or_some_are_no_number(tmp_path: Path, missing: str) -> None:
+    rows = f"2026-01-01,    1.50,{missing},a\n2026-01-02,   10.25,2,b\n2026-01-03,    -inf,3.5,b\n"
+    _, table = snapshot(tmp_path, {"window.csv": f"at,x,z,y\n{rows}"})
+    assert table["x"].to_list() == [1.5, 10.25, float("-inf")]
+    assert table["z"].to_list() == [None, 2, 3.5]
+
+
 def test_undated_rows_keep_their_order(tmp_path: Path) -> None:
     report, table = snapshot(tmp_path, {"window.csv": "x,y\n3,a\n1,b\n"}, {"time": None})
     assert table["x"].to_list() == [3, 1]
