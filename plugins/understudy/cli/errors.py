@@ -1,5 +1,6 @@
 """What a command does when it cannot do what was asked: one sentence on stderr, and a status that is not zero."""
 
+import errno
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from understudy.contract.printable import printable_line
 from understudy.embedded.interruption import RunStopped
 
 BROKEN = 1
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 STOPPED = 128  # and the number of the signal, as shells have it
 # Typer brings its own copy of click, or uses click's, and names only the descendants of what both call UsageError.
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -42,9 +44,14 @@ class SentenceGroup(typer.core.TyperGroup):
             _tell(ctx, error, str(error))
             raise typer.Exit(STOPPED + error.by if isinstance(error, RunStopped) else BROKEN) from error
         except OSError as error:
-            if error.filename is None:
+            if error.errno in DISK_FULL:
+                where = f" for {error.filename}" if error.filename else ""
+                sentence = f"No space is left on the disk{where}. Free some below UNDERSTUDY_HOME, then try again."
+            elif error.filename is not None:
+                sentence = f"{error.filename} cannot be used: {error.strerror}. Check the path and its permissions."
+            else:
                 raise
-            _tell(ctx, error, f"{error.filename} cannot be used: {error.strerror}. Check the path and its permissions.")
+            _tell(ctx, error, sentence)
             raise typer.Exit(BROKEN) from error
 
 

@@ -43,7 +43,8 @@ class DataSpec(Declared):
     label_delay: Duration = Field(default_factory=lambda: parse_duration("0s"))
     """How long after a row its label is final; younger rows are left out."""
     incremental: bool = False
-    """Read only rows newer than the last accepted window and append them; not to one that a rollback made suspect."""
+    """Read only rows that are not older than the last accepted window, and append those that are not in it, by key or
+    whole. Older rows that arrive late are never read. Not to a window that a rollback made suspect."""
     key: tuple[str, ...] = ()
     """Columns that identify a row."""
     drop: tuple[str, ...] = ()

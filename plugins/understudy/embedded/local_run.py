@@ -1,5 +1,6 @@
 """Run a model's Dag in this process, without scheduler, server or ports."""
 
+import fcntl
 import os
 import sqlite3
 import sys
@@ -35,6 +36,13 @@ class DagBroken(UnderstudyError):
         super().__init__(f"The Dag {dag_id} cannot be run: {told}. `understudy check` looks at the declarations.")
 
 
+class AlreadyRunning(UnderstudyError):
+    """Another process runs the same Dag without a scheduler."""
+
+    def __init__(self, dag_id: str) -> None:
+        super().__init__(f"{dag_id} is running in another process on this machine; wait for it, or end it first.")
+
+
 class LocalDag(NamedTuple):
     """Name a Dag that can be run without a scheduler, and the task that says how it ended.
 
@@ -59,14 +67,15 @@ def run_locally(
     Airflow has a small database of its own below ``<home>/local``; registry, ledger and data are the deployment's. A
     broken task is not tried again: whoever waits for it wants to know at once.
 
+    :raises AlreadyRunning: when another process runs it.
     :raises DagBroken: when the Dag cannot be imported.
     :raises RunStopped: when it was interrupted (SIGINT, SIGTERM) and what ran has been ended.
     """
     local = Layout(home=settings.home.resolve() / "local")
     log = local.logs / f"{model}-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.log"
     interruption, dag_id = Interruption(), f"{kind.prefix}{model}"
-    _prepare_environment(local, dag_id)
-    with _written_to(log):
+    with _alone(local, dag_id), _written_to(log):
+        _prepare_environment(local, dag_id)
         _prepare_database(local)
         dag = _dag(local, dag_id, kind, interruption)
         run = None
@@ -173,9 +182,15 @@ def _prepare_environment(local: Layout, dag_id: str) -> None:
 def _prepare_database(local: Layout) -> None:
     from importlib.metadata import version
 
+    finished, wanted = local.airflow_home / "migrated", version("apache-airflow-core")
+    with (local.home / "migrating.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several models may be retrained at once, the first time, too
+        _migrate(local, finished, wanted)
+
+
+def _migrate(local: Layout, finished: Path, wanted: str) -> None:
     from airflow.utils.db import initdb
 
-    finished, wanted = local.airflow_home / "migrated", version("apache-airflow-core")
     if local.database.is_file() and finished.is_file() and finished.read_text(encoding="utf-8") == wanted:
         return
     local.airflow_home.mkdir(parents=True, exist_ok=True)
@@ -184,6 +199,20 @@ def _prepare_database(local: Layout) -> None:
             rest.unlink()  # never finished, so it holds nothing
     initdb()
     write_private(finished, wanted)
+
+
+@contextmanager
+def _alone(local: Layout, dag_id: str) -> Iterator[None]:
+    """Let one process at a time run a Dag: Airflow deletes the run without a logical date when the next one begins."""
+    folder = local.home / "running"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / dag_id).open("w", encoding="utf-8") as lock:
+        try:
+            # The system gives the lock back when the holder dies, so a killed run leaves none behind.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as held:
+            raise AlreadyRunning(dag_id) from held
+        yield
 
 
 @contextmanager

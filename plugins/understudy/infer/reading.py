@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 DELIMITER_NAMES = {";": "semicolons", "\t": "tabs", "|": "bars"}
+LEADING_ZERO = r"^\s*[+-]?0\d"
 LATER_ENCODINGS = ("utf-16", "cp1252", "latin-1")  # the last one fits any bytes
 
 
@@ -82,8 +83,29 @@ def _read(path: Path, target: str, scratch: Path) -> Reading:
     if nulls:
         spec = spec.model_copy(update={"nulls": ("", *nulls)})
         table = read_file(path, path.name, spec, scratch)
+    codes = _codes(path, spec, scratch, table, target) if kind == "csv" else {}
+    table = table.with_columns(codes.values())
+    notes += _about_codes(codes)
     notes += [*about_numerals(as_it_stands, table, numerals), *about_units(table)]
     return Reading(table, kind, delimiter, encoding, numerals, spec.nulls, (*notes, *about_nulls))
+
+
+def _codes(path: Path, spec: DataSpec, scratch: Path, table: "pl.DataFrame", target: str) -> "dict[str, pl.Series]":
+    """Read the columns again in which numbers begin with zeros that say something, as in codes of places."""
+    whole = frozenset(c for c, kind in table.schema.items() if kind.is_integer() and c not in {target, spec.time})
+    if not whole:
+        return {}
+    texts = read_file(path, path.name, spec, scratch, whole)
+    return {c: texts[c] for c in table.columns if c in whole and texts[c].str.contains(LEADING_ZERO).any()}
+
+
+def _about_codes(codes: "dict[str, pl.Series]") -> list[str]:
+    examples = {c: values.filter(values.str.contains(LEADING_ZERO))[0].strip() for c, values in codes.items()}
+    return [
+        f"{column} has numbers that begin with a zero ({example}), so they are codes and stay texts; "
+        "checks.columns says so."
+        for column, example in examples.items()
+    ]
 
 
 def _decode(plain: Path, name: str, scratch: Path) -> tuple[str, Path]:

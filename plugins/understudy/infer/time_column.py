@@ -17,6 +17,14 @@ NOT_OF_THE_ROW = re.compile(r"birth|dob|expir|valid|due", re.IGNORECASE)
 FORMAT_IN_MESSAGE = re.compile(r'"([^"]+)" or "([^"]+)"')
 ORDERED_ABOVE = 0.6
 LOST_SHARE = 0.01
+TRIED_FIRST = 5
+SHORT_YEARS = tuple(date for mark in "/-." for date in (f"%d{mark}%m{mark}%y", f"%m{mark}%d{mark}%y"))
+MONTH_NAMES = ("%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%b %d, %Y")  # %b reads whole names as well
+HALF_DAYS = (" %I:%M %p", " %I:%M:%S %p")
+UNUSUAL_FORMATS = (
+    *(date + clock for date in (*SHORT_YEARS, *MONTH_NAMES) for clock in ("", " %H:%M", " %H:%M:%S", *HALF_DAYS)),
+    *(date + clock for date in ("%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d") for clock in HALF_DAYS),
+)
 
 
 @dataclass(frozen=True)
@@ -75,13 +83,19 @@ def _lost(raw: "pl.Series", times: "pl.Series") -> str:
 
 def _parse(values: "pl.Series") -> "tuple[pl.Series, str | None, list[str]]":
     try:
-        return parse_times(values, None), None, []
+        times = parse_times(values, None)
+        fitting = _unusual(values) if times.null_count() > values.null_count() else []
+        if not fitting:
+            return times, None, []
     except Refused as refused:
         formats = FORMAT_IN_MESSAGE.search(refused.message)
         if formats is None:
             raise CannotInfer(refused.message) from refused
-    readings = {spelled: parse_times(values, spelled) for spelled in formats.groups()}
+        fitting = list(formats.groups())
+    readings = {spelled: parse_times(values, spelled) for spelled in fitting}
     best = max(readings, key=lambda spelled: int((readings[spelled].diff().dt.total_seconds() >= 0).sum()))
+    if len(readings) == 1:
+        return readings[best], best, [f"The times are written as {best}; data.time_format says so."]
     return (
         readings[best],
         best,
@@ -90,6 +104,15 @@ def _parse(values: "pl.Series") -> "tuple[pl.Series, str | None, list[str]]":
             "Check data.time_format."
         ],
     )
+
+
+def _unusual(values: "pl.Series") -> list[str]:
+    """List the patterns that fit all texts and that no reader guesses, since others would fit some of them as well."""
+    if kind_of(values.dtype) != "text":
+        return []
+    filled = values.drop_nulls()
+    likely = [spelled for spelled in UNUSUAL_FORMATS if not parse_times(filled.head(TRIED_FIRST), spelled).null_count()]
+    return [spelled for spelled in likely if not parse_times(filled, spelled).null_count()]
 
 
 def _choose(table: "pl.DataFrame", target: str) -> str | None:
@@ -109,7 +132,7 @@ def holds_times(values: "pl.Series") -> bool:
     if filled.is_empty():
         return False
     try:
-        return parse_times(filled, None).null_count() == 0
+        return parse_times(filled, None).null_count() == 0 or bool(_unusual(filled))
     except Refused as refused:
         return FORMAT_IN_MESSAGE.search(refused.message) is not None
 

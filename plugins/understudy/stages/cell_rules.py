@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from understudy.contract.data_spec import ColumnCheck
-from understudy.stages.column_kind import NUMERIC, Kind, kind_of
+from understudy.stages.column_kind import KIND_WORDS, NUMERIC, Kind, kind_of
 from understudy.stages.parse_time import ISO_FORMATS
 
 if TYPE_CHECKING:
@@ -14,13 +14,6 @@ if TYPE_CHECKING:
 
 TRUE_TEXTS, FALSE_TEXTS = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 SHOWN_ALLOWED = 8
-KIND_WORDS = {
-    "integer": "whole numbers",
-    "number": "numbers",
-    "text": "texts",
-    "boolean": "truth values",
-    "time": "times",
-}
 
 
 def wanted_kind(check: ColumnCheck) -> Kind | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from understudy.contract.reports import ColumnProfile
 from understudy.contract.spec import ModelSpec
 from understudy.stages.check_columns import CellChecks
+from understudy.stages.column_kind import kind_of
 from understudy.stages.context import Refused, StageContext
 from understudy.stages.profile import SAMPLE_ROWS, profile
 from understudy.stages.read_source import read_file, unknown_column
@@ -42,6 +43,12 @@ class CheckedWindow:
         for name, column in needed:
             if column not in self.schema:
                 raise unknown_column(name, column, self.schema.names(), "the window")
+        if kind_of(self.schema[data.target]) == "other":
+            raise Refused(
+                f"data.target: {data.target!r} holds {self.schema[data.target]} values; a target is a number, a text "
+                "or a truth value",
+                "data.target",
+            )
         self.rows: int = lazy.select(pl.len()).collect().item()
         self.personal = frozenset(data.classes.pii)
         named = (data.target, data.time, *data.drop, *data.key, *data.classes.pii, *data.classes.sensitive)

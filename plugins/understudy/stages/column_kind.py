@@ -7,6 +7,14 @@ if TYPE_CHECKING:
 
 Kind = Literal["integer", "number", "text", "boolean", "time", "nothing", "other"]
 NUMERIC = ("integer", "number")
+KIND_WORDS = {
+    "integer": "whole numbers",
+    "number": "numbers",
+    "text": "texts",
+    "boolean": "truth values",
+    "time": "times",
+    "other": "values of another kind",
+}
 
 
 def kind_of(dtype: "pl.DataType") -> Kind:

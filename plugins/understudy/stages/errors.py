@@ -53,6 +53,14 @@ class DatabaseUnreachable(UnderstudyError):
         )
 
 
+class SourceUnreachable(UnderstudyError):
+    """A web server did not answer as it should; another try may find it up again."""
+
+    def __init__(self, address: str, problem: str) -> None:
+        self.address = address
+        super().__init__(f"data.source: {address} {problem}. Is the server up? The task is tried again.")
+
+
 class BadOutput(UnderstudyError):
     """A stage function named an output that is not below its output folder."""
 

@@ -115,8 +115,8 @@ def _useless(column: pd.Series[Any]) -> str:
     if pd.api.types.is_numeric_dtype(column):
         return ""
     known = column.dropna()
-    if not known.map(np.isscalar).all():
-        return "it holds lists or records; flatten them in data.prepare"
+    if not known.map(lambda value: np.isscalar(value) and not isinstance(value, bytes)).all():
+        return "it holds lists, records, clock times or bytes; make numbers or texts of them in data.prepare"
     distinct = known.astype(str).nunique()
     if distinct > 50 and distinct > len(known) / 2:
         return f"it has {distinct:,} different values in {len(known):,} rows, so it looks like an id or free text"

@@ -1,7 +1,9 @@
 """Fit a model as the spec declares it: a built-in estimator or the team's own trainer."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +140,9 @@ def _train_by_team(bench: Workbench, params: dict[str, JsonValue], window: Windo
     if spec.data.time is not None and window.times is not None and spec.data.time not in frame:
         frame[spec.data.time] = window.times.to_numpy()
     context = TrainerContext(spec.train.seed, spec.data.target, bench.features.names, spec.task, spec.data.time)
-    model = train(frame, dict(params), context)
+    given = (frame, dict(params), context)
+    _require_arguments(train, given, reference)
+    model = train(*given)
     if not callable(getattr(model, "predict", None)):
         raise Refused(
             f"{reference} returned a {type(model).__name__}, which has no predict method; return the fitted model",
@@ -148,3 +152,12 @@ def _train_by_team(bench: Workbench, params: dict[str, JsonValue], window: Windo
     if not spec.train.allow_pickle:
         storage_of(model, reference, allow_pickle=False)
     return model
+
+
+def _require_arguments(train: Callable[..., Any], given: tuple[Any, ...], reference: str) -> None:
+    try:
+        signature(train).bind(*given)
+    except TypeError as unlike:
+        raise Refused(
+            f"{reference} is called as train(frame, params, context), and does not take that: {unlike}", "train.trainer"
+        ) from unlike

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
 # Exports write several signs for one: spaces that do not break, the typographic apostrophe.
 MARKS = {",": ",", ".": r"\.", " ": "[ \u00a0\u202f]", "'": "['\u2019]"}
 TRUTH = ("true", "false")
+NO_NUMBER = "(?i:inf(?:inity)?|nan)"
+LOOKED_AT_FIRST = 100
 
 
 class Numerals(NamedTuple):
@@ -47,7 +49,15 @@ def typed(table: "pl.DataFrame", numerals: Numerals, texts: frozenset[str] = fro
 def all_match(values: "pl.Series", pattern: str) -> bool:
     """Tell whether a text column has values and every one is matched as a whole, but for spaces around it."""
     filled = values.drop_nulls()
-    return bool(len(filled)) and bool(filled.str.strip_chars().str.contains(rf"^(?:{pattern})$").all())
+    looked_at = (filled.head(LOOKED_AT_FIRST), filled)
+    return bool(len(filled)) and all(v.str.strip_chars().str.contains(rf"^(?:{pattern})$").all() for v in looked_at)
+
+
+def without_nan(table: "pl.DataFrame") -> "pl.DataFrame":
+    """Take what is written as no number for a missing value."""
+    import polars.selectors as cs
+
+    return table.with_columns(cs.float().fill_nan(None))
 
 
 def _typed(values: "pl.Series", numerals: Numerals) -> "pl.Series":
@@ -55,8 +65,8 @@ def _typed(values: "pl.Series", numerals: Numerals) -> "pl.Series":
 
     if all_match(values, "(?i:true|false)"):
         return values.str.strip_chars().str.to_lowercase() == TRUTH[0]
-    for way in (numerals,) if numerals.thousands == "." else (numerals, Numerals()):
-        if all_match(values, rf"[+-]?(?:{way.number}|inf|NaN)"):
+    for way in (numerals,) if numerals.is_plain or numerals.thousands == "." else (numerals, Numerals()):
+        if all_match(values, rf"[+-]?(?:{way.number}|{NO_NUMBER})"):
             kind = pl.Int64 if all_match(values, rf"[+-]?{way.whole}") else pl.Float64
             plain = values.str.strip_chars()
             if way.thousands:

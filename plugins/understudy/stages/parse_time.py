@@ -21,13 +21,17 @@ ISO_FORMATS = (
 DAY_FIRST = tuple(f"%d{mark}%m{mark}%Y{clock}" for mark in "/-" for clock in CLOCKS)
 EPOCHS = ((1e11, "s", 1_000_000), (1e14, "ms", 1_000), (1e17, "us", 1))
 EARLIEST_EPOCH_S = 100_000_000
+FIRST_FULL_YEAR = 1000
+COMPACT_FORMATS = ("%Y%m%d%H%M%S", "%Y%m%d%H%M")
+COMPACT_YEARS = (1900, 2200)
 
 
 def parse_times(values: "pl.Series", time_format: str | None) -> "pl.Series":
     """Turn a column into UTC times in microseconds; what does not parse becomes null.
 
     Texts follow ``time_format`` or the common pattern that fits most of them; whole numbers are seconds, milliseconds,
-    micro- or nanoseconds since 1970 by their size, or dates such as 20240131.
+    micro- or nanoseconds since 1970 by their size, or dates such as 20240131 and 202401311530. A year of two digits is
+    one only where ``time_format`` has %y: 05/01/24 would else be a day of the year 5.
 
     :raises Refused: when day and month could be swapped, or the values are no times at all.
     """
@@ -39,7 +43,8 @@ def parse_times(values: "pl.Series", time_format: str | None) -> "pl.Series":
     if kind == pl.Date:
         return _in_utc(values.cast(pl.Datetime("us")))
     if kind.is_numeric() and time_format is None and _median(values) >= EARLIEST_EPOCH_S:
-        return _from_epoch(values)
+        compact = _from_compact(values) if kind.is_integer() else None
+        return _from_epoch(values) if compact is None else compact
     if kind.is_integer() or kind == pl.String:
         texts = values.cast(pl.String).str.strip_chars()
         return _from_text(texts, _chrono(time_format) if time_format else _guess_format(texts))
@@ -70,10 +75,24 @@ def _from_epoch(values: "pl.Series") -> "pl.Series":
     import polars as pl
 
     size = _median(values)
+    # In the 32 bits of some exports, microseconds would run over without a word.
+    values = values.cast(pl.Int64 if values.dtype.is_integer() else pl.Float64, strict=False)
     factor = next((microseconds for limit, _, microseconds in EPOCHS if size < limit), None)
     in_us: pl.Series = values // 1_000 if factor is None else values * factor
     times: pl.Series = in_us.cast(pl.Int64, strict=False).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     return times
+
+
+def _from_compact(values: "pl.Series") -> "pl.Series | None":
+    """Read digits such as 20240131153000; as seconds or milliseconds, none of these lies in a year that has data."""
+    import polars as pl
+
+    texts = values.cast(pl.String)
+    for pattern in COMPACT_FORMATS:
+        times = _from_text(texts, pattern)
+        if times.null_count() == values.null_count() and times.dt.year().is_between(*COMPACT_YEARS).all():
+            return times
+    return None
 
 
 def _from_text(texts: "pl.Series", pattern: str) -> "pl.Series":
@@ -82,12 +101,14 @@ def _from_text(texts: "pl.Series", pattern: str) -> "pl.Series":
     if "%H" in pattern and "%M" not in pattern:  # Rust's parser wants both or neither
         texts, pattern = texts + " 00", f"{pattern} %M"
     try:
-        return texts.str.to_datetime(pattern, strict=False, time_unit="us", time_zone="UTC")
+        times = texts.str.to_datetime(pattern, strict=False, time_unit="us", time_zone="UTC")
     except pl.exceptions.ComputeError as impossible:
         raise Refused(
             f'data.time_format: {pattern!r} is no usable pattern; write for example "%d.%m.%Y %H:%M"',
             "data.time_format",
         ) from impossible
+    is_full = times.dt.year() >= FIRST_FULL_YEAR
+    return times if is_full.all() else times.to_frame().select(pl.when(is_full).then(pl.col(times.name)))[times.name]
 
 
 def _chrono(strptime: str) -> str:

@@ -84,7 +84,8 @@ def _texts(source: IO[bytes] | gzip.GzipFile, name: str, encoding: str) -> Itera
         except UnicodeDecodeError as wrong:
             at = seen + len(chunk) - len(wrong.object) + wrong.start
             line = lines + wrong.object[: wrong.start].count(b"\n")
-            raise Refused(_not_encoded(name, encoding, is_utf8, line, at), "data.encoding") from wrong
+            has_mark = seen == 0 and wrong.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            raise Refused(_not_encoded(name, encoding, is_utf8, line, at, has_mark), "data.encoding") from wrong
         except UnicodeError as wrong:
             raise Refused(
                 f"{name} is not {encoding} text ({wrong}); set data.encoding to what it is", "data.encoding"
@@ -121,10 +122,11 @@ def _empty_inside(name: str) -> Refused:
     return Refused(f"{name} is empty inside its gzip wrapper; export it again", "data.source")
 
 
-def _not_encoded(name: str, encoding: str, is_utf8: bool, line: int, at: int) -> str:
-    way_out = (
-        "if it is Western European text, set `encoding: latin-1`" if is_utf8 else "set data.encoding to what it is"
-    )
+def _not_encoded(name: str, encoding: str, is_utf8: bool, line: int, at: int, has_mark: bool) -> str:  # noqa: PLR0917
+    way_out = "set data.encoding to what it is"
+    if is_utf8:
+        likely = "its first bytes are those of UTF-16" if has_mark else "if it is Western European text"
+        way_out = f"{likely}, set `encoding: {'utf-16' if has_mark else 'latin-1'}`"
     return f"{name} is not {'UTF-8' if is_utf8 else encoding} text: line {line}, byte {at:,}; {way_out}"
 
 

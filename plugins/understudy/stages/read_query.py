@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.stages.context import Refused
 from understudy.stages.csv_shape import check_columns
+from understudy.stages.decimals import without_decimals
 from understudy.stages.errors import DatabaseUnreachable
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 50_000
 PLACEHOLDER = re.compile(r"'?\{(start|end)\}'?")
+# SQLAlchemy would take ' :noon' and {"a":1} in a literal for parameters, unless a backslash stands before the colon.
+OTHER_COLON = re.compile(r"(?<![:\w\\]):(?=\w)(?!(?:start|end)\b)")
 LONG_AGO, FAR_AHEAD = datetime(1900, 1, 1, tzinfo=timezone.utc), datetime(2200, 1, 1, tzinfo=timezone.utc)
 
 
@@ -29,7 +32,7 @@ def read_query(
     """
     import polars as pl
     from sqlalchemy import create_engine
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
+    from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, OperationalError, ProgrammingError
 
     field = f"{section}.query"
     try:
@@ -45,7 +48,7 @@ def read_query(
     try:
         with engine.connect() as connection:
             batches = list(_batches(connection, query, start, end, field))
-    except ProgrammingError as rejected:
+    except (ProgrammingError, DataError) as rejected:
         raise Refused(f"{field}: the database rejects it: {rejected.orig}", field) from rejected
     except OperationalError as rejected:
         if engine.dialect.name == "sqlite":  # has no other class for a wrong statement, and nothing that could be down
@@ -59,7 +62,7 @@ def read_query(
 
 def bound(query: str) -> str:
     """Spell {start} and {end}, quoted or not, as bind parameters, so that no value is ever formatted into SQL."""
-    return PLACEHOLDER.sub(r":\1", query)
+    return PLACEHOLDER.sub(r":\1", OTHER_COLON.sub(r"\:", query))
 
 
 def _batches(
@@ -82,7 +85,7 @@ def _batches(
     empty = True
     while batch := rows.fetchmany(BATCH_ROWS):
         empty = False
-        yield _plain(
+        yield without_decimals(
             pl.DataFrame([tuple(row) for row in batch], schema=columns, orient="row", infer_schema_length=None)
         )
     if empty:
@@ -93,10 +96,3 @@ def _as_parameter(at: datetime, dialect: str) -> Any:
     """Give SQLite, which keeps times as text, the text that most tables hold."""
     naive = at.astimezone(timezone.utc).replace(tzinfo=None)
     return naive.isoformat(sep=" ") if dialect == "sqlite" else naive
-
-
-def _plain(table: "pl.DataFrame") -> "pl.DataFrame":
-    import polars as pl
-    import polars.selectors as cs
-
-    return table.with_columns(cs.decimal().cast(pl.Float64))

@@ -14,7 +14,8 @@ from understudy.stages.csv_shape import (
     refuse_ragged_rows,
     shape_of,
 )
-from understudy.stages.numerals import Numerals, typed
+from understudy.stages.decimals import without_decimals
+from understudy.stages.numerals import Numerals, typed, without_nan
 from understudy.stages.plain_text import as_utf8, first_text, unpack
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def read_file(
     """
     plain = unpack(path, name, scratch)
     if (data.format or format_of(name)) == "parquet":
-        return without_null_texts(_read_parquet(plain, name), data.nulls)
+        return without_null_texts(without_decimals(_read_parquet(plain, name)), data.nulls)
     utf8 = as_utf8(plain, name, data.encoding, scratch)
     shape = read_shape(utf8, name, data.delimiter)
     numerals = Numerals(data.decimal, data.thousands)
@@ -45,7 +46,8 @@ def read_file(
     if table[shape.columns[-1]].null_count():
         refuse_ragged_rows(utf8, name, shape)
         table = _without_blank_lines(table)
-    return table if numerals.is_plain else typed(table, numerals, texts)
+    # The reader leaves texts where numbers are padded or "nan" stands among them.
+    return without_nan(typed(table, numerals, texts))
 
 
 def read_columns(path: Path, name: str, data: DataSpec, scratch: Path) -> list[str]:

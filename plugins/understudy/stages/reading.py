@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from understudy.contract.reports import SnapshotReport
 from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused
+from understudy.stages.join_parts import Part, join_parts, without_repeats
 from understudy.stages.parse_time import parse_times
 from understudy.stages.read_source import unknown_column
 
@@ -21,7 +22,7 @@ class Reading:
     def __init__(self, spec: ModelSpec, start: datetime | None, end: datetime | None) -> None:
         self.spec, self.start, self.end = spec, start, end
         self.time = spec.data.time or ""
-        self.parts: list[pl.DataFrame] = []
+        self.parts: list[Part] = []
         self.undated: list[pl.DataFrame] = []
         self.digests: dict[str, str] = {}
         self.columns: list[str] = []
@@ -32,8 +33,8 @@ class Reading:
         self.labelled_until: datetime | None = None
         self.new_labels = 0
 
-    def add(self, name: str, table: "pl.DataFrame", newer_than: datetime | None = None) -> None:
-        """Take the rows of one source that lie in the window and were not read before."""
+    def add(self, name: str, table: "pl.DataFrame", since: datetime | None = None) -> None:
+        """Take the rows of one source that lie in the window, and of an increment those that are not older."""
         import polars as pl
 
         self._check_columns(name, table)
@@ -43,26 +44,19 @@ class Reading:
             table = self._dated(name, table)
             self._count_labels(table)
             is_inside = inside(self.time, self.start, self.end)
-            self.outside += table.height - table.select(is_inside.sum()).item() if table.height else 0
+            self.outside += table.height - table.filter(is_inside).height
             self.seen += [at for at in (table[self.time].min(), table[self.time].max()) if isinstance(at, datetime)]
-            table = table.filter(is_inside if newer_than is None else is_inside & (pl.col(self.time) > newer_than))
-        self.parts.append(table)
+            table = table.filter(is_inside if since is None else is_inside & (pl.col(self.time) >= since))
+        self.parts.append(Part(name, table))
 
     def finish(self, previous: "pl.DataFrame | None") -> "pl.DataFrame":
         """Join the parts, sort them by time, and refuse what is too little to be a window."""
-        import polars as pl
-
-        parts = [*([] if previous is None else [previous]), *self.parts]
+        parts = [*([] if previous is None else [Part("the last accepted window", previous)]), *self.parts]
         if self.read == 0 and previous is None:
             raise Refused(f"{self._named()} holds no rows; is the export complete?", "data.source")
-        try:
-            table = pl.concat(parts, how="vertical_relaxed", rechunk=True)
-        except pl.exceptions.PolarsError as unlike:
-            raise Refused(
-                f"the sources do not fit together ({str(unlike).splitlines()[0]}); a column must have the same "
-                "type in all of them",
-                "data.source",
-            ) from unlike
+        table = join_parts(parts)
+        if previous is not None:
+            table = without_repeats(table, previous.height, self.time, self.spec.data.key)
         self.parts.clear()
         if self.time and not table[self.time].is_sorted():
             table = table.sort(self.time, maintain_order=True)
@@ -149,7 +143,8 @@ class Reading:
             shown = ", ".join(repr(str(value)) for value in unreadable.head(SHOWN_EXAMPLES))
             raise Refused(
                 f"data.time: {lost:,} of {table.height:,} values of {self.time!r} in {name} are no times, for "
-                f'example {shown}; set data.time_format, for example "%d.%m.%Y %H:%M"',
+                f'example {shown}; set data.time_format, for example "%d.%m.%Y %H:%M", with %y for years of two '
+                "digits",
                 "data.time",
             )
         self.without_time += lost

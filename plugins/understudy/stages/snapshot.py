@@ -56,7 +56,7 @@ def run(context: StageContext) -> StageOutput:
     newest = None if previous is None else previous[reading.time][-1]
     with TemporaryDirectory(dir=context.outputs, prefix=".scratch-") as scratch:
         for name, table in _sources(context, reading, Path(scratch)):
-            reading.add(name, table, newer_than=newest)
+            reading.add(name, table, since=newest)
     table = reading.finish(previous)
     if reading.counts_labels:
         return _labelled(context, reading, table)

@@ -121,6 +121,18 @@ def test_a_home_that_cannot_be_written_is_said_in_one_sentence(monkeypatch: pyte
     assert "cannot be used: Not a directory" in json.loads(answer.stdout)["error"]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "model.yaml").symlink_to("/dev/full")
+    (tmp_path / "data.csv").write_text("a,b\n" + "".join(f"{i * 7 % 5},{i % 2}\n" for i in range(400)))
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path))
+    given = ["--data", str(tmp_path / "data.csv"), "--target", "b", "--name", "shop", "--force", "--json"]
+    answer = CliRunner().invoke(app, ["init", *given])
+    assert answer.exit_code == 1
+    assert json.loads(answer.stdout)["error"].startswith("No space is left on the disk. Free some")
+
+
 def test_a_wrong_setting_is_named_as_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__ISOLATION", "vm")
     answer = CliRunner().invoke(app, ["status"])

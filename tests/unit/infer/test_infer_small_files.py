@@ -135,6 +135,14 @@ def test_an_ambiguous_date_is_settled_by_the_order_of_the_rows(tmp_path: Path) -
     assert spec.data.time_format == "%d/%m/%Y"
 
 
+@pytest.mark.parametrize("spelled", ["%d/%m/%y", "%m/%d/%Y %I:%M %p", "%d.%m.%y %H:%M", "%d-%b-%Y"])
+def test_dates_that_no_run_would_guess_get_their_format_declared(tmp_path: Path, spelled: str) -> None:
+    made = frame().with_columns(pl.col("at").dt.offset_by("15d"))
+    inference, spec = infer(tmp_path, made.with_columns(pl.col("at").dt.to_string(spelled)), time=None)
+    assert (spec.data.time, spec.data.time_format) == ("at", spelled)
+    assert not any("not in the order" in note for note in inference.notes)
+
+
 def test_other_encodings_and_delimiters_are_found(tmp_path: Path) -> None:
     table = frame(name=["café", "thé"] * (ROWS // 2))
     (tmp_path / "old.csv").write_bytes(table.write_csv(separator=";").encode("cp1252"))
@@ -258,6 +266,21 @@ def test_a_nested_column_is_described_in_words(tmp_path: Path) -> None:
 def test_parquet_is_read_too(tmp_path: Path) -> None:
     frame().write_parquet(tmp_path / "window.parquet")
     assert infer_spec(tmp_path / "window.parquet", "y", "at").spec["task"] == "binary_classification"
+
+
+def test_numbers_with_leading_zeros_are_codes(tmp_path: Path) -> None:
+    places = [f"0{n % 40 + 1000}" if n % 3 else "94105" for n in range(ROWS)]
+    inference, spec = infer(tmp_path, frame(zip=places))
+    assert spec.checks.columns["zip"].type == "text"
+    assert spec.checks.columns["zip"].max is None
+    assert any("zip has numbers that begin with a zero (01001), so they are codes" in note for note in inference.notes)
+
+
+def test_decimals_of_parquet_files_are_numbers(tmp_path: Path) -> None:
+    table = frame().with_columns(pl.col("x", "y").cast(pl.Decimal(12, 2)))
+    table.write_parquet(tmp_path / "window.parquet")
+    columns = infer_spec(tmp_path / "window.parquet", "y", "at").spec["checks"]["columns"]
+    assert columns["x"]["type"] == "number"
 
 
 def test_names_that_yaml_would_misread_survive(tmp_path: Path) -> None:

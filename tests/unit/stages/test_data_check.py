@@ -30,6 +30,11 @@ def test_a_good_window_passes_and_goes_on_byte_for_byte(check: Check) -> None:
     assert found.report.profile["price"].null_share == 0
 
 
+def test_a_target_of_lists_is_refused_in_one_sentence(check: Check) -> None:
+    with pytest.raises(Refused, match=r"data\.target: 'y' holds List\(Int64\) values; a target is a number, a text or"):
+        check(good().with_columns(y=pl.lit([1], dtype=pl.List(pl.Int64))))
+
+
 def test_many_bad_cells_refuse_the_window_and_name_the_worst_column_with_examples(check: Check) -> None:
     found = check(good().with_columns(price=pl.col("price") - 50), columns={"price": {"min": 0}})
     assert found.failed == {"bad_rows"}

@@ -107,6 +107,13 @@ def test_an_allowed_pickle_carries_its_code_along_and_is_loaded_on_request_only(
     assert chances.shape == (2, 2)
 
 
+@pytest.mark.parametrize("arguments", ["", "frame, params", "frame, params, context, more"])
+def test_a_trainer_of_other_arguments_is_refused_with_what_it_is_called_with(tmp_path: Path, arguments: str) -> None:
+    code(tmp_path, trainer=f"def train({arguments}):\n    return 1\n")
+    with pytest.raises(Refused, match=r"trainer\.py:train is called as train\(frame, params, context\), and does not"):
+        call(trial, tmp_path, spec(train={"trainer": "trainer.py:train"}))
+
+
 def test_a_trainer_that_returns_no_model_is_refused(tmp_path: Path) -> None:
     code(tmp_path, trainer="def train(frame, params, context):\n    return 5\n")
     with pytest.raises(Refused, match="returned a int, which has no predict method"):

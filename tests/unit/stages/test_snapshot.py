@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 from understudy.contract.reports import SnapshotReport
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, digest_file
-from understudy.stages import StageContext
+from understudy.stages import Refused, StageContext
 from understudy.stages.snapshot import run
 
 ROWS = [
@@ -76,6 +76,7 @@ def test_rows_are_dated_in_utc_and_sorted_stably(tmp_path: Path) -> None:
     assert table["at"][0] == utc(2026, 1, 1)
     assert (report.rows, report.new_rows, report.start, report.end) == (4, 4, utc(2026, 1, 1), utc(2026, 1, 3))
     assert report.sources["window.csv"] == digest_file(tmp_path / "source-0.csv")
+    assert report.rows_outside_window == 0
 
 
 def test_the_window_includes_its_start_and_excludes_its_end(tmp_path: Path) -> None:
@@ -136,11 +137,27 @@ def test_parquet_is_read_with_its_own_types(tmp_path: Path) -> None:
         (["20260102", "20260103"], utc(2026, 1, 2)),
         (["1767323045", "1767323046"], utc(2026, 1, 2, 3, 4, 5)),
         (["1767323045000", "1767323046000"], utc(2026, 1, 2, 3, 4, 5)),
+        (["20260102030405", "20260103030405"], utc(2026, 1, 2, 3, 4, 5)),
+        (["202601020304", "202601030304"], utc(2026, 1, 2, 3, 4)),
     ],
 )
 def test_times_are_read_as_they_are_commonly_written(tmp_path: Path, values: list[str], expected: datetime) -> None:
     _, table = snapshot(tmp_path, {"window.csv": "at,y\n" + "".join(f"{at},a\n" for at in values)})
     assert table["at"][0] == expected
+
+
+@pytest.mark.parametrize("kind", [pl.Int32, pl.UInt32, pl.Float64])
+def test_seconds_since_1970_mean_the_same_whatever_their_type(tmp_path: Path, kind: type[pl.DataType]) -> None:
+    at = pl.Series("at", [1767323045, 1767409445], dtype=kind)
+    pl.DataFrame({"at": at, "y": ["a", "b"]}).write_parquet(tmp_path / "made.parquet")
+    _, table = snapshot(tmp_path, {"window.parquet": (tmp_path / "made.parquet").read_bytes()})
+    assert table["at"].to_list() == [utc(2026, 1, 2, 3, 4, 5), utc(2026, 1, 3, 3, 4, 5)]
+
+
+@pytest.mark.parametrize("values", [["05/01/26", "25/01/26"], ["05.01.26", "25.01.26"], ["1/13/26", "1/14/26"]])
+def test_a_year_of_two_digits_is_never_guessed(tmp_path: Path, values: list[str]) -> None:
+    with pytest.raises(Refused, match=r"are no times, for example .* with %y for years of two digits"):
+        snapshot(tmp_path, {"window.csv": "at,y\n" + "".join(f"{at},a\n" for at in values)})
 
 
 def test_a_declared_time_format_wins(tmp_path: Path) -> None:
@@ -153,6 +170,40 @@ def test_several_files_become_one_window_whatever_their_column_order(tmp_path: P
     assert table.columns == ["at", "x", "y"]
     assert table["x"].to_list() == [1.5, 2.0]
     assert sorted(report.sources) == ["a.csv", "b.csv"]
+
+
+@pytest.mark.parametrize("other", ["at,x,z,y\n", "at,x,z,y\n2026-01-03,,,a\n"])
+def test_a_file_without_a_value_in_a_column_leaves_its_type_alone(tmp_path: Path, other: str) -> None:
+    _, table = snapshot(tmp_path, {"a.csv": other, "b.csv": "at,x,z,y\n2026-01-01,2,,a\n2026-01-02,3,,b\n"})
+    assert dict(table.select("x", "z").schema) == {"x": pl.Int64, "z": pl.String}
+    assert table["x"].sum() == 5
+
+
+def test_a_column_of_numbers_here_and_texts_there_is_refused_unless_declared_as_text(tmp_path: Path) -> None:
+    files: dict[str, bytes | str] = {"a.csv": "at,zip,y\n2026-01-01,02134,a\n", "b.csv": "at,zip,y\n2026-01-02,K1A,b\n"}
+    with pytest.raises(Refused, match=r"'zip' holds texts in b\.csv and whole numbers in a\.csv; .*zip\.type: text"):
+        snapshot(tmp_path, files)
+    _, table = snapshot(tmp_path, files, checks={"columns": {"zip": {"type": "text"}}})
+    assert table["zip"].to_list() == ["02134", "K1A"]
+
+
+def test_decimals_are_numbers_and_those_too_large_are_codes(tmp_path: Path) -> None:
+    made = pl.DataFrame(
+        {
+            "at": [utc(2026, 1, 1), utc(2026, 1, 2)],
+            "price": pl.Series(["1.50", "2.25"]).str.to_decimal(scale=2),
+            "key": pl.Series(["9007199254740993", None]).str.to_decimal(scale=0),
+            "code": pl.Series(["9" * 22, "1"]).str.to_decimal(scale=0),
+            "y": ["a", "b"],
+        }
+    )
+    made.write_parquet(tmp_path / "made.parquet")
+    _, table = snapshot(tmp_path, {"window.parquet": (tmp_path / "made.parquet").read_bytes()})
+    assert table.select("price", "key", "code").to_dict(as_series=False) == {
+        "price": [1.5, 2.25],
+        "key": [9007199254740993, None],
+        "code": ["9" * 22, "1"],
+    }
 
 
 def test_a_type_that_changes_late_in_the_file_is_seen(tmp_path: Path) -> None:
@@ -170,6 +221,14 @@ def test_declared_text_keeps_its_leading_zeros(tmp_path: Path) -> None:
     assert table["zip"].to_list() == ["00123", "04567"]
 
 
+@pytest.mark.parametrize("missing", ["nan", "NaN", ""])
+def test_numbers_are_numbers_where_they_are_padded_or_some_are_no_number(tmp_path: Path, missing: str) -> None:
+    rows = f"2026-01-01,    1.50,{missing},a\n2026-01-02,   10.25,2,b\n2026-01-03,    -inf,3.5,b\n"
+    _, table = snapshot(tmp_path, {"window.csv": f"at,x,z,y\n{rows}"})
+    assert table["x"].to_list() == [1.5, 10.25, float("-inf")]
+    assert table["z"].to_list() == [None, 2, 3.5]
+
+
 def test_undated_rows_keep_their_order(tmp_path: Path) -> None:
     report, table = snapshot(tmp_path, {"window.csv": "x,y\n3,a\n1,b\n"}, {"time": None})
     assert table["x"].to_list() == [3, 1]
@@ -185,12 +244,26 @@ def test_an_increment_keeps_the_old_rows_and_appends_newer_ones_inside_the_windo
     report, table = snapshot(
         second,
         {"window.csv": changed},
-        {"incremental": True},
+        {"incremental": True, "key": ["at"]},
         start="2026-01-02",
         previous=first / "outputs" / "data.parquet",
     )
     assert table["x"].to_list() == [2, 3, 4]
     assert (report.rows, report.new_rows) == (3, 1)
+
+
+def test_an_increment_completes_a_day_that_was_half_written_when_it_was_read(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    half = "at,x,y\n2026-01-01,1,a\n2026-01-02,2,a\n2026-01-02,2,a\n2026-01-02,3,b\n"
+    snapshot(first, {"window.csv": half}, {"incremental": True})
+    whole = f"{half}2026-01-02,2,a\n2026-01-02,4.5,b\n2026-01-03,5,b\n"
+    report, table = snapshot(
+        second, {"window.csv": whole}, {"incremental": True}, previous=first / "outputs" / "data.parquet"
+    )
+    assert table["x"].to_list() == [1, 2, 2, 3, 2, 4.5, 5]
+    assert (report.rows, report.new_rows) == (7, 3)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +292,16 @@ def test_a_query_is_bound_to_the_window(tmp_path: Path, query: str) -> None:
     )
     assert table["x"].to_list() == [1.0, 2.0, 9.0]
     assert report.rows_outside_window == 0
+
+
+def test_colons_in_a_query_are_no_parameters(tmp_path: Path) -> None:
+    query = (
+        """SELECT '2026-01-01' AS at, ' :noon' AS a, '{"b":1}' AS b, 'a' AS y UNION SELECT '2026-01-02', '', '', 'b'"""
+    )
+    _, table = snapshot(
+        tmp_path, {}, {"source": None, "query": query, "connection": "shop"}, secrets={"connection_url": "sqlite://"}
+    )
+    assert table.row(0)[1:] == (" :noon", '{"b":1}', "a")
 
 
 def test_a_look_takes_rows_whose_labels_have_not_come_and_counts_the_new_ones(tmp_path: Path) -> None:

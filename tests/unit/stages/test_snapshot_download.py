@@ -9,11 +9,24 @@ import pytest
 
 from understudy.stages import Refused
 from understudy.stages.download import download, without_secrets
+from understudy.stages.errors import SourceUnreachable
 
 
 class _Site(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        answers = {"/good.csv": (200, 4), "/short.csv": (200, 400), "/busy.csv": (503, 4)}
+        if self.path == "/cut.csv":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\na,b\n")
+            return
+        if self.path == "/secret.csv" and self.headers["Authorization"] != "Basic bWU6aHVudGVyMg==":
+            self.send_error(401)
+            return
+        if self.path == "/moved.csv":
+            self.send_response(302)
+            self.send_header("Location", "/secret.csv")
+            self.end_headers()
+            return
+        answers = {"/short.csv": (200, 400), "/busy.csv": (503, 4)}
+        answers |= dict.fromkeys(("/good.csv", "/a%20b%C3%A9.csv?q=x%20y", "/secret.csv"), (200, 4))
         status, promised = answers.get(self.path, (404, 4))
         self.send_response(status)
         self.send_header("Content-Length", str(promised))
@@ -47,10 +60,35 @@ def test_a_missing_page_is_refused_without_the_key_in_its_address(site: str, tmp
 
 
 def test_a_busy_server_and_a_broken_line_are_worth_another_try(site: str, tmp_path: Path) -> None:
-    with pytest.raises(ConnectionError, match="answers 503"):
-        download(f"{site}/busy.csv", tmp_path / "got.csv")
-    with pytest.raises(ConnectionError, match="broke off after 4 of 400"):
-        download(f"{site}/short.csv", tmp_path / "got.csv")
+    for name, expected in (
+        ("busy.csv", "answers 503"),
+        ("short.csv", "broke off after 4 of 400 bytes"),
+        ("cut.csv", "broke off, or gave no HTTP"),
+    ):
+        with pytest.raises(SourceUnreachable, match=rf"^data.source: {site}/{name} {expected}.*tried again"):
+            download(f"{site}/{name}", tmp_path / "got.csv")
+    with pytest.raises(SourceUnreachable, match=r"http://127\.0\.0\.1:1/x does not answer \(.*refused"):
+        download("http://127.0.0.1:1/x", tmp_path / "got.csv")
+
+
+def test_an_address_is_escaped_as_a_browser_would(site: str, tmp_path: Path) -> None:
+    download(f"{site}/a bé.csv?q=x y", tmp_path / "got.csv")
+    assert (tmp_path / "got.csv").read_text() == "a,b\n"
+
+
+def test_a_user_and_password_go_to_that_server_and_into_no_message_or_redirect(site: str, tmp_path: Path) -> None:
+    account = site.replace("http://", "http://me:hunter2@")
+    download(f"{account}/secret.csv", tmp_path / "got.csv")
+    assert (tmp_path / "got.csv").read_text() == "a,b\n"
+    with pytest.raises(Refused, match=r"moved\.csv answers 401") as refused:
+        download(f"{account}/moved.csv", tmp_path / "got.csv")
+    assert "hunter2" not in refused.value.message
+
+
+@pytest.mark.parametrize("url", ["http://[bad", "http:///x", "http://127.0.0.1:99999/x"])
+def test_what_is_no_address_is_refused_in_one_sentence(url: str, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"is no usable address|cannot be downloaded"):
+        download(url, tmp_path / "got.csv")
 
 
 def test_other_schemes_are_refused(tmp_path: Path) -> None:

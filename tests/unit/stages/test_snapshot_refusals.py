@@ -101,6 +101,12 @@ def refusal(
             r"not UTF-8 text: line 2, byte 31; .*`encoding: latin-1`",
             "data.encoding",
         ),
+        (
+            GOOD.encode("utf-16"),
+            {},
+            r"not UTF-8 text: line 1, byte 0; its first bytes are those of UTF-16, set `encoding: utf-16`",
+            "data.encoding",
+        ),
         (GOOD, {"encoding": "klingon"}, r"encoding 'klingon' is unknown", "data.encoding"),
         (
             GOOD,
