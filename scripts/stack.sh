@@ -13,14 +13,15 @@ scripts/build_image.sh airflow
 
 waiting=
 for _ in $(seq 150); do
-  waiting=$("${compose[@]}" ps --quiet | xargs docker inspect --format \
-    '{{index .Config.Labels "com.docker.compose.service"}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' \
-    | awk '$1 != "init" && !($2 == "running" && ($3 == "healthy" || $3 == "")) { printf "%s ", $1 }')
+  # With --all, since version 2 leaves out what has stopped; that of `run` is nobody's service.
+  waiting=$("${compose[@]}" ps --all --quiet | xargs docker inspect --format \
+    '{{with .Config.Labels}}{{index . "com.docker.compose.service"}} {{index . "com.docker.compose.oneoff"}}{{end}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' \
+    | awk '$1 != "init" && $2 != "True" && !($3 == "running" && ($4 == "healthy" || $4 == "")) { printf "%s ", $1 }')
   if [ -z "$waiting" ]; then break; fi
   sleep 2
 done
 if [ -n "$waiting" ]; then
-  echo "stack: not healthy after five minutes: $waiting(look at: ${compose[*]} logs $waiting)" >&2
+  echo "stack: not healthy after five minutes: ${waiting}(look at: ${compose[*]} logs ${waiting% })" >&2
   exit 1
 fi
 
