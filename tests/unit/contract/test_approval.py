@@ -62,7 +62,7 @@ def test_an_answer_keeps_who_what_and_why(option: str, answer: Answer) -> None:
 
 
 def test_an_answer_is_as_old_as_airflow_says_and_by_an_id_where_there_is_no_name() -> None:
-    told = read(event(responded_at=NOW - timedelta(hours=1), responded_by_user={"id": "ann", "name": ""}))
+    told = read(event(responded_at=NOW - timedelta(hours=1), responded_by_user={"id": "ann", "name": None}))
     assert (told.at, told.who) == (NOW - timedelta(hours=1), "ann")
     assert read(event(responded_at=None)).at == NOW
 
@@ -176,7 +176,8 @@ def test_a_version_is_promoted_by_as_many_people_as_were_asked_for(
 
 
 def test_a_promotion_says_who_approved_it() -> None:
-    assert approval([answered(), answered(person=2, by="bob")]) == "approved by Ann: looks good; Bob: looks good"
+    answers = [answered(answer=Answer.VOID), answered(), answered(person=2, by="bob")]
+    assert approval(answers) == "approved by Ann: looks good; Bob: looks good"
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,7 @@ def test_a_look_that_pretends_the_past_does_not_know_what_came_later() -> None:
     known = past.history(at(9), HOUR, pretended=at(2))
     assert [one.at for one in known.looks] == [at(1)]
     assert known.retrained == (at(2),)
+    assert len(past.history(at(9), HOUR, pretended=at(1)).looks) == 1, "a look knows what is of its own time"
 
 
 def test_of_two_looks_at_once_the_one_recorded_first_is_known_even_if_it_is_the_later_one() -> None:
@@ -220,6 +221,11 @@ def test_looks_that_see_nothing_are_counted_from_the_newest() -> None:
 
 def test_entries_of_older_releases_are_passed_over() -> None:
     assert told(entry(1, EntryKind.TRIGGERED, {"as_of": "x"}, "r0")).begun == ()
+
+
+def test_entries_of_other_kinds_are_passed_over_whatever_they_say() -> None:
+    facts = began(1, "r0").facts
+    assert told(entry(1, EntryKind.BLESSED, facts, "r0")) == Retrainings()
 
 
 def test_a_look_has_found_something_if_it_asks_for_a_retraining_or_if_what_serves_failed() -> None:
