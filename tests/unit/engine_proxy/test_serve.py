@@ -134,6 +134,7 @@ def test_the_list_has_only_containers_of_the_stack(port: int, engine: FakeEngine
         '{"label":"x"}',
         '{"label":{"x":true}}',
         '{"label":[1]}',
+        '{"label":["a",1]}',
         '{"label":["a"],"id":["x"]}',
         "x",
         "[]",
@@ -241,6 +242,37 @@ def test_a_request_that_two_readers_could_read_differently_goes_nowhere(
     status, message = say(port, sent)
     assert status in {400, 403, 413}
     assert message.startswith("docker-proxy ")
+    assert engine.told == []
+
+
+def test_two_requests_on_one_connection_never_become_one(port: int, engine: FakeEngine) -> None:
+    halves = written("GET", f"/v1.41/containers/{OURS}") + written("GET", "/json")
+    assert say(port, halves)[0] in {400, 403}
+    status, message = say(port, written("GET", "/_ping") + written("GET", "/_ping"))
+    assert (status, "another one follows on the same connection" in message) == (400, True)
+    assert engine.told == []
+
+
+def test_a_body_that_is_announced_and_does_not_come_is_not_waited_for_where_none_belongs(
+    port: int, engine: FakeEngine
+) -> None:
+    announced = written("POST", f"/v1.41/containers/{OURS}/start", None, "Content-Length: 2")
+    status, message = say(port, announced)
+    assert (status, "it has a body, where none belongs" in message) == (400, True)
+    assert engine.told == []
+
+
+def test_who_hangs_up_in_the_middle_of_a_request_asked_nothing(port: int, engine: FakeEngine) -> None:
+    cut_off = written("POST", CREATE, by_runner(), JSON)[:-1]
+    for sent, told in ((b"GET /_ping HTTP/1.1\r\n", b"it ends early"), (cut_off, b""), (b"", b"")):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+            client.sendall(sent)
+            client.shutdown(socket.SHUT_WR)
+            heard = b""
+            while chunk := client.recv(65536):
+                heard += chunk
+        assert told in heard
+        assert bool(heard) == bool(told), "what was no whole request has no answer"
     assert engine.told == []
 
 
