@@ -75,7 +75,8 @@ def day(number: int, canary: tuple[int, float], baseline: tuple[int, float]) -> 
 
 def test_losses_are_compared_per_row_however_many_rows_either_side_has() -> None:
     found = quality_of(day(number, (20, 0.4), (60, 0.5)) for number in range(30))
-    assert (found.verdict, found.measured) == (Verdict.PASSED, pytest.approx(-0.1))
+    assert found.verdict is Verdict.PASSED
+    assert found.measured == pytest.approx(-0.1)
 
 
 def test_only_finished_days_with_labels_of_both_sides_are_compared() -> None:
@@ -159,8 +160,8 @@ def test_how_likely_a_split_is_by_chance_is_told() -> None:
 
 @pytest.mark.parametrize(("mine", "theirs"), [(0, 0), (500, -1), (-1, 500)])
 def test_a_split_of_no_requests_or_of_impossible_counts_is_unknown(mine: int, theirs: int) -> None:
-    sides = {"canary": arm(mine, loose=500), "baseline": arm(theirs, loose=500)}
-    split = answer(judge_step(report_of(**sides), STEPS, 0.1), "assignment")
+    told = report_of(canary=arm(mine, loose=500), baseline=arm(theirs, loose=500))
+    split = answer(judge_step(told, STEPS, 0.1), "assignment")
     assert (split.verdict, "it is unknown" in split.sentence) == (Verdict.INCONCLUSIVE, True)
 
 

@@ -68,6 +68,41 @@ def test_a_challenger_that_does_as_well_passes() -> None:
     assert [result.gate for result in judgement.results] == [
         "requests", "errors", "latency", "memory", "agreement", "score_shift", "quality",
     ]  # fmt: skip
+    assert answer(judgement, "requests").sentence == "version 7 was asked 1,000 requests"
+    assert answer(judgement, "errors").sentence == "version 7 lost 0 of 1,000 requests (0.00%)"
+
+
+@pytest.mark.parametrize(
+    ("gate", "kept", "broken"),
+    [
+        (
+            "errors",
+            {"unpaired": {MirrorLoss.DOWN: 10}, "pairs": 990},
+            {"unpaired": {MirrorLoss.DOWN: 11}, "pairs": 990},
+        ),
+        (
+            "latency",
+            {"mirror": tally(ms=20), "champion": tally(ms=20)},
+            {"mirror": tally(ms=20), "champion": tally(ms=15)},
+        ),
+        ("memory", {"mirror": tally(rss=200 * MB)}, {"mirror": tally(rss=200 * MB + 1)}),
+        ("agreement", {"agreeing_rows": 900}, {"agreeing_rows": 899}),
+        ("agreement", {"agreeing_rows": 1000}, {"agreeing_rows": 0}),
+    ],
+    ids=["errors", "latency", "memory", "agreement", "agreement of all or none"],
+)
+def test_what_keeps_to_its_bound_exactly_passes(gate: str, kept: dict[str, Any], broken: dict[str, Any]) -> None:
+    tight = gates(max_latency_ratio=1.0, max_memory_ratio=1.0)
+    assert answer(judge_rehearsal(report(**kept), tight), gate).verdict is PASSED
+    assert answer(judge_rehearsal(report(**broken), tight), gate).verdict is FAILED
+
+
+@pytest.mark.parametrize(("needed", "verdict"), [(1000, PASSED), (1001, INCONCLUSIVE)])
+def test_as_many_requests_as_were_asked_for_decide(needed: int, verdict: Verdict) -> None:
+    judgement = judge_rehearsal(report(), gates(min_requests=needed))
+    assert {one.gate: one.verdict for one in judgement.results if one.gate != "quality"} == dict.fromkeys(
+        ("requests", "errors", "latency", "memory", "agreement", "score_shift"), verdict
+    )
 
 
 def test_what_is_not_asked_for_is_not_asked() -> None:
@@ -119,7 +154,11 @@ def test_a_rough_start_decides_nothing() -> None:
     ("gate", "parts"),
     [
         ("latency", {"mirror": tally(ms=60_000), "champion": tally(ms=50_000)}),
+        ("latency", {"mirror": tally(ms=60_000), "champion": tally(ms=40_000)}),
         ("latency", {"champion": Tally(requests=1000)}),
+        ("latency", {"champion": Tally(requests=1000, score_ms=(1000,), rss_bytes=200 * MB)}),
+        ("latency", {"mirror": Tally(requests=1000, score_ms=(1000,), rss_bytes=200 * MB)}),
+        ("memory", {"mirror": tally(rss=0)}),
         ("memory", {"mirror": tally(rss=None)}),
         ("memory", {"champion": tally(rss=0)}),
         ("agreement", {"rows": 0, "agreeing_rows": 0}),
@@ -131,6 +170,8 @@ def test_a_rough_start_decides_nothing() -> None:
         ("quality", {"blocks": losses(math.nan)}),
         ("quality", {"blocks": losses(-1.0)}),
         ("quality", {"blocks": losses(0.2, rows=9)}),
+        ("quality", {"blocks": (*losses(0.2), LossBlock(start=NOON, rows=50, champion_loss=10, mirror_loss=-0.5))}),
+        ("quality", {"blocks": (*losses(0.2), LossBlock(start=NOON, rows=-1, champion_loss=0, mirror_loss=0))}),
     ],
 )
 def test_what_is_missing_is_no_pass(gate: str, parts: dict[str, Any]) -> None:
@@ -158,6 +199,19 @@ def test_a_block_counts_when_it_is_over() -> None:
     judged = answer(judge_rehearsal(unfinished, gates()), "quality")
     assert "4 finished blocks of 1h" in judged.sentence
     assert judged.lack == Lack(of=Lacking.BLOCKS, so_far=4, more=1)
+    finished = report(until=NOON + timedelta(hours=5), blocks=losses(0.2, wobble=0.0))
+    assert answer(judge_rehearsal(finished, gates()), "quality").verdict is PASSED
+
+
+def test_a_block_without_labels_says_nothing() -> None:
+    empty = LossBlock(start=NOON, rows=0, champion_loss=0, mirror_loss=0)
+    judged = answer(judge_rehearsal(report(blocks=(empty, *losses(0.2))), gates()), "quality")
+    assert judged == answer(judge_rehearsal(report(), gates()), "quality")
+
+
+def test_two_versions_that_lose_nothing_at_all_do_as_well_as_one_another() -> None:
+    faultless = report(blocks=losses(0.0, champion=0.0, wobble=0.0))
+    assert answer(judge_rehearsal(faultless, gates()), "quality").verdict is PASSED
 
 
 def test_identical_answers_pass_without_any_margin() -> None:
@@ -197,7 +251,17 @@ def test_a_champion_that_answers_nobody_is_a_breach_though_nothing_could_be_comp
 
 
 def test_copies_that_the_one_before_lost_do_not_count_against_the_champion() -> None:
-    assert judge_probation(report(unpaired={MirrorLoss.QUEUE_FULL: 400}, pairs=600), guard()).verdict is PASSED
+    judgement = judge_probation(report(unpaired={MirrorLoss.QUEUE_FULL: 400}, pairs=600), guard())
+    assert judgement.verdict is PASSED
+    assert answer(judgement, "errors").sentence == "version 3 lost 0 of 1,000 requests (0.00%)"
+
+
+@pytest.mark.parametrize("errors", [-1, 1001])
+def test_an_impossible_number_of_errors_is_no_breach_and_no_pass(errors: int) -> None:
+    champion = tally().model_copy(update={"errors": errors})
+    judgement = judge_probation(report(champion=champion), guard())
+    assert answer(judgement, "errors").sentence == "it is unknown how many requests were lost"
+    assert judgement.verdict is INCONCLUSIVE
 
 
 def test_labels_that_could_never_decide_are_not_waited_for() -> None:

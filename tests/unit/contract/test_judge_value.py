@@ -41,7 +41,8 @@ def value(told: CanaryReport, spec: CanarySpec = AB) -> GateResult:
 def test_without_a_declared_value_less_loss_per_row_is_what_counts() -> None:
     better = report(ArmLosses(rows=40, loss=40 * 0.5), ArmLosses(rows=50, loss=50 * 0.7), is_valued=False)
     found = value(better, gates(min_gain=0.1))
-    assert (found.verdict, found.measured) == (Verdict.PASSED, pytest.approx(0.2))
+    assert found.verdict is Verdict.PASSED
+    assert found.measured == pytest.approx(0.2)
     assert found.what == "less loss per row"
     worse = report(ArmLosses(rows=40, loss=40 * 0.7), ArmLosses(rows=50, loss=50 * 0.5), is_valued=False)
     assert value(worse).verdict is Verdict.FAILED
@@ -51,7 +52,8 @@ def test_without_a_declared_value_less_loss_per_row_is_what_counts() -> None:
 def test_a_declared_value_decides_whatever_is_lost() -> None:
     told = report(side(2.0, loss=500.0), side(1.0, loss=5.0))
     found = value(told, gates(min_gain=0.5))
-    assert (found.verdict, found.measured) == (Verdict.PASSED, pytest.approx(1.0))
+    assert found.verdict is Verdict.PASSED
+    assert found.measured == pytest.approx(1.0)
     assert found.what == "more value per row"
     assert judge_harm(told, AB) == []
 

@@ -51,8 +51,14 @@ def ended(seq: int, run: str, outcome: Outcome) -> LedgerEntry:
     return entry(seq, EntryKind.CONCLUDED, {"outcome": outcome.value}, run, reason="it ended")
 
 
-def column(name: str, **changes: float) -> ColumnDrift:
-    facts = {"distance": 0.02, "threshold": 0.1, "null_share": 0.0, "reference_null_share": 0.0, "null_threshold": 0.1}
+def column(name: str, **changes: Any) -> ColumnDrift:
+    facts: dict[str, Any] = {
+        "distance": 0.02,
+        "threshold": 0.1,
+        "null_share": 0.0,
+        "reference_null_share": 0.0,
+        "null_threshold": 0.1,
+    }
     return ColumnDrift(column=name, method=DistanceMethod.WASSERSTEIN, **{**facts, **changes})
 
 
