@@ -1,12 +1,18 @@
 """Between a client and the engine: what goes through, what does not, and what is left of a connection."""
 
+import asyncio
+import os
+import signal
 import socket
+import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pydantic import SecretStr
 
 from tests.unit.engine_proxy.fake_engine import (
+    ALLOWANCE,
     FULL,
     NAMES,
     OTHER_IMAGE,
@@ -22,7 +28,9 @@ from tests.unit.engine_proxy.fake_engine import (
 from tests.unit.engine_proxy.sent import by_runner, document, job, version
 from understudy.contract.words import JobState
 from understudy.engine_proxy import serve as serving
+from understudy.engine_proxy.decide import Desk
 from understudy.engine_proxy.description import STACK_LABEL
+from understudy.engine_proxy.engine import Engine
 from understudy.gateway.container_engine import ContainerEngine
 from understudy.runners.docker import DockerRunner
 from understudy.runners.engine import named_client
@@ -291,6 +299,19 @@ def test_a_description_that_is_too_long_is_refused_however_it_comes(
     assert engine.told == []
 
 
+def test_what_a_client_says_before_the_engine_has_attached_is_not_lost(port: int) -> None:
+    upgrade = ("Connection: Upgrade", "Upgrade: tcp")
+    attach = written("POST", f"/v1.41/containers/{OURS}/attach?stdin=1&stdout=1&stream=1", "", *upgrade)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(attach + b"early")
+        client.shutdown(socket.SHUT_WR)
+        heard = b""
+        while chunk := client.recv(65536):
+            heard += chunk
+    assert heard.startswith(b"HTTP/1.1 101 ")
+    assert heard.endswith(b"\r\n\r\nEARLY bye")
+
+
 def test_where_the_engine_does_not_attach_it_hears_nothing_more(port: int, engine: FakeEngine) -> None:
     bad = written("DELETE", f"/v1.41/containers/{THEIRS}?force=1")
     attach = written(
@@ -328,12 +349,42 @@ def test_a_client_that_says_nothing_is_sent_away(port: int, monkeypatch: pytest.
     assert (status, "waited 0.05 s" in message) == (408, True)
 
 
-def test_no_more_connections_are_served_than_there_is_room_for(
-    port: int, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(serving, "CONNECTIONS", 0)
-    assert say(port, written("GET", "/_ping"))[0] == 503
-    assert engine.told == []
+def test_no_more_connections_are_served_than_there_is_room_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_served() -> bool:
+        status, _ = say(port, written("GET", "/version"))
+        assert status in {200, 503}
+        return status == 200
+
+    monkeypatch.setattr(serving, "CONNECTIONS", 1)
+    assert is_served()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as another:
+        another.sendall(written("GET", f"/v1.41/containers/{STARTED}/logs?follow=1&stdout=1&stderr=1"))
+        assert another.recv(100)
+        assert not is_served()
+    deadline = time.monotonic() + 20
+    while not is_served():
+        assert time.monotonic() < deadline, "the one that has ended makes room"
+
+
+def test_a_signal_ends_it_and_frees_its_address(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+    async def until_a_signal() -> tuple[str, int]:
+        running = asyncio.ensure_future(serving.serve(Desk(Engine(tmp_path / "no.sock"), ALLOWANCE), "127.0.0.1", 0))
+        while not caplog.records:
+            await asyncio.sleep(0.01)
+        host, port = cast("tuple[str, int]", caplog.records[0].args)
+        _, writer = await asyncio.open_connection(host, port)
+        writer.close()
+        await writer.wait_closed()
+        assert not running.done()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(running, 20)
+        return host, port
+
+    address = asyncio.run(until_a_signal())
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, timeout=20)
 
 
 def test_without_an_engine_the_answer_says_so(tmp_path: Path) -> None:
