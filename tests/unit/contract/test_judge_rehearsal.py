@@ -171,6 +171,7 @@ def test_a_rough_start_decides_nothing() -> None:
         ("quality", {"blocks": losses(-1.0)}),
         ("quality", {"blocks": losses(0.2, rows=9)}),
         ("quality", {"blocks": (*losses(0.2), LossBlock(start=NOON, rows=50, champion_loss=10, mirror_loss=-0.5))}),
+        ("quality", {"blocks": losses(1.7e307, rows=10, champion=1.7e307, wobble=0.0)}),
         ("quality", {"blocks": (*losses(0.2), LossBlock(start=NOON, rows=-1, champion_loss=0, mirror_loss=0))}),
     ],
 )
@@ -192,6 +193,20 @@ def test_wavering_losses_say_about_how_many_labels_would_tell() -> None:
     assert judged.low < 0.02 < judged.high
     assert (judged.lack.of, judged.lack.so_far) == (Lacking.LABELS, 600)
     assert f"needs about {judged.lack.more:,} more labels" in judged.sentence
+
+
+@pytest.mark.parametrize(("told", "verdict"), [(0.8, INCONCLUSIVE), (1.2, PASSED)])
+def test_about_as_many_labels_as_were_said_to_be_needed_decide(told: float, verdict: Verdict) -> None:
+    judged = answer(judge_rehearsal(report(blocks=losses(0.2, wobble=0.04)), gates()), "quality")
+    hours = 12 + round(told * judged.lack.more / 50)
+    longer = report(blocks=losses(0.2, hours, wobble=0.04), until=NOON + timedelta(hours=hours))
+    assert answer(judge_rehearsal(longer, gates()), "quality").verdict is verdict
+
+
+def test_losses_that_lie_on_the_bound_are_told_to_be_undecidable() -> None:
+    judged = answer(judge_rehearsal(report(blocks=losses(0.22)), gates()), "quality")
+    assert (judged.verdict, judged.lack) == (INCONCLUSIVE, None)
+    assert "no number of labels would tell, as it lies on the bound" in judged.sentence
 
 
 def test_a_block_counts_when_it_is_over() -> None:
