@@ -96,7 +96,8 @@ def test_looked_at_once_it_is_student_s_interval() -> None:
     values = [rng.gauss(5, 2) for _ in range(30)]
     interval = fixed_interval(values, ALPHA)
     assert interval is not None
-    assert (interval.mean, interval.spread) == (pytest.approx(fmean(values)), pytest.approx(stdev(values)))
+    assert interval.mean == pytest.approx(fmean(values))
+    assert interval.spread == pytest.approx(stdev(values))
     # The 95% quantile of Student's distribution with 29 degrees of freedom, from any table.
     reach = 1.699 * stdev(values) / math.sqrt(30)
     assert interval.high - interval.mean == pytest.approx(reach, rel=2e-3)

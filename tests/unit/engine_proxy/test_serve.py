@@ -122,6 +122,15 @@ def test_a_container_of_somebody_else_is_left_alone(
     assert engine.acts == []
 
 
+def test_what_is_refused_leaves_a_line_in_the_log(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    assert say(port, b"DELETE /v1.41/images/\xc3\xbc HTTP/1.1\r\nHost: x\r\n\r\n")[0] in {400, 403}
+    assert say(port, written("DELETE", f"/v1.41/images/{'x' * 999}"))[0] == 403
+    told = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert told[-1].startswith("DELETE '/v1.41/images/xxx")
+    assert "docker-proxy does not hand on" in told[-1]
+    assert all(one.isascii() and len(one) < 999 for one in told)
+
+
 def test_nobody_attaches_to_or_fills_somebody_else_s_container(port: int, engine: FakeEngine) -> None:
     upgrade = ("Connection: Upgrade", "Upgrade: tcp")
     assert say(port, written("POST", f"/v1.41/containers/{THEIRS}/attach?stdin=1&stream=1", "", *upgrade))[0] == 403
