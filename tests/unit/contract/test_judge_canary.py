@@ -113,6 +113,9 @@ def test_one_loss_that_can_be_none_leaves_the_question_open(spoiled: CanaryBlock
 def test_scores_that_shifted_fail() -> None:
     judgement = judge_step(whole(canary=arm(scores=(450, 50))), LABELS, 0.05)
     assert answer(judgement, "score_shift").verdict is Verdict.FAILED
+    few = whole(canary=arm(810, scores=(450, 50)), baseline=arm(90, scores=(45, 45)))
+    judgement = judge_step(few, LABELS, 0.9)
+    assert answer(judgement, "score_shift").verdict is Verdict.INCONCLUSIVE, "both sides need requests"
 
 
 def test_what_both_sides_fail_at_alike_lets_nothing_rise_and_ends_nothing() -> None:

@@ -141,6 +141,13 @@ def test_a_challenger_that_does_worse_fails_with_a_sentence(gate: str, parts: di
 def test_lost_copies_are_told_by_their_reason() -> None:
     judged = judge_rehearsal(report(unpaired={MirrorLoss.QUEUE_FULL: 30, MirrorLoss.DOWN: 20}, pairs=950), gates())
     assert "lost 50 of 1,000 requests (5.00%; down 20, queue full 30)" in answer(judged, "errors").sentence
+    judged = judge_rehearsal(report(unpaired={MirrorLoss.QUEUE_FULL: 0, MirrorLoss.DOWN: 50}, pairs=950), gates())
+    assert "(5.00%; down 50)" in answer(judged, "errors").sentence
+
+
+def test_a_challenger_is_not_excused_by_a_champion_that_fails_as_often() -> None:
+    told = report(champion=tally(errors=300), unpaired={MirrorLoss.FAILED: 300}, pairs=700)
+    assert answer(judge_rehearsal(told, gates()), "errors").verdict is FAILED
 
 
 def test_a_rough_start_decides_nothing() -> None:
@@ -148,6 +155,8 @@ def test_a_rough_start_decides_nothing() -> None:
     judgement = judge_rehearsal(few, gates(min_requests=200))
     assert judgement.verdict is INCONCLUSIVE
     assert "200 are needed, about 100 more" in answer(judgement, "requests").sentence
+    assert answer(judgement, "requests").lack == Lack(of=Lacking.REQUESTS, so_far=100, more=100)
+    assert answer(judge_rehearsal(few, gates(min_requests=100)), "requests").lack is None
 
 
 @pytest.mark.parametrize(
@@ -155,6 +164,7 @@ def test_a_rough_start_decides_nothing() -> None:
     [
         ("latency", {"mirror": tally(ms=60_000), "champion": tally(ms=50_000)}),
         ("latency", {"mirror": tally(ms=60_000), "champion": tally(ms=40_000)}),
+        ("latency", {"mirror": tally(ms=2), "champion": tally(ms=60_000)}),
         ("latency", {"champion": Tally(requests=1000)}),
         ("latency", {"champion": Tally(requests=1000, score_ms=(1000,), rss_bytes=200 * MB)}),
         ("latency", {"mirror": Tally(requests=1000, score_ms=(1000,), rss_bytes=200 * MB)}),
