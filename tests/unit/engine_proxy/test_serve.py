@@ -336,6 +336,13 @@ def test_attaching_without_the_words_for_it_is_refused(port: int, engine: FakeEn
     assert engine.told == []
 
 
+def test_files_whose_framing_breaks_on_the_way_are_no_files(port: int, engine: FakeEngine) -> None:
+    head = f"PUT /v1.41/containers/{OURS}/archive?path=/understudy HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    status, message = say(port, head.encode() + b"3\r\ntar\r\nno length\r\n")
+    assert (status, "docker-proxy cannot read the request" in message) == (400, True)
+    assert not [line for line in engine.acts if line.startswith("PUT")]
+
+
 def test_what_the_engine_says_in_the_middle_of_an_upload_is_heard(port: int) -> None:
     head = f"PUT /v1.41/containers/{FULL}/archive?path=/understudy HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"%x\r\n%b\r\n" % (1 << 20, bytes(1 << 20))
