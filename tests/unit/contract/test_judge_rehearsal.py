@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from understudy.contract.histograms import p95_ms, population_stability_index
 from understudy.contract.judge_rehearsal import judge_probation, judge_rehearsal
 from understudy.contract.judgement import Judgement, Lack
+from understudy.contract.rehearsal import merged
 from understudy.contract.serving import LATENCY_EDGES_MS, LossBlock, RehearsalReport, Tally
 from understudy.contract.serving_spec import GuardSpec, ShadowSpec
 from understudy.contract.words import Lacking, MirrorLoss, Verdict
@@ -226,6 +227,26 @@ def test_a_block_counts_when_it_is_over() -> None:
     assert judged.lack == Lack(of=Lacking.BLOCKS, so_far=4, more=1)
     finished = report(until=NOON + timedelta(hours=5), blocks=losses(0.2, wobble=0.0))
     assert answer(judge_rehearsal(finished, gates()), "quality").verdict is PASSED
+
+
+def test_reports_of_several_gateways_add_up_to_what_all_of_them_know() -> None:
+    hours = losses(0.2, count=6)
+    east = report(
+        gateways=("east",), blocks=hours[:5], until=NOON + timedelta(hours=5), since=NOON,
+        unpaired={MirrorLoss.DOWN: 3}, pairs=900, agreeing_rows=800,
+    )  # fmt: skip
+    west = report(
+        gateways=("west",), blocks=hours[4:], until=NOON + timedelta(hours=6), since=NOON - timedelta(hours=1),
+        unpaired={MirrorLoss.DOWN: 1, MirrorLoss.TIMEOUT: 2}, pairs=100, score_edges=(), champion_scores=(),
+        mirror_scores=(),
+    )  # fmt: skip
+    for told in (merged([east, west]), merged([west, east])):
+        assert told.unpaired == {MirrorLoss.DOWN: 4, MirrorLoss.TIMEOUT: 2}
+        assert (told.pairs, told.rows, told.agreeing_rows, told.mirror.requests) == (1000, 2000, 1790, 2000)
+        assert (told.since, told.until) == (west.since, east.until), "a block is over when it is over everywhere"
+        assert [block.rows for block in told.blocks] == [50, 50, 50, 50, 100, 50]
+        assert (told.score_edges, told.mirror_scores) == (east.score_edges, east.mirror_scores)
+    assert merged([east]) == east
 
 
 def test_a_block_without_labels_says_nothing() -> None:
