@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
@@ -119,6 +119,35 @@ def test_a_container_of_somebody_else_is_left_alone(
     told = say(port, written(method, f"/v1.41/containers/{name}{what}"))
     assert told[0] == 403
     assert "this stack did not make it" in told[1]
+    assert engine.acts == []
+
+
+@pytest.mark.parametrize(
+    "config", [None, {}, {"Labels": None}], ids=["no configuration", "none of labels", "no labels"]
+)
+def test_what_has_no_labels_at_all_is_somebody_else_s(
+    port: int, engine: FakeEngine, config: dict[str, Any] | None
+) -> None:
+    engine.containers[THEIRS]["Config"] = config
+    engine.images[OTHER_IMAGE]["Config"] = config
+    assert say(port, written("POST", f"/v1.41/containers/{THEIRS}/start"))[0] == 403
+    other = by_runner().replace(b"understudy-stage:1", OTHER_IMAGE.encode())
+    status, message = say(port, written("POST", CREATE, other, JSON))
+    assert (status, "'Image' is none that runs stages" in message) == (403, True)
+    assert engine.acts == []
+
+
+def test_a_container_whose_state_nobody_knows_takes_no_files(port: int, engine: FakeEngine) -> None:
+    engine.containers[OURS]["State"] = None
+    status, message = say(port, written("PUT", f"/v1.41/containers/{OURS}/archive?path=/understudy", b"tar"))
+    assert (status, "has been started" in message) == (403, True)
+    assert engine.acts == []
+
+
+def test_an_engine_that_answers_otherwise_than_docker_is_none(port: int, engine: FakeEngine) -> None:
+    engine.containers[OURS] = ["a list"]
+    status, message = say(port, written("POST", f"/v1.41/containers/{OURS}/start"))
+    assert (status, "it answers in another language" in message) == (502, True)
     assert engine.acts == []
 
 
