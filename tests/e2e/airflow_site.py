@@ -124,6 +124,10 @@ class Site:
         """Take a run out of the queue."""
         self._airflow.call("DELETE", f"/api/v2/dags/{dag_id}/dagRuns/{run}", "delete the run")
 
+    def forget(self, dag_id: str) -> None:
+        """Delete a DAG whose declaration is gone; by itself, Airflow forgets it after a minute or two."""
+        self._airflow.call("DELETE", f"/api/v2/dags/{dag_id}", "delete it", may_be=404)
+
     def pid(self, component: str) -> int:
         """Give the process of a component of the stack."""
         record = json.loads(Layout(home=self.home).running.read_text(encoding="utf-8"))

@@ -46,7 +46,8 @@ def merged(reports: Sequence[RehearsalReport]) -> RehearsalReport:
         mirror_version=first.mirror_version,
         gateways=tuple(gateways),
         since=min(report.since for report in reports),
-        until=max(report.until for report in reports),
+        # A block is over when it is over at every gateway.
+        until=min(report.until for report in reports),
         champion=champion,
         mirror=mirror,
         unpaired=dict(unpaired),

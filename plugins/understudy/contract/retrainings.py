@@ -21,7 +21,7 @@ class Look(Fact):
     """Say what a look saw and decided; the facts of a ledger entry."""
 
     report: MonitorReport
-    """Without the columns that did not move, which are in the report that MLflow keeps."""
+    """Without the columns that are as usual, which are in the report that MLflow keeps."""
     decision: Decision
     is_due: bool
     """Whether a retraining is asked for: by the decision, or because the champion is taken back."""
@@ -184,11 +184,11 @@ def blind_in_a_row(looks: Sequence[Recorded]) -> int:
 
 
 def trimmed(report: MonitorReport) -> MonitorReport:
-    """Leave out the columns that did not move: the ledger keeps every look for ever, and there is one every hour."""
+    """Leave out the columns that are as usual: the ledger keeps every look for ever, and there is one every hour."""
     if report.drift is None:
         return report
-    moved = tuple(column for column in report.drift.columns if column.has_moved)[:KEPT_COLUMNS]
-    return report.model_copy(update={"drift": report.drift.model_copy(update={"columns": moved, "invariants": ()})})
+    told = tuple(column for column in report.drift.columns if column.has_moved or column.has_gaps)[:KEPT_COLUMNS]
+    return report.model_copy(update={"drift": report.drift.model_copy(update={"columns": told, "invariants": ()})})
 
 
 def _at(past: Retrainings, cause: Cause) -> datetime:

@@ -49,13 +49,14 @@ def fixed_interval(values: Sequence[float], alpha: float) -> Interval | None:
 
 
 def _interval(values: Sequence[float], reach_of: Callable[[float], float]) -> Interval | None:
-    if len(values) < MIN_VALUES or not all(math.isfinite(value) for value in values):
+    if len(values) < MIN_VALUES:
         return None
     # Not the statistics module: numbers near the end of the floats' range have no interval, and are no crash either.
     mean = sum(values) / len(values)
     spread = math.sqrt(sum((value - mean) * (value - mean) for value in values) / (len(values) - 1))
     reach = reach_of(spread)
-    if not math.isfinite(mean - reach) or not math.isfinite(mean + reach):
+    # Nor has one value that is no finite number a finite spread.
+    if not math.isfinite(reach):
         return None
     return Interval(mean=mean, low=mean - reach, high=mean + reach, spread=spread, values=len(values))
 

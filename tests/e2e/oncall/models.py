@@ -54,6 +54,8 @@ def promote_another_version(model: str) -> int:
 
 
 def _another_version(hooks: Hooks, model: str) -> Bundle:
-    """Choose the first blessed version that is not the champion."""
+    """Choose the first blessed version that is not the champion and was never taken back."""
     blessed = [Blessing.model_validate(entry.facts) for entry in hooks.ledger.entries(model, [EntryKind.BLESSED])]
-    return next(one.challenger for one in blessed if one.challenger.version != champions(model)[-1])
+    denied, current = hooks.deployments.denied(model), champions(model)[-1]
+    fit = (one.challenger for one in blessed if one.challenger.model_sha256 not in denied)
+    return next(bundle for bundle in fit if bundle.version != current)

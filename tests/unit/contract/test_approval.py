@@ -61,6 +61,19 @@ def test_an_answer_keeps_who_what_and_why(option: str, answer: Answer) -> None:
     assert told.by == Person(id="ann", name="Ann")
 
 
+def test_an_answer_is_as_old_as_airflow_says_and_by_an_id_where_there_is_no_name() -> None:
+    told = read(event(responded_at=NOW - timedelta(hours=1), responded_by_user={"id": "ann", "name": None}))
+    assert (told.at, told.who) == (NOW - timedelta(hours=1), "ann")
+    assert read(event(responded_at=None)).at == NOW
+
+
+def test_a_question_is_the_same_whenever_it_is_asked_and_another_one_about_another_judgement() -> None:
+    asked = question()
+    assert asked.is_same(asked.model_copy(update={"until": NOW, "remind_at": NOW}))
+    assert not asked.is_same(asked.model_copy(update={"judgement_sha256": "k"}))
+    assert not asked.is_same(asked.model_copy(update={"version": 8}))
+
+
 @pytest.mark.parametrize(
     "told",
     [
@@ -112,6 +125,7 @@ def test_nobody_approves_twice_whatever_they_are_called() -> None:
     assert read(event(by="bob"), question(person=2), answered()).answer is Answer.APPROVED
     assert read(event("Reject"), question(person=2), answered()).answer is Answer.REJECTED
     assert read(event(), question(person=2), answered(version=6)).answer is Answer.APPROVED
+    assert read(event(), question(), answered(answer=Answer.VOID)).answer is Answer.APPROVED, "asked again"
 
 
 # A busy machine makes examples slowly, which says nothing of them.
@@ -162,7 +176,8 @@ def test_a_version_is_promoted_by_as_many_people_as_were_asked_for(
 
 
 def test_a_promotion_says_who_approved_it() -> None:
-    assert approval([answered(), answered(person=2, by="bob")]) == "approved by Ann: looks good; Bob: looks good"
+    answers = [answered(answer=Answer.VOID), answered(), answered(person=2, by="bob")]
+    assert approval(answers) == "approved by Ann: looks good; Bob: looks good"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What lets a canary rise, what ends it, and that nothing that is missing ever passes."""
 
 import math
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -60,9 +61,61 @@ def test_one_that_loses_more_on_labels_of_other_callers_fails_at_once() -> None:
     assert judgement.verdict is Verdict.FAILED
 
 
+def quality_of(blocks: Iterable[CanaryBlock], days: int = 30, **gates: Any) -> GateResult:
+    """Judge the losses of a canary whose gateways have reported so many days."""
+    report = whole(blocks=days).model_copy(update={"blocks": tuple(blocks)})
+    return answer(judge_step(report, LABELS.model_copy(update=gates), 0.05), "quality")
+
+
+def day(number: int, canary: tuple[int, float], baseline: tuple[int, float]) -> CanaryBlock:
+    """Give a day on which each side had so many labelled rows and lost so much on each."""
+    sides = (ArmLosses(rows=rows, loss=rows * loss) for rows, loss in (canary, baseline))
+    return CanaryBlock(start=START + number * DAY, canary=next(sides), baseline=next(sides))
+
+
+def test_losses_are_compared_per_row_however_many_rows_either_side_has() -> None:
+    found = quality_of(day(number, (20, 0.4), (60, 0.5)) for number in range(30))
+    assert found.verdict is Verdict.PASSED
+    assert found.measured == pytest.approx(-0.1)
+
+
+def test_only_finished_days_with_labels_of_both_sides_are_compared() -> None:
+    days = blocks_of(5)
+    assert quality_of(days, 5).verdict is Verdict.PASSED
+    assert quality_of(days, 4).verdict is Verdict.INCONCLUSIVE, "the fifth has not ended"
+    others = (day(0, (0, 0.0), (50, 9.0)), day(5, (50, 9.0), (50, 1.0)))
+    assert quality_of((*days, *others), 5).measured == quality_of(days, 5).measured
+
+
+@pytest.mark.parametrize("rows", [(10, 50), (50, 10)], ids=["few of the canary", "few of the baseline"])
+def test_labelled_rows_count_on_the_side_that_has_fewer(rows: tuple[int, int]) -> None:
+    days = [day(number, (rows[0], 0.5), (rows[1], 0.5)) for number in range(30)]
+    assert quality_of(days, min_labels=300).verdict is Verdict.PASSED
+    short = quality_of(days, min_labels=301)
+    assert short.lack is not None
+    assert (short.verdict, short.lack.so_far, short.lack.more) == (Verdict.INCONCLUSIVE, 300, 1)
+    thin = [day(number, (rows[0] - 1, 0.5), (rows[1] - 1, 0.5)) for number in range(30)]
+    assert quality_of(thin).verdict is Verdict.INCONCLUSIVE, "means of fewer than ten rows are too skewed"
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        pytest.param(day(0, (50, -0.1), (50, 0.5)), id="a loss below zero"),
+        pytest.param(day(30, (50, 0.5), (50, math.nan)), id="no number, on a day that has not ended"),
+        pytest.param(day(30, (-1, 0.5), (50, 0.5)), id="fewer rows than none"),
+    ],
+)
+def test_one_loss_that_can_be_none_leaves_the_question_open(spoiled: CanaryBlock) -> None:
+    assert quality_of((*blocks_of(30), spoiled)).verdict is Verdict.INCONCLUSIVE
+
+
 def test_scores_that_shifted_fail() -> None:
     judgement = judge_step(whole(canary=arm(scores=(450, 50))), LABELS, 0.05)
     assert answer(judgement, "score_shift").verdict is Verdict.FAILED
+    few = whole(canary=arm(810, scores=(450, 50)), baseline=arm(90, scores=(45, 45)))
+    judgement = judge_step(few, LABELS, 0.9)
+    assert answer(judgement, "score_shift").verdict is Verdict.INCONCLUSIVE, "both sides need requests"
 
 
 def test_what_both_sides_fail_at_alike_lets_nothing_rise_and_ends_nothing() -> None:
@@ -95,8 +148,24 @@ def test_a_split_that_chance_does_not_explain_is_not_believed(
     mine: int, theirs: int, share: float, verdict: Verdict
 ) -> None:
     judgement = judge_step(report_of(canary=arm(mine), baseline=arm(theirs)), STEPS, share)
-    assert answer(judgement, "assignment").verdict is verdict
+    split = answer(judgement, "assignment")
+    assert split.verdict is verdict
     assert (judgement.verdict is Verdict.PASSED) == (verdict is Verdict.PASSED)
+    told = "as chance has it" if verdict is Verdict.PASSED else "than chance explains: its numbers cannot be believed"
+    assert told in split.sentence
+
+
+def test_how_likely_a_split_is_by_chance_is_told() -> None:
+    """Of 1,000 tosses of a coin, 20 more or fewer than 500 are heads with a probability of 0.206."""
+    judgement = judge_step(report_of(canary=arm(520), baseline=arm(480)), STEPS, 0.1)
+    assert answer(judgement, "assignment").measured == pytest.approx(0.206, abs=5e-4)
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [(0, 0), (500, -1), (-1, 500)])
+def test_a_split_of_no_requests_or_of_impossible_counts_is_unknown(mine: int, theirs: int) -> None:
+    told = report_of(canary=arm(mine, loose=500), baseline=arm(theirs, loose=500))
+    split = answer(judge_step(told, STEPS, 0.1), "assignment")
+    assert (split.verdict, "it is unknown" in split.sentence) == (Verdict.INCONCLUSIVE, True)
 
 
 def test_of_few_callers_who_ask_often_a_larger_mismatch_is_chance() -> None:

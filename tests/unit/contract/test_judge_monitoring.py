@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.contract.judge_lost_quality import t_quantile
+from understudy.contract.judge import MIN_BLOCKS
+from understudy.contract.judge_lost_quality import judge_loss, judge_metric, t_quantile
 from understudy.contract.judge_monitoring import judge_monitoring
 from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.monitoring import (
@@ -408,3 +409,46 @@ def test_what_cannot_be_measured_is_inconclusive_with_a_sentence(given: MonitorR
     assert not decision.is_drifting
     assert not decision.reasons
     assert "nothing to do" not in decision.sentence
+
+
+@pytest.mark.parametrize(
+    ("metric", "is_asked"),
+    [("roc_auc", True), ("log_loss", True), ("accuracy", False), ("value", False), ("rmse", False), ("r2", False)],
+)
+def test_the_metric_of_a_classification_is_asked_about_beside_the_loss(metric: str, is_asked: bool) -> None:
+    result = judge_metric(quality(metric=metric), MONITOR)
+    assert (result.gate if result else None) == (f"quality.{metric}" if is_asked else None)
+
+
+def test_an_estimate_without_labels_is_told_and_not_judged() -> None:
+    told = judge_loss(quality(estimate=9.0), MONITOR)
+    assert told.verdict is Verdict.PASSED
+    assert told.sentence.endswith("; without labels it is estimated as 9 (an estimate, not judged)")
+    for unusable in UNUSABLE:
+        assert judge_loss(quality(estimate=unusable), MONITOR) == judge_loss(quality(), MONITOR)
+
+
+@pytest.mark.parametrize(
+    ("enough", "short", "told"),
+    [
+        ({"labelled_rows": 300}, {"labelled_rows": 299}, "299 of 2,000 rows have a label; 300 are needed"),
+        ({"blocks": MIN_BLOCKS}, {"blocks": MIN_BLOCKS - 1}, f"in {MIN_BLOCKS - 1} blocks of time"),
+        ({"blessed_blocks": MIN_BLOCKS}, {"blessed_blocks": MIN_BLOCKS - 1}, f"in {MIN_BLOCKS - 1} blocks of time"),
+        ({"loss_error": 0.0}, {"loss_error": -0.01}, "is unknown"),
+        ({"blessed_loss_error": 0.0}, {"blessed_loss_error": -0.01}, "is unknown"),
+    ],
+    ids=["rows", "blocks", "blocks of the holdout", "an error below zero", "such an error of the holdout"],
+)
+def test_labels_that_just_suffice_decide_and_one_less_does_not(
+    enough: dict[str, Any], short: dict[str, Any], told: str
+) -> None:
+    assert judge_loss(quality(**enough), MONITOR).verdict is Verdict.PASSED
+    left = judge_loss(quality(**short), MONITOR)
+    assert (left.verdict, told in left.sentence) == (Verdict.INCONCLUSIVE, True)
+
+
+def test_a_loss_that_rose_by_just_what_counts_is_lost_quality() -> None:
+    exact = {"loss": 0.5, "blessed_loss": 0.25, "loss_error": 0.0, "blessed_loss_error": 0.0}
+    monitor = MonitorSpec(min_loss=0.25)
+    assert judge_loss(quality(**exact), monitor).verdict is Verdict.FAILED
+    assert judge_loss(quality(**{**exact, "loss": 0.49}), monitor).verdict is Verdict.PASSED

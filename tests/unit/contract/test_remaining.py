@@ -104,3 +104,24 @@ def test_no_numbers_are_too_strange_to_be_told(
     told = found(Lack(of=Lacking.LABELS, so_far=so_far, more=more), watched=watched, left=left)
     assert told.short
     assert told.sentence
+
+
+@pytest.mark.parametrize(
+    ("left", "is_too_slow"), [(None, False), (4 * HOUR, False), (3 * HOUR, True), (timedelta(), True), (-HOUR, True)]
+)
+def test_what_takes_longer_than_is_left_is_too_slow(left: timedelta | None, is_too_slow: bool) -> None:
+    assert found(LABELS, left=left).is_too_slow is is_too_slow
+
+
+def test_where_the_time_is_up_even_what_has_no_pace_is_too_slow() -> None:
+    none_yet = LABELS.model_copy(update={"so_far": 0})
+    assert found(none_yet, left=timedelta()).is_too_slow
+    assert not found(none_yet, left=HOUR).is_too_slow
+
+
+def test_what_nobody_watched_is_not_waited_for() -> None:
+    blocks = Lack(of=Lacking.BLOCKS, so_far=1, more=99)
+    told = remaining(judged(blocks, LABELS), {Lacking.LABELS: HOUR})
+    assert told is not None
+    assert told.lack == LABELS
+    assert remaining(judged(blocks), {Lacking.LABELS: HOUR}) is None

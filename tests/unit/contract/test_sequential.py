@@ -3,11 +3,11 @@
 import math
 import random
 from collections.abc import Callable
-from statistics import NormalDist
+from statistics import NormalDist, fmean, stdev
 
 import pytest
 
-from understudy.contract.sequential import MIN_VALUES, confidence_sequence, half_width, values_needed
+from understudy.contract.sequential import MIN_VALUES, confidence_sequence, fixed_interval, half_width, values_needed
 
 ALPHA = 0.05
 LOOKS = 120
@@ -81,6 +81,27 @@ def test_equal_values_leave_no_doubt() -> None:
 )
 def test_what_cannot_be_bounded_has_no_interval(values: list[float]) -> None:
     assert confidence_sequence(values, ALPHA) is None
+    assert fixed_interval(values, ALPHA) is None
+
+
+def test_at_the_planned_number_of_values_it_is_as_wide_as_the_paper_says() -> None:
+    """By hand: rho² = (5.991 + ln 6.991) / 30, so 0.5541 for 30 values of spread 1; Student's correction is 1.0880."""
+    assert half_width(30, 1.0, ALPHA) == pytest.approx(0.5541 * 1.0880, rel=2e-4)
+    assert half_width(30, 1.0, ALPHA, planned=300) > half_width(30, 1.0, ALPHA, planned=30)
+    assert half_width(300, 1.0, ALPHA, planned=300) < half_width(300, 1.0, ALPHA, planned=30)
+
+
+def test_looked_at_once_it_is_student_s_interval() -> None:
+    rng = random.Random(11)
+    values = [rng.gauss(5, 2) for _ in range(30)]
+    interval = fixed_interval(values, ALPHA)
+    assert interval is not None
+    assert interval.mean == pytest.approx(fmean(values))
+    assert interval.spread == pytest.approx(stdev(values))
+    # The 95% quantile of Student's distribution with 29 degrees of freedom, from any table.
+    reach = 1.699 * stdev(values) / math.sqrt(30)
+    assert interval.high - interval.mean == pytest.approx(reach, rel=2e-3)
+    assert interval.mean - interval.low == pytest.approx(reach, rel=2e-3)
 
 
 def test_it_says_how_many_more_would_decide() -> None:

@@ -47,7 +47,7 @@ class FakeEngine(socketserver.ThreadingUnixStreamServer):
 
     def __init__(self, path: Path) -> None:
         self.told: list[Told] = []
-        self.containers = {
+        self.containers: dict[str, Any] = {
             OURS: {"Id": OURS, "State": CREATED, "Config": {"Labels": {STACK_LABEL: STACK}}},
             STARTED: {"Id": STARTED, "State": RUNNING, "Config": {"Labels": {STACK_LABEL: STACK}}},
             FULL: {"Id": FULL, "State": CREATED, "Config": {"Labels": {STACK_LABEL: STACK}}},

@@ -117,6 +117,12 @@ def test_a_query_is_what_ours_say_or_nothing(query: str) -> None:
         read_route("DELETE", f"/v1.41/containers/x?{query}")
 
 
+@pytest.mark.parametrize("target", ["?name=a&name=b", "?name=a;force=1", "?name", "?name=%ff", "%ff?name=a"])
+def test_what_two_readers_could_read_differently_is_unreadable_also_where_any_value_may_be_said(target: str) -> None:
+    with pytest.raises(Unreadable):
+        read_route("POST", f"/v1.41/containers/create{target}")
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/understudy/../etc", "/understudy/", "/etc", "/understudy/answer", "", "understudy"]
 )

@@ -1,15 +1,20 @@
 """Between a client and the engine: what goes through, what does not, and what is left of a connection."""
 
+import asyncio
+import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
 
 from tests.unit.engine_proxy.fake_engine import (
+    ALLOWANCE,
     FULL,
     NAMES,
     OTHER_IMAGE,
@@ -25,7 +30,9 @@ from tests.unit.engine_proxy.fake_engine import (
 from tests.unit.engine_proxy.sent import by_runner, document, job, version
 from understudy.contract.words import JobState
 from understudy.engine_proxy import serve as serving
+from understudy.engine_proxy.decide import Desk
 from understudy.engine_proxy.description import STACK_LABEL
+from understudy.engine_proxy.engine import Engine
 from understudy.gateway.container_engine import ContainerEngine
 from understudy.runners.docker import DockerRunner
 from understudy.runners.engine import named_client
@@ -123,6 +130,44 @@ def test_a_container_of_somebody_else_is_left_alone(
     assert engine.acts == []
 
 
+@pytest.mark.parametrize(
+    "config", [None, {}, {"Labels": None}], ids=["no configuration", "none of labels", "no labels"]
+)
+def test_what_has_no_labels_at_all_is_somebody_else_s(
+    port: int, engine: FakeEngine, config: dict[str, Any] | None
+) -> None:
+    engine.containers[THEIRS]["Config"] = config
+    engine.images[OTHER_IMAGE]["Config"] = config
+    assert say(port, written("POST", f"/v1.41/containers/{THEIRS}/start"))[0] == 403
+    other = by_runner().replace(b"understudy-stage:1", OTHER_IMAGE.encode())
+    status, message = say(port, written("POST", CREATE, other, JSON))
+    assert (status, "'Image' is none that runs stages" in message) == (403, True)
+    assert engine.acts == []
+
+
+def test_a_container_whose_state_nobody_knows_takes_no_files(port: int, engine: FakeEngine) -> None:
+    engine.containers[OURS]["State"] = None
+    status, message = say(port, written("PUT", f"/v1.41/containers/{OURS}/archive?path=/understudy", b"tar"))
+    assert (status, "has been started" in message) == (403, True)
+    assert engine.acts == []
+
+
+def test_an_engine_that_answers_otherwise_than_docker_is_none(port: int, engine: FakeEngine) -> None:
+    engine.containers[OURS] = ["a list"]
+    status, message = say(port, written("POST", f"/v1.41/containers/{OURS}/start"))
+    assert (status, "it answers in another language" in message) == (502, True)
+    assert engine.acts == []
+
+
+def test_what_is_refused_leaves_a_line_in_the_log(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    assert say(port, b"DELETE /v1.41/images/\xc3\xbc HTTP/1.1\r\nHost: x\r\n\r\n")[0] in {400, 403}
+    assert say(port, written("DELETE", f"/v1.41/images/{'x' * 999}"))[0] == 403
+    told = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert told[-1].startswith("DELETE '/v1.41/images/xxx")
+    assert "docker-proxy does not hand on" in told[-1]
+    assert all(one.isascii() and len(one) < 999 for one in told)
+
+
 def test_nobody_attaches_to_or_fills_somebody_else_s_container(port: int, engine: FakeEngine) -> None:
     upgrade = ("Connection: Upgrade", "Upgrade: tcp")
     assert say(port, written("POST", f"/v1.41/containers/{THEIRS}/attach?stdin=1&stream=1", "", *upgrade))[0] == 403
@@ -143,6 +188,7 @@ def test_the_list_has_only_containers_of_the_stack(port: int, engine: FakeEngine
         '{"label":"x"}',
         '{"label":{"x":true}}',
         '{"label":[1]}',
+        '{"label":["a",1]}',
         '{"label":["a"],"id":["x"]}',
         "x",
         "[]",
@@ -253,6 +299,37 @@ def test_a_request_that_two_readers_could_read_differently_goes_nowhere(
     assert engine.told == []
 
 
+def test_two_requests_on_one_connection_never_become_one(port: int, engine: FakeEngine) -> None:
+    halves = written("GET", f"/v1.41/containers/{OURS}") + written("GET", "/json")
+    assert say(port, halves)[0] in {400, 403}
+    status, message = say(port, written("GET", "/_ping") + written("GET", "/_ping"))
+    assert (status, "another one follows on the same connection" in message) == (400, True)
+    assert engine.told == []
+
+
+def test_a_body_that_is_announced_and_does_not_come_is_not_waited_for_where_none_belongs(
+    port: int, engine: FakeEngine
+) -> None:
+    announced = written("POST", f"/v1.41/containers/{OURS}/start", None, "Content-Length: 2")
+    status, message = say(port, announced)
+    assert (status, "it has a body, where none belongs" in message) == (400, True)
+    assert engine.told == []
+
+
+def test_who_hangs_up_in_the_middle_of_a_request_asked_nothing(port: int, engine: FakeEngine) -> None:
+    cut_off = written("POST", CREATE, by_runner(), JSON)[:-1]
+    for sent, told in ((b"GET /_ping HTTP/1.1\r\n", b"it ends early"), (cut_off, b""), (b"", b"")):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+            client.sendall(sent)
+            client.shutdown(socket.SHUT_WR)
+            heard = b""
+            while chunk := client.recv(65536):
+                heard += chunk
+        assert told in heard
+        assert bool(heard) == bool(told), "what was no whole request has no answer"
+    assert engine.told == []
+
+
 @pytest.mark.parametrize("is_chunked", [False, True])
 def test_a_description_that_is_too_long_is_refused_however_it_comes(
     port: int, engine: FakeEngine, is_chunked: bool
@@ -268,6 +345,19 @@ def test_a_description_that_is_too_long_is_refused_however_it_comes(
     assert engine.told == []
 
 
+def test_what_a_client_says_before_the_engine_has_attached_is_not_lost(port: int) -> None:
+    upgrade = ("Connection: Upgrade", "Upgrade: tcp")
+    attach = written("POST", f"/v1.41/containers/{OURS}/attach?stdin=1&stdout=1&stream=1", "", *upgrade)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(attach + b"early")
+        client.shutdown(socket.SHUT_WR)
+        heard = b""
+        while chunk := client.recv(65536):
+            heard += chunk
+    assert heard.startswith(b"HTTP/1.1 101 ")
+    assert heard.endswith(b"\r\n\r\nEARLY bye")
+
+
 def test_where_the_engine_does_not_attach_it_hears_nothing_more(port: int, engine: FakeEngine) -> None:
     bad = written("DELETE", f"/v1.41/containers/{THEIRS}?force=1")
     attach = written(
@@ -281,6 +371,13 @@ def test_where_the_engine_does_not_attach_it_hears_nothing_more(port: int, engin
 def test_attaching_without_the_words_for_it_is_refused(port: int, engine: FakeEngine) -> None:
     assert say(port, written("POST", f"/v1.41/containers/{OURS}/attach?stdin=1&stream=1", ""))[0] == 400
     assert engine.told == []
+
+
+def test_files_whose_framing_breaks_on_the_way_are_no_files(port: int, engine: FakeEngine) -> None:
+    head = f"PUT /v1.41/containers/{OURS}/archive?path=/understudy HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    status, message = say(port, head.encode() + b"3\r\ntar\r\nno length\r\n")
+    assert (status, "docker-proxy cannot read the request" in message) == (400, True)
+    assert not [line for line in engine.acts if line.startswith("PUT")]
 
 
 def test_what_the_engine_says_in_the_middle_of_an_upload_is_heard(port: int) -> None:
@@ -305,12 +402,42 @@ def test_a_client_that_says_nothing_is_sent_away(port: int, monkeypatch: pytest.
     assert (status, "waited 0.05 s" in message) == (408, True)
 
 
-def test_no_more_connections_are_served_than_there_is_room_for(
-    port: int, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(serving, "CONNECTIONS", 0)
-    assert say(port, written("GET", "/_ping"))[0] == 503
-    assert engine.told == []
+def test_no_more_connections_are_served_than_there_is_room_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_served() -> bool:
+        status, _ = say(port, written("GET", "/version"))
+        assert status in {200, 503}
+        return status == 200
+
+    monkeypatch.setattr(serving, "CONNECTIONS", 1)
+    assert is_served()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as another:
+        another.sendall(written("GET", f"/v1.41/containers/{STARTED}/logs?follow=1&stdout=1&stderr=1"))
+        assert another.recv(100)
+        assert not is_served()
+    deadline = time.monotonic() + 20
+    while not is_served():
+        assert time.monotonic() < deadline, "the one that has ended makes room"
+
+
+def test_a_signal_ends_it_and_frees_its_address(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+    async def until_a_signal() -> tuple[str, int]:
+        running = asyncio.ensure_future(serving.serve(Desk(Engine(tmp_path / "no.sock"), ALLOWANCE), "127.0.0.1", 0))
+        while not caplog.records:
+            await asyncio.sleep(0.01)
+        host, port = cast("tuple[str, int]", caplog.records[0].args)
+        _, writer = await asyncio.open_connection(host, port)
+        writer.close()
+        await writer.wait_closed()
+        assert not running.done()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(running, 20)
+        return host, port
+
+    address = asyncio.run(until_a_signal())
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, timeout=20)
 
 
 def test_without_an_engine_the_answer_says_so(tmp_path: Path) -> None:

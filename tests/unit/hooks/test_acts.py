@@ -230,3 +230,10 @@ def test_what_is_tried_is_stopped_once_whoever_began_it(
     assert (newest.actor, newest.reason, newest.deployment.champion_since) == ("ann", "audit", 1)
     with pytest.raises(NothingTried):
         do(hooks, Action.STOP_SHADOW, run="stop-2")
+
+
+def test_what_is_tried_is_stopped_once_from_where_there_are_no_runs_too(hooks: Hooks) -> None:
+    mirrored = {"epoch": 2, "change": Change.MIRROR_STARTED, "mirror": bundle(2), "mirror_share": 0.5}
+    hooks.deployments.deploy(record(1, 1).model_copy(update=mirrored), 1, "scheduled", "rehearsal")
+    assert do(hooks, Action.STOP_SHADOW).version == 2
+    assert [served.deployment.change for served in hooks.deployments.history(MODEL)][2:] == [Change.MIRROR_ENDED]

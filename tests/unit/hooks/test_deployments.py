@@ -1,13 +1,16 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy.contract.release import Bundle, Deployment
-from understudy.contract.words import Change, EntryKind
+from understudy.contract.serving import Acknowledgement, ServingTerms
+from understudy.contract.serving_spec import ServingSpec
+from understudy.contract.words import Change, EntryKind, MlTask
 from understudy.hooks.deployments import Deployments, Served
-from understudy.hooks.errors import ChampionLocked, DigestDenied, EpochConflict
+from understudy.hooks.errors import ChampionLocked, DigestDenied, EpochConflict, ModelHeld
 from understudy.hooks.ledger import Ledger
 from understudy.hooks.reigns import fit_instead, reigns
 
@@ -125,6 +128,107 @@ def test_a_rehearsal_is_written_beside_a_locked_champion_and_never_of_a_denied_o
     deployments.deny("demand", "digest3", "bad answers", "ann")
     with pytest.raises(DigestDenied):
         deployments.deploy(beside.model_copy(update={"epoch": 3, "mirror": bundle(3)}), 2, *WHY)
+
+
+def beside(epoch: int, change: Change, **more: Any) -> Deployment:
+    """Give a record that leaves version 1 champion."""
+    return record(1, 1).model_copy(update={"epoch": epoch, "change": change, **more})
+
+
+CANARY = {"canary": bundle(2), "canary_share": 0.1}
+MIRROR = {"mirror": bundle(2), "mirror_share": 0.5}
+
+
+def test_no_epoch_is_left_out(deployments: Deployments) -> None:
+    with pytest.raises(EpochConflict):
+        deployments.deploy(record(2, 1), 0, *WHY)
+    assert deployments.ledger.entries() == []
+
+
+@pytest.mark.parametrize("change", [Change.CANARY_STARTED, Change.CANARY_STEPPED])
+def test_no_caller_goes_to_a_canary_beside_a_locked_champion_or_to_one_that_is_denied(
+    deployments: Deployments, change: Change
+) -> None:
+    deployments.deploy(record(1, 1), 0, *WHY)
+    deployments.ledger.append("demand", EntryKind.LOCKED, "ann", "audit", facts={"version": 1})
+    with pytest.raises(ChampionLocked):
+        deployments.deploy(beside(2, change, **CANARY), 1, *WHY)
+    deployments.ledger.append("demand", EntryKind.UNLOCKED, "ann", "it is over", facts={"version": 1})
+    deployments.deny("demand", "digest2", "bad answers", "ann")
+    with pytest.raises(DigestDenied):
+        deployments.deploy(beside(2, change, **CANARY), 1, *WHY)
+    assert deployments.current("demand") == record(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "is_held"),
+    [
+        (Change.PROMOTION, {"champion": bundle(2)}, True),
+        (Change.CANARY_STARTED, CANARY, True),
+        (Change.CANARY_STEPPED, CANARY, True),
+        (Change.ROLLBACK, {"champion": bundle(2)}, False),
+        (Change.CANARY_ENDED, {}, False),
+        (Change.MIRROR_STARTED, MIRROR, False),
+        (Change.MIRROR_ENDED, {}, False),
+    ],
+    ids=lambda told: told.value if isinstance(told, Change) else "",
+)
+def test_a_hold_keeps_challengers_from_callers_and_nothing_else(
+    deployments: Deployments, change: Change, more: dict[str, Any], is_held: bool
+) -> None:
+    deployments.deploy(record(1, 1), 0, *WHY)
+    deployments.ledger.append("prices", EntryKind.HELD, "carl", "another model")
+    deployments.ledger.append("demand", EntryKind.HELD, "carl", "stocktaking")
+    if is_held:
+        for refuse in (
+            lambda: deployments.deploy(beside(2, change, **more), 1, *WHY),
+            lambda: deployments.refuse(bundle(2)),
+        ):
+            with pytest.raises(ModelHeld, match="stocktaking"):
+                refuse()
+        assert deployments.current("demand") == record(1, 1)
+        deployments.ledger.append("demand", EntryKind.RELEASED, "carl", "it is over")
+        deployments.refuse(bundle(2))
+    deployments.deploy(beside(2, change, **more), 1, *WHY)
+
+
+def test_what_has_been_rehearsed_is_not_what_a_lock_or_a_denial_of_the_champion_is_about(
+    deployments: Deployments,
+) -> None:
+    deployments.deploy(record(1, 1), 0, *WHY)
+    deployments.deny("demand", "digest1", "found out later", "ann")
+    deployments.deploy(beside(2, Change.MIRROR_STARTED, **MIRROR), 1, *WHY)
+    deployments.deploy(beside(3, Change.MIRROR_ENDED), 2, *WHY)
+
+
+def test_what_gateways_did_already_goes_past_a_lock_and_not_past_a_denial(deployments: Deployments) -> None:
+    deployments.deploy(record(1, 1), 0, *WHY)
+    deployments.ledger.append("demand", EntryKind.LOCKED, "ann", "audit", facts={"version": 1})
+    deployments.deny("demand", "digest3", "bad answers", "ann")
+    with pytest.raises(DigestDenied):
+        deployments.deploy(record(2, 3, change=Change.ROLLBACK), 1, *WHY, past_lock=True)
+    deployments.deploy(record(2, 2, change=Change.ROLLBACK), 1, *WHY, past_lock=True)
+
+
+def test_each_record_has_its_own_acknowledgements(deployments: Deployments) -> None:
+    acks = [
+        Acknowledgement(gateway=name, model="demand", epoch=epoch, version=epoch, flip_ms=1.0)
+        for epoch, name in enumerate(("east", "west"), start=1)
+    ]
+    for ack in acks:
+        deployments.deploy(record(ack.epoch, ack.epoch), ack.epoch - 1, *WHY)
+        deployments.confirm("demand", ack.epoch, "ann", {"acks": [ack.model_dump(mode="json")]})
+    assert [deployments.acknowledged("demand", ack.epoch) for ack in acks] == [(ack,) for ack in acks]
+
+
+def test_the_terms_of_the_newest_confirmation_that_has_some_are_the_last_ones(deployments: Deployments) -> None:
+    terms = [ServingTerms(task=MlTask.REGRESSION, serving=ServingSpec(max_rows=number)) for number in (1, 2)]
+    for epoch, told in enumerate(terms, start=1):
+        deployments.deploy(record(epoch, epoch), epoch - 1, *WHY)
+        deployments.confirm("demand", epoch, "ann", {"terms": told.model_dump(mode="json")})
+    deployments.deploy(record(3, 3), 2, *WHY)
+    deployments.confirm("demand", 3, "ann", {})
+    assert deployments.last_terms("demand") == terms[-1]
 
 
 def test_records_beside_the_champion_belong_to_its_reign(deployments: Deployments) -> None:

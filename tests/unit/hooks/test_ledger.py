@@ -123,7 +123,11 @@ def test_a_changed_entry_is_not_read_as_if_it_were_true(ledger: Ledger) -> None:
 def test_a_removed_entry_is_detected(ledger: Ledger) -> None:
     write(ledger, 4)
     tamper(ledger, "DELETE FROM ledger WHERE seq = 2")
-    assert ledger.verify().first_broken_seq == 3
+    found = ledger.verify()
+    assert found.first_broken_seq == 3
+    assert found.sentence == (
+        "Entry 3 follows entry 1, so what lay between is gone; the 1 entries before it are intact."
+    )
 
 
 def test_a_rewritten_entry_with_a_matching_hash_breaks_the_chain(ledger: Ledger) -> None:
