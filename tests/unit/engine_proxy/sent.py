@@ -20,6 +20,7 @@ from understudy.gateway.frames import PROTOCOL
 from understudy.gateway.worker import WorkerStart
 from understudy.runners.container import ENTRY_LABEL
 from understudy.runners.docker import DockerRunner
+from understudy.runners.engine import named_client
 from understudy.runners.protocol import Job, Resources
 
 
@@ -90,3 +91,8 @@ def document(sent: bytes | None = None) -> dict[str, Any]:
     """Read a description to change it."""
     read: dict[str, Any] = copy.deepcopy(json.loads(sent or by_runner()))
     return read
+
+
+def runner_at(port: int, folder: Path) -> DockerRunner:
+    """Give a runner whose engine is at a port of this machine."""
+    return DockerRunner(deployment="d", workspace=folder, open_client=named_client(f"tcp://127.0.0.1:{port}", None))
