@@ -36,4 +36,11 @@ def test_who_may_only_look_sees_everything_and_changes_nothing(bad_champion: Sit
         begin(page, "Hold", "because I can")
         page.find("#act-dry").click()
         page.find("#act-answer .bad", "Your role may not do this")
+        # The session ends while somebody types: the way back is a tab of its own, and the reason stays.
+        page.driver.delete_all_cookies()
+        page.find("#act-dry").click()
+        page.find("#act-answer .bad", "You are not logged in any more")
+        page.find("#act-answer .bad a", "Log in").click()
+        page.until(lambda driver: len(driver.window_handles) == 2, "the tab to log in")
+        assert page.find("#act-reason").get_attribute("value") == "because I can"
     assert len(connect().ledger.entries()) == before

@@ -2,7 +2,7 @@
 // first press shows what would happen, its second one does it. A run's id is made once for what was asked, so that a
 // double click, or a request that is sent again, is one run.
 
-import {ask, askAgain, dagPath, own, runPage, runPath, taskPath} from "./airflow.js";
+import {ask, askAgain, dagPath, loginPage, own, runPage, runPath, taskPath} from "./airflow.js";
 import {follow, isTakenUp} from "./following.js";
 
 // Airflow takes notes of a thousand characters.
@@ -37,6 +37,15 @@ function addLink(notice, page, text) {
   const line = document.createElement("p");
   line.append(link);
   notice.append(line);
+}
+
+// Whoever has to log in again does so beside the dialog: what was typed stays.
+function sayProblem(problem) {
+  const notice = say("bad", problem.message);
+  if (problem.status !== 401) return;
+  const link = Object.assign(document.createElement("a"), {href: loginPage, target: "_blank", textContent: "Log in"});
+  link.setAttribute("data-elsewhere", "");
+  notice.firstElementChild.append(" ", link);
 }
 
 // What is queued begins later, unless somebody withdraws it; a person who cannot wait has the command line.
@@ -163,7 +172,7 @@ function actOn(button, offer) {
       }
     } catch (problem) {
       if (!isShown()) return;
-      say("bad", problem.message);
+      sayProblem(problem);
       select.disabled = dry.disabled = false;
       go.disabled = offer.says_at_once;
     }
@@ -197,7 +206,7 @@ function answerTo(button, asked) {
       const foretold = await askAgain("GET", own + path);
       if (isShown()) say(foretold.is_refused ? "bad" : "", `This would happen: ${foretold.sentence}`);
     } catch (problem) {
-      if (isShown()) say("bad", problem.message);
+      if (isShown()) sayProblem(problem);
     }
     if (isShown()) dry.disabled = false;
   };
@@ -212,7 +221,7 @@ function answerTo(button, asked) {
       const isAnswered = problem.status === 409 || problem.status === 404;
       if (isAnswered) outdate();
       if (!isShown()) return;
-      say("bad", problem.message);
+      sayProblem(problem);
       dry.disabled = go.disabled = isAnswered;
       return;
     }

@@ -6,6 +6,7 @@ const AGAIN_MS = 1000;
 export const airflow = document.documentElement.dataset.airflow;
 // Where our own pages lie, below Airflow's.
 export const own = document.documentElement.dataset.base.slice(airflow.length);
+export const loginPage = `${airflow}/auth/login`;
 export const pause = () => new Promise((done) => setTimeout(done, AGAIN_MS));
 export const dagPath = (dag) => `/dags/${encodeURIComponent(dag)}`;
 export const runPath = (dag, run) => `/api/v2${dagPath(dag)}/dagRuns/${encodeURIComponent(run)}`;
@@ -32,8 +33,9 @@ export async function ask(method, path, body) {
   if (answered.ok) return told;
   const detail = told?.detail?.reason || told?.detail?.message || told?.detail;
   const said = Array.isArray(detail) ? detail.map((one) => one.msg).join("; ") : typeof detail === "string" ? detail : "";
-  const meaning = {401: "You are not logged in any more. Log in again in Airflow.", 403: "Your role may not do this.",
-    404: "That is gone: look again at what Airflow shows.", 409: "It was answered already; look at what was decided."};
+  const meaning = {401: "You are not logged in any more. Log in in another tab, then press again.",
+    403: "Your role may not do this.", 404: "That is gone: look again at what Airflow shows.",
+    409: "It was answered already; look at what was decided."};
   throw refusal(answered.status, meaning[answered.status] || said || `Airflow answered ${answered.status}.`);
 }
 
