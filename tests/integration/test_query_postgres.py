@@ -1,5 +1,6 @@
 """A window is read from PostgreSQL by the names that Airflow and SQLAlchemy give it."""
 
+import math
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -35,6 +36,13 @@ def test_the_window_is_bound_and_types_arrive(prices: str, scheme: str) -> None:
     assert table["price"].to_list()[:3] == [0.0, 0.5, 1.0]
     assert table["region"].null_count() == 1
     assert table["at"][23] == MIDNIGHT + timedelta(hours=23)
+
+
+def test_a_number_that_is_none_is_read_as_the_float_of_that_name(prices: str) -> None:
+    query = "SELECT load FROM (VALUES (0.5), ('NaN'::numeric), (NULL), ('-Infinity'::numeric)) AS loads (load)"
+    load = read_query(prices, query, None, None)["load"]
+    assert (load[0], load[2], load[3]) == (0.5, None, -math.inf)
+    assert math.isnan(load[1])
 
 
 def test_a_wrong_statement_is_refused_and_an_unreachable_server_may_come_back(prices: str) -> None:

@@ -73,6 +73,9 @@ def ledger(
         answer(as_json, found, lambda console: print_card(console, found))
     elif why is not None and model is not None:
         told = hooks().ledger.why(model, why)
+        if not told:
+            problem = f"is no version of {model} that the ledger knows"
+            raise BadArgument(f"--why {why}", problem, f"See: understudy ledger {model}")
         cards = [card_of(entry, told) for entry in told]
         answer(as_json, cards, lambda console: _why(console, cards))
     else:
@@ -143,9 +146,6 @@ def _list(console: "Console", entries: list[LedgerEntry]) -> None:
 
 
 def _why(console: "Console", cards: list[Card]) -> None:
-    if not cards:
-        console.print(NOTHING)
-        return
     for told in cards:
         print_row(
             console,

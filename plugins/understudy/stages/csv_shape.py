@@ -38,6 +38,8 @@ def shape_of(sample: str, name: str, delimiter: str | None) -> CsvShape:
     sample = sample.removeprefix("\ufeff")
     if not sample.strip():
         raise Refused(f"{name} holds no text; export it again", "data.source")
+    if "\n" not in sample and "\r" in sample.strip("\r"):
+        raise Refused(f"{name} ends its lines with carriage returns alone; save it with line feeds", "data.source")
     delimiter = delimiter or guess_delimiter(sample)
     csv.field_size_limit(SAMPLE_CHARACTERS)
     lines = sample.lstrip("\r\n").splitlines(keepends=True)

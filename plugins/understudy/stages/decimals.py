@@ -1,9 +1,23 @@
 """Decimal columns of databases and Parquet files as numbers that estimators read."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+def finite_decimals(rows: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """Give rows without decimals that are NaN or infinite, at which Polars panics: their columns hold floats then."""
+    plain = [tuple(row) for row in rows]
+    odd = {at for row in plain for at, value in enumerate(row) if isinstance(value, Decimal) and not value.is_finite()}
+    if not odd:
+        return plain
+    return [
+        tuple(float(value) if at in odd and isinstance(value, Decimal) else value for at, value in enumerate(row))
+        for row in plain
+    ]
 
 
 def without_decimals(table: "pl.DataFrame") -> "pl.DataFrame":

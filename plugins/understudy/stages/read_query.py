@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.stages.context import Refused
 from understudy.stages.csv_shape import check_columns
-from understudy.stages.decimals import without_decimals
+from understudy.stages.decimals import finite_decimals, without_decimals
 from understudy.stages.errors import DatabaseUnreachable
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _batches(
     while batch := rows.fetchmany(BATCH_ROWS):
         empty = False
         yield without_decimals(
-            pl.DataFrame([tuple(row) for row in batch], schema=columns, orient="row", infer_schema_length=None)
+            pl.DataFrame(finite_decimals(batch), schema=columns, orient="row", infer_schema_length=None)
         )
     if empty:
         yield pl.DataFrame(schema={column: pl.Null for column in columns})

@@ -91,6 +91,7 @@ def refusal(
         (GOOD + "2026-01-03,3,a,x\n", {}, r"ragged: line 4 has 4 fields where the header has 3", "data.source"),
         (GOOD + '2026-01-03,"x\ny"\n', {}, r"ragged: line 5 has 2 fields", "data.source"),
         (GOOD + '2026-01-03,"open,a\n', {}, r"is a quote left open", "data.source"),
+        (GOOD.replace("\n", "\r"), {}, r"ends its lines with carriage returns alone; save it with", "data.source"),
         ("at,price,price,class\n2026-01-01,1,1,a\n", {}, r"the column 'price' more than once", "data.source"),
         ("at,,class\n2026-01-01,1,a\n", {}, r"no name for column 2 of 3", "data.source"),
         (f"at,class,{MANY}\n", {}, r"has 10,002 columns; at most 2,000", "data.source"),
