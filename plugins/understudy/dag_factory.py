@@ -35,6 +35,7 @@ from understudy.operators.conclude import ConcludeOperator
 from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.evaluate import EvaluateVsChampionOperator
 from understudy.operators.guard import GuardOperator
+from understudy.operators.mirrors import HOUSEKEEPING
 from understudy.operators.promote import PromoteOperator
 from understudy.operators.run_context import AS_OF
 from understudy.operators.shadow import ShadowDeployOperator
@@ -246,7 +247,7 @@ def build_broken_dag(model: str, problem: SpecProblem, prefix: str = RETRAIN_PRE
 def build_housekeeping_dag() -> DAG:
     """Wire the hourly tidying up."""
     with DAG(
-        dag_id="housekeeping",
+        dag_id=HOUSEKEEPING,
         schedule="@hourly",
         start_date=START,
         catchup=False,

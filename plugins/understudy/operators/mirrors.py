@@ -14,6 +14,7 @@ from understudy.operators.beside import end_of_run
 from understudy.workspace import RunFolder
 
 HOUSEKEEPING = "housekeeping"
+"""The DAG, and in whose name it acts."""
 LATE = timedelta(hours=1)
 """How much longer than declared a mirror or a canary may last; its run ends it sooner."""
 LONGEST = timedelta(days=30)

@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
 OLD_NEWS = timedelta(days=7)
 """What failed longer ago is not told any more: whoever needed it has done something else."""
-FAILED, RUNNING = "failed", "running"
-DONE = {"success"}
-OVER = {FAILED, *DONE}
+FAILED, RUNNING, DONE = "failed", "running", "success"
+OVER = {FAILED, DONE}
 
 
 class OtherRuns:
@@ -61,7 +60,7 @@ class OtherRuns:
 
         for run_id, tasks in self._ti.get_task_states(dag_id=dag_id).items():
             # A run that a person fails may leave its tasks skipped, so only the run itself says that it failed.
-            if set(tasks.values()) <= DONE:
+            if set(tasks.values()) <= {DONE}:
                 continue
             try:
                 # What a task instance gives of another run is its state alone; the form's values are wanted too.

@@ -17,6 +17,7 @@ from understudy.hooks.ledger_alert import ledger_alert
 from understudy.hooks.rollback_alert import rollback_alert
 from understudy.operators.alerting import TOLD_KEY
 from understudy.operators.broken_drills import broken_drills
+from understudy.operators.broken_housekeeping import broken_housekeeping
 from understudy.operators.failed_rollbacks import failed_rollbacks
 from understudy.operators.late_rollback import finish_rollbacks
 from understudy.operators.other_runs import OtherRuns
@@ -56,7 +57,11 @@ class SweepAlertsOperator(BaseOperator):
         # First, so that what has come of it is told; which is news, and not of the moment when the sweep began.
         finish_rollbacks(hooks, runs, now)
         now = datetime.now(timezone.utc)
-        found = [*conditions(hooks, now, runs), *broken_drills(hooks.ledger, runs, now)]
+        found = [
+            *conditions(hooks, now, runs),
+            *broken_drills(hooks.ledger, runs, now),
+            *broken_housekeeping(now, runs),
+        ]
         told = hooks.alerts.sweep(found, failed, earlier, now)
         note_sweep(hooks.ledger, datetime.now(timezone.utc))
         return told

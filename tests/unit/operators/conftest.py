@@ -1,11 +1,14 @@
 """What operators of the loop stand on."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.unit.hooks.receivers import WebReceiver, web_receiver
 from tests.unit.operators import approval_desk, live_traffic, look
+from tests.unit.operators.known_runs import AIRFLOW, KnownRuns, known_runs
 from tests.unit.operators.price import Registry, declare
 from tests.unit.operators.probe import CODE
 from understudy.contract.words import Isolation
@@ -17,6 +20,25 @@ from understudy.settings import settings
 @pytest.fixture(autouse=True)
 def _no_scheduler_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("understudy.operators.settle.SETTLES_S", 0.0)
+
+
+@pytest.fixture
+def web() -> Iterator[WebReceiver]:
+    with web_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def airflow(tmp_path: Path, web: WebReceiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[KnownRuns]:
+    """Give an Airflow whose runs a test tells, and somebody at ``web`` whom alerts tell."""
+    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__ALERTS_TO", "hook")
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", AIRFLOW)
+    monkeypatch.setenv("AIRFLOW_CONN_HOOK", json.dumps({"conn_type": "http", "host": web.url}))
+    settings.cache_clear()
+    yield known_runs(monkeypatch)
+    settings.cache_clear()
 
 
 @pytest.fixture

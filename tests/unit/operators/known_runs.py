@@ -18,6 +18,9 @@ from airflow.sdk.execution_time.comms import (
     PreviousDagRunResult,
 )
 
+AIRFLOW = "http://airflow.example"
+"""Where pages say that it is."""
+
 
 @dataclass
 class KnownRuns:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.hooks.receivers import WebReceiver, web_receiver
+from tests.unit.hooks.receivers import WebReceiver
 from tests.unit.operators.known_runs import known_runs
 from understudy.action_dags import build_rollback_dag
 from understudy.contract.words import EntryKind, Outcome
@@ -18,12 +18,6 @@ from understudy.hooks.connect import connect
 from understudy.operators.alerting import tell_failed_rollback, tell_now
 from understudy.operators.sweep import SweepAlertsOperator
 from understudy.settings import settings
-
-
-@pytest.fixture
-def web() -> Iterator[WebReceiver]:
-    with web_receiver() as receiver:
-        yield receiver
 
 
 @pytest.fixture(autouse=True)

@@ -1,40 +1,15 @@
 """A rollback drill that ends without a word is told by the sweep, once, as what it is: nothing was measured."""
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.unit.hooks.receivers import WebReceiver, web_receiver
-from tests.unit.operators.known_runs import KnownRuns, known_runs
+from tests.unit.hooks.receivers import WebReceiver
+from tests.unit.operators.known_runs import AIRFLOW, KnownRuns
 from understudy.contract.drill import DRILL_DAG, DRILL_MODEL
 from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.connect import connect
 from understudy.operators.decisions import HELD_BACK_KEY, PROBLEM_KEY
 from understudy.operators.sweep import SweepAlertsOperator
-from understudy.settings import settings
 from understudy.workspace import run_key
-
-AIRFLOW = "http://airflow.example"
-
-
-@pytest.fixture
-def web() -> Iterator[WebReceiver]:
-    with web_receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def airflow(tmp_path: Path, web: WebReceiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[KnownRuns]:
-    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
-    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__ALERTS_TO", "hook")
-    monkeypatch.setenv("AIRFLOW__API__BASE_URL", AIRFLOW)
-    monkeypatch.setenv("AIRFLOW_CONN_HOOK", json.dumps({"conn_type": "http", "host": web.url}))
-    settings.cache_clear()
-    yield known_runs(monkeypatch)
-    settings.cache_clear()
 
 
 def sweep(airflow: KnownRuns) -> None:

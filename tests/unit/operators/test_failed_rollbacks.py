@@ -1,17 +1,14 @@
 """A rollback that Airflow failed is told by the sweep, whether or not its task could tell it."""
 
-import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.unit.contract.test_card import record
-from tests.unit.hooks.receivers import WebReceiver, web_receiver
-from tests.unit.operators.known_runs import KnownRuns, known_runs
+from tests.unit.hooks.receivers import WebReceiver
+from tests.unit.operators.known_runs import KnownRuns
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.connect import connect
 from understudy.operators.alerting import tell_failed_rollback
@@ -21,27 +18,9 @@ from understudy.operators.failed_rollbacks import ROLLBACK
 from understudy.operators.other_runs import OLD_NEWS
 from understudy.operators.rollback import RollbackOperator
 from understudy.operators.sweep import SweepAlertsOperator
-from understudy.settings import settings
 from understudy.workspace import run_key
 
 ASKED = {"model": "price", "reason": "hurts"}
-
-
-@pytest.fixture
-def web() -> Iterator[WebReceiver]:
-    with web_receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def airflow(tmp_path: Path, web: WebReceiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[KnownRuns]:
-    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
-    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__ALERTS_TO", "hook")
-    monkeypatch.setenv("AIRFLOW_CONN_HOOK", json.dumps({"conn_type": "http", "host": web.url}))
-    settings.cache_clear()
-    yield known_runs(monkeypatch)
-    settings.cache_clear()
 
 
 def sweep(airflow: KnownRuns) -> None:

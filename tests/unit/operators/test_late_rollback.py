@@ -1,16 +1,14 @@
 """A champion that was found out by somebody who was killed is taken back by the next sweep, or told to serve still."""
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.fake_gateway import TOKEN, FakeGateway, running
-from tests.unit.hooks.receivers import WebReceiver, web_receiver
-from tests.unit.operators.known_runs import KnownRuns, known_runs
+from tests.unit.hooks.receivers import WebReceiver
+from tests.unit.operators.known_runs import KnownRuns
 from tests.unit.operators.live_traffic import (
     RUN,
     RUN_ID,
@@ -37,17 +35,7 @@ DAG = "retrain__price"
 
 
 @pytest.fixture
-def web() -> Iterator[WebReceiver]:
-    with web_receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def airflow(tmp_path: Path, web: WebReceiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[KnownRuns]:
-    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
-    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__ALERTS_TO", "hook")
-    monkeypatch.setenv("AIRFLOW_CONN_HOOK", json.dumps({"conn_type": "http", "host": web.url}))
+def airflow(airflow: KnownRuns, monkeypatch: pytest.MonkeyPatch) -> Iterator[KnownRuns]:
     monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
     with running("east") as (gateway,):
         monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAYS", gateway.url)
@@ -58,8 +46,7 @@ def airflow(tmp_path: Path, web: WebReceiver, monkeypatch: pytest.MonkeyPatch) -
         connect().ledger.append("price", EntryKind.TRIGGERED, "ann", "weekly", RUN, facts)
         serve(3)
         _breach(gateway, monkeypatch)
-        yield known_runs(monkeypatch)
-    settings.cache_clear()
+        yield airflow
 
 
 def _breach(gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch) -> None:
