@@ -97,7 +97,10 @@ def _stable_levels(values: "pl.Series") -> list[str]:
 
 
 def label_shares(table: "pl.DataFrame", target: str) -> dict[str, dict[str, float]]:
-    """Bound each class's share by half the smallest and one and a half times the largest of ten blocks of rows."""
+    """Bound each class's share by half the smallest and one and a half times the largest of ten blocks of rows.
+
+    A class that a block has none of, and another block nothing else, may have any share.
+    """
     import polars as pl
 
     labels = table[target].drop_nulls().cast(pl.String)
@@ -106,7 +109,9 @@ def label_shares(table: "pl.DataFrame", target: str) -> dict[str, dict[str, floa
     bounds = {}
     for label in sorted(labels.unique()):
         shares = [float((block == label).mean() or 0) for block in blocks if len(block)]
-        bounds[label] = {"min": round(min(shares) / 2, 3), "max": min(1.0, round(max(shares) * 1.5 + 0.001, 3))}
+        bound = {"min": round(min(shares) / 2, 3), "max": min(1.0, round(max(shares) * 1.5 + 0.001, 3))}
+        if bound != {"min": 0.0, "max": 1.0}:
+            bounds[label] = bound
     return bounds
 
 

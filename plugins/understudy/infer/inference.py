@@ -1,7 +1,7 @@
 """From a data file to a complete, commented ``model.yaml``."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from understudy.contract.words import MlTask
 from understudy.infer.baseline import TOO_GOOD, Baseline, measure_baseline
 from understudy.infer.column_checks import batch_checks, column_checks, label_shares
 from understudy.infer.columns import Roles, sort_columns
+from understudy.infer.division import about_division
 from understudy.infer.errors import CannotInfer
 from understudy.infer.leaks import discard_leaks
 from understudy.infer.reading import Reading, read
@@ -73,7 +74,7 @@ def infer_spec(data: Path, target: str, time: str | None = None, name: str | Non
                 task,
                 [*roles.drop, *roles.pii, *roles.sensitive, *([dated.time] if dated.time else [])],
             ),
-            **({"label_shares": label_shares(dated.table, target)} if task.is_classification else {}),
+            "label_shares": label_shares(dated.table, target) if task.is_classification else {},
             "columns": checks,
         },
         slices=_slices(dated.table, roles),
@@ -83,9 +84,15 @@ def infer_spec(data: Path, target: str, time: str | None = None, name: str | Non
         rows=dated.table.height,
         source_name=data.name,
     )
+    undividable = about_division(dated.table, parse_spec(write_yaml(draft), _path_of(draft)))
+    draft = replace(draft, notes=(*draft.notes, *undividable))
     text = write_yaml(draft)
-    parse_spec(text, Path(f"{draft.model}/model.yaml"))
-    return Inference(spec=yaml.safe_load(text), notes=tuple(notes), yaml=text)
+    parse_spec(text, _path_of(draft))
+    return Inference(spec=yaml.safe_load(text), notes=draft.notes, yaml=text)
+
+
+def _path_of(draft: Draft) -> Path:
+    return Path(f"{draft.model}/model.yaml")
 
 
 def source_of(data: Path) -> str:

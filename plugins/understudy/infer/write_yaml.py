@@ -183,7 +183,7 @@ def _checks(draft: Draft) -> Iterator[str]:
     )
     yield "checks:"
     for key, value in draft.checks.items():
-        if key == "columns" and not value:
+        if key in {"columns", "label_shares"} and not value:
             continue
         if key == "columns":
             yield "  columns:"
