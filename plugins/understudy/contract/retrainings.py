@@ -188,7 +188,9 @@ def trimmed(report: MonitorReport) -> MonitorReport:
     if report.drift is None:
         return report
     told = tuple(column for column in report.drift.columns if column.has_moved or column.has_gaps)[:KEPT_COLUMNS]
-    return report.model_copy(update={"drift": report.drift.model_copy(update={"columns": told, "invariants": ()})})
+    skew = tuple(column for column in report.drift.skew if column.has_moved or not column.is_measured)[:KEPT_COLUMNS]
+    drift = report.drift.model_copy(update={"columns": told, "skew": skew, "invariants": ()})
+    return report.model_copy(update={"drift": drift})
 
 
 def _at(past: Retrainings, cause: Cause) -> datetime:

@@ -247,8 +247,10 @@ def test_of_the_columns_the_ledger_keeps_those_that_a_card_names() -> None:
     drift = DriftReport(
         reference_data="d", reference_rows=9, current_rows=9, sampled_reference_rows=9, sampled_current_rows=9,
         columns=(column("still"), column("moved", distance=0.2), column("gappy", null_share=0.5)),
+        skew=(column("as in the source"), column("other", distance=0.2), column("unknown", distance=None)),
         calibration=Calibration(length="1w"),
     )  # fmt: skip
     kept = trimmed(report.model_copy(update={"drift": drift})).drift
     assert kept is not None
     assert [one.column for one in kept.columns] == ["moved", "gappy"]
+    assert [one.column for one in kept.skew] == ["other", "unknown"]
