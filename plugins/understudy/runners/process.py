@@ -34,7 +34,7 @@ from understudy.runners.log_lines import frames, lines
 from understudy.runners.nursery import forked
 from understudy.runners.outputs import empty_folder, read_result, refuse_links
 from understudy.runners.protocol import Job, JobStatus, LogLine
-from understudy.runners.supervise import members, started, write_json
+from understudy.runners.supervise import kill_helpers, members, started, write_json
 
 LIBRARY = Path(understudy.__file__).resolve().parent
 SUPERVISOR = LIBRARY / "runners" / "supervise.py"
@@ -133,8 +133,10 @@ class ProcessRunner:
         return body
 
     def kill(self, job_id: str) -> None:
-        """Kill the whole process group, wait until it is gone, and remove the job's folder."""
+        """Kill the stage and all that it has started, wait until that is gone, and remove the job's folder."""
         facts = json.loads(job_id)
+        if facts["pid"] and _is_alive(facts):
+            kill_helpers(facts["pid"])
         deadline = time.monotonic() + END_WITHIN_S
         # The group outlives a supervisor that was killed alone; its number is then still taken and cannot be another's.
         while facts["pid"] and (_is_alive(facts) or (started(facts["pid"]) is None and members(facts["pid"]))):

@@ -21,7 +21,8 @@ from typing import IO, Any, Protocol
 LOG_LIMIT_BYTES = 200 << 20
 TAIL_BYTES = 4096
 ABORTS_OF_NATIVE_ALLOCATORS = (b"memory allocation of", b"bad_alloc", b"out of memory")
-STAT_PGRP, STAT_START, STAT_RSS = 2, 19, 21  # fields of /proc/<pid>/stat after the command's name
+STAT_PPID, STAT_PGRP, STAT_START, STAT_RSS = 1, 2, 19, 21  # fields of /proc/<pid>/stat after the command's name
+PR_SET_CHILD_SUBREAPER = 36
 LINUX = sys.platform.startswith("linux")
 LOOK_EVERY_S = 0.1 if LINUX else 0.5  # elsewhere each look is a run of ps
 
@@ -43,17 +44,43 @@ def started(pid: int) -> str | None:
 
 
 def members(group: int) -> dict[int, int]:
-    """Map each living process of a group to the bytes that it holds in memory."""
+    """Map each living process of a group to the bytes that it holds in memory.
+
+    On Linux, also each that descends from the group's leader: a helper in a session of its own is in another group.
+    """
     if LINUX:
         page = os.sysconf("SC_PAGE_SIZE")
-        facts = {int(entry): _stat(int(entry)) for entry in os.listdir("/proc") if entry.isdigit()}
+        stats = {int(entry): _stat(int(entry)) for entry in os.listdir("/proc") if entry.isdigit()}
+        known = {pid: stat for pid, stat in stats.items() if stat}
+        parents = {pid: int(stat[STAT_PPID]) for pid, stat in known.items()}
         return {
-            pid: int(f[STAT_RSS]) * page for pid, f in facts.items() if f and int(f[STAT_PGRP]) == group and f[0] != "Z"
+            pid: int(stat[STAT_RSS]) * page
+            for pid, stat in known.items()
+            if stat[0] != "Z" and (int(stat[STAT_PGRP]) == group or _descends(pid, group, parents))
         }
     rows = [row.split() for row in _ps("-axo", "pid=,pgid=,rss=,stat=").splitlines()]
     return {
         int(pid): int(kib) << 10 for pid, pgid, kib, state in rows if int(pgid) == group and not state.startswith("Z")
     }
+
+
+def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
+    """Follow the parents; what was read while processes came and went may lead nowhere, but never round for ever."""
+    for _ in parents:
+        if pid == ancestor:
+            return True
+        if pid not in parents:
+            return False
+        pid = parents[pid]
+    return False
+
+
+def adopt_orphans() -> None:
+    """Become the parent of helpers whose own parent ends, which would else be nobody's; only Linux can do that."""
+    if LINUX:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _ps(*what: str) -> str:
@@ -66,6 +93,16 @@ def _ps(*what: str) -> str:
     return subprocess.run(
         ["ps", *what], env=fixed, capture_output=True, text=True, check=False, start_new_session=True
     ).stdout
+
+
+def kill_helpers(supervisor: int) -> None:
+    """Kill the stage of a supervisor, and whatever it has started."""
+    for pid in members(supervisor):
+        if pid != supervisor:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
 
 
 def out_of_memory_kills() -> int:
@@ -126,6 +163,7 @@ class Supervisor:
     def run(self) -> None:
         """Start the stage, copy its output, and record how it ended."""
         limits = self.plan["limits"]
+        adopt_orphans()
         stage = self.start(self.plan, self.folder / "work")
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # else the stage's standard input would never end
         deadline = time.monotonic() + limits["timeout_s"]
@@ -141,7 +179,7 @@ class Supervisor:
                 if now - looked >= LOOK_EVERY_S:
                     looked = now
                     self._hold(limits["memory_bytes"], now > deadline)
-            self._end_helpers()
+            kill_helpers(os.getpid())
             while streams.get_map() and self._copy(streams, log, 0):
                 pass
         write_json(self.folder / "exit.json", {"exit_code": stage.returncode, "cause": self._cause(stage.returncode)})
@@ -167,15 +205,7 @@ class Supervisor:
             self.cause = "timeout"
         else:
             return
-        self._end_helpers()
-
-    def _end_helpers(self) -> None:
-        for pid in members(os.getpid()):
-            if pid != os.getpid():
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+        kill_helpers(os.getpid())
 
     def _cause(self, exit_code: int) -> str:
         if exit_code == -signal.SIGKILL and self.cause == "exited" and out_of_memory_kills() > self.kills_before:

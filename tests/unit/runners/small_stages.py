@@ -46,6 +46,18 @@ def leaves_a_helper(context):
 
 
 @stage
+def leaves_a_daemon(context):
+    told = context.outputs / "told"
+    daemon = "import os, time; os.fork() and os._exit(0); open(%r, 'w').write(str(os.getpid())); time.sleep(60)"
+    subprocess.run([sys.executable, "-c", daemon % str(told)], start_new_session=True)
+    while not told.exists() or not told.read_text():
+        time.sleep(0.01)
+    print(told.read_text(), flush=True)
+    time.sleep(context.request.params["seconds"])
+    return StageOutput(report={"helper": int(told.read_text())})
+
+
+@stage
 def helpers_hog(context):
     subprocess.run([sys.executable, "-c", "kept = bytearray(600 << 20); import time; time.sleep(60)"])
     return StageOutput(report={})

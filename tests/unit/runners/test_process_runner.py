@@ -137,12 +137,27 @@ def test_a_supervisor_that_is_killed_leaves_no_stage_behind_after_a_kill(runner:
     assert members(supervisor) == {}
 
 
-def test_helpers_end_with_their_stage(runner: ProcessRunner, tmp_path: Path) -> None:
-    helper = report(runner, job(tmp_path, "leaves_a_helper"))["helper"]
+def await_end(helper: int) -> None:
     deadline = time.monotonic() + 30
     while started(helper) is not None:  # it was killed; on a busy machine its death takes a moment
         assert time.monotonic() < deadline, "the helper outlived its stage"
         time.sleep(0.01)
+
+
+def test_helpers_end_with_their_stage(runner: ProcessRunner, tmp_path: Path) -> None:
+    await_end(report(runner, job(tmp_path, "leaves_a_helper"))["helper"])
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux lets a supervisor adopt what has left its stage")
+def test_helpers_that_left_their_session_and_their_parent_end_with_their_stage(
+    runner: ProcessRunner, tmp_path: Path
+) -> None:
+    await_end(report(runner, job(tmp_path, "leaves_a_daemon", seconds=0))["helper"])
+    job_id = runner.submit(job(tmp_path, "leaves_a_daemon", seconds=60), {})
+    helper = int(next(runner.stream_logs(job_id)).text)
+    assert started(helper) is not None
+    runner.kill(job_id)
+    await_end(helper)
 
 
 def test_the_memory_of_helpers_counts(runner: ProcessRunner, tmp_path: Path) -> None:
