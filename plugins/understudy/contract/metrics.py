@@ -27,6 +27,8 @@ class Metric(Fact):
     """No value can be higher; None where there is no such bound."""
     is_above_lowest: bool = False
     """Whether ``lowest`` itself cannot be reached either: no model takes no time, or no space."""
+    needs_contrast: bool = False
+    """Whether it says nothing of rows that all have the same label, with several classes or numbers to tell apart."""
     meaning: str
 
     @property
@@ -47,6 +49,7 @@ _METRICS = (
         highest=1,
         greater_is_better=True,
         of_scores=True,
+        needs_contrast=True,
         meaning="area under the ROC curve; one-vs-rest, macro-averaged, for several classes",
     ),
     Metric(
@@ -127,7 +130,14 @@ _METRICS = (
     Metric(name="mae", tasks=REGRESSION, lowest=0, greater_is_better=False, meaning="mean absolute error"),
     Metric(name="rmse", tasks=REGRESSION, lowest=0, greater_is_better=False, meaning="root mean squared error"),
     Metric(name="median_ae", tasks=REGRESSION, lowest=0, greater_is_better=False, meaning="median absolute error"),
-    Metric(name="r2", tasks=REGRESSION, highest=1, greater_is_better=True, meaning="share of variance explained"),
+    Metric(
+        name="r2",
+        tasks=REGRESSION,
+        highest=1,
+        greater_is_better=True,
+        needs_contrast=True,
+        meaning="share of variance explained",
+    ),
     Metric(name="value", tasks=ALL, greater_is_better=True, meaning="business value per row, from evaluate.value"),
     Metric(
         name="parity_gap",

@@ -49,8 +49,8 @@ def memory_bytes(value: str) -> int:
 class SplitSpec(Declared):
     """Say which rows no training may see.
 
-    A window with too few rows in a part, or with one class only in it, is refused by the data check, which divides it
-    as training will.
+    A window with too few rows in a part, or with one class only where there are two, is refused by the data check,
+    which divides it as training will. One of several classes is enough to be tested on, unless a gate is `roc_auc`.
     """
 
     holdout: ShareOrDuration = "20%"

@@ -13,8 +13,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from understudy.contract.declared import format_duration, parse_duration
+from understudy.contract.metrics import METRICS
 from understudy.contract.spec import ModelSpec
 from understudy.contract.train_spec import SHARE
+from understudy.contract.words import MlTask
 from understudy.stages.context import Refused
 from understudy.stages.redact import SHOWN_CHARACTERS
 from understudy.stages.row_hash import places_of, placing_columns, row_places
@@ -154,7 +156,7 @@ def _require_rows(part: str, rows: Array, window: Window, spec: ModelSpec) -> No
 
 def _require_two_labels(part: str, rows: Array, window: Window, spec: ModelSpec) -> None:
     """Refuse a part that a score cannot be taken on, or that teaches nothing."""
-    if not spec.task.is_classification and "r2" not in {gate.metric for gate in spec.gates}:
+    if not _needs_two_labels(part, spec):
         return
     labels = window.labels[rows]
     if (labels == labels[0]).all():
@@ -169,6 +171,13 @@ def _require_two_labels(part: str, rows: Array, window: Window, spec: ModelSpec)
             1,
             2,
         )
+
+
+def _needs_two_labels(part: str, spec: ModelSpec) -> bool:
+    """Of two classes, one alone says nothing; one of several may well come in a row, and most metrics take that."""
+    if spec.task is MlTask.BINARY or (spec.task is MlTask.MULTICLASS and part == "train"):
+        return True
+    return any(METRICS[gate.metric].needs_contrast for gate in spec.gates)
 
 
 def _more_rows(window: Window, spec: ModelSpec) -> str:

@@ -198,3 +198,23 @@ def test_a_part_of_one_number_is_refused_only_where_a_gate_measures_the_variance
     by_r2 = ModelSpec.model_validate({**spec().model_dump(), "gates": [{"metric": "mae"}, {"metric": "r2"}]})
     with pytest.raises(Unsplittable, match=r"holdout part of 100 rows has the single value '7\.0' of 'y'"):
         split_window(varied, by_r2)
+
+
+@pytest.mark.parametrize(("metric", "is_refused"), [("balanced_accuracy", False), ("roc_auc", True)])
+def test_one_of_several_classes_is_enough_to_be_tested_on_where_every_gate_can_be_measured(
+    metric: str, is_refused: bool
+) -> None:
+    window = dated(list(range(500)))
+    labels = np.where(np.arange(500) < 350, np.array(["ant", "bee", "wasp"])[np.arange(500) % 3], "bee")
+    declared = ModelSpec.model_validate(
+        {**spec().model_dump(), "task": "multiclass_classification", "gates": [{"metric": metric}]}
+    )
+    swarm = Window(window.frame, labels, window.times)
+    if is_refused:
+        with pytest.raises(Unsplittable, match="holdout part of 100 rows has the single class 'bee' of 'y'"):
+            split_window(swarm, declared)
+    else:
+        assert len(split_window(swarm, declared).holdout) == 100
+    alone = Window(window.frame, np.where(np.arange(500) < 350, "bee", labels[::-1]), window.times)
+    with pytest.raises(Unsplittable, match="train part of 320 rows has the single class 'bee' of 'y', so there is"):
+        split_window(alone, declared)
