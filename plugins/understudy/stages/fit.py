@@ -138,7 +138,7 @@ def _train_by_team(bench: Workbench, params: dict[str, JsonValue], window: Windo
     train = load_function(team_code(bench.code, reference, "train.trainer"), reference)
     frame = typed.assign(**{spec.data.target: window.labels})
     if spec.data.time is not None and window.times is not None and spec.data.time not in frame:
-        frame[spec.data.time] = window.times.to_numpy()
+        frame[spec.data.time] = window.times.array
     context = TrainerContext(spec.train.seed, spec.data.target, bench.features.names, spec.task, spec.data.time)
     given = (frame, dict(params), context)
     _require_arguments(train, given, reference)

@@ -70,7 +70,7 @@ def read_window(path: Path, spec: ModelSpec, *, any_classes: bool = False, colum
     if spec.data.time is not None:
         _require(frame, spec.data.time, "data.time")
         times = _in_utc(frame[spec.data.time], spec.data.time)
-        order = np.argsort(times.to_numpy(), kind="stable")
+        order = np.argsort(times.to_numpy(dtype="datetime64[us]"), kind="stable")  # else a Timestamp for each row
         frame, times = frame.iloc[order], times.iloc[order].reset_index(drop=True)
     frame = frame.reset_index(drop=True)
     labels = read_labels(frame[target], spec.task)
