@@ -16,8 +16,8 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.words import AlertKind, Change, EntryKind
 from understudy.hooks.condition import Condition
 from understudy.hooks.connect import Hooks
-from understudy.hooks.known_runs import KnownRuns
-from understudy.hooks.missed_schedules import FAILED, missed_schedules
+from understudy.hooks.known_runs import FAILED, KnownRuns
+from understudy.hooks.missed_schedules import missed_schedules
 from understudy.hooks.open_breaches import left_serving
 from understudy.trust import trust_for
 

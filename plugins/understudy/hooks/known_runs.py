@@ -5,6 +5,9 @@ from typing import Protocol
 
 from understudy.contract.declared import Fact
 
+FAILED, RUNNING, DONE = "failed", "running", "success"
+"""States of a run, as Airflow calls them."""
+
 
 class KnownRun(Fact):
     """Say how a run is doing."""

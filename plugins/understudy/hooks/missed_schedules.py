@@ -16,13 +16,11 @@ from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alert_pages import run_page
 from understudy.hooks.condition import Condition
 from understudy.hooks.connect import Hooks
-from understudy.hooks.known_runs import KnownRun, KnownRuns
+from understudy.hooks.known_runs import FAILED, RUNNING, KnownRun, KnownRuns
 from understudy.workspace import key_in
 
 if TYPE_CHECKING:
     from croniter import croniter
-
-FAILED, RUNNING = "failed", "running"
 
 
 class Clockwork(Fact):

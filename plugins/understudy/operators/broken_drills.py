@@ -8,9 +8,10 @@ from understudy.contract.drill import DRILL_DAG, DRILL_MODEL
 from understudy.contract.words import AlertKind, EntryKind, Verdict
 from understudy.hooks.alert_pages import run_page
 from understudy.hooks.condition import Condition
+from understudy.hooks.known_runs import FAILED
 from understudy.hooks.ledger import Ledger
 from understudy.operators.decisions import HELD_BACK_KEY, PROBLEM_KEY
-from understudy.operators.other_runs import FAILED, OtherRuns
+from understudy.operators.other_runs import OtherRuns
 from understudy.workspace import run_key
 
 

@@ -6,9 +6,8 @@ from datetime import datetime
 from understudy.contract.words import AlertKind
 from understudy.hooks.alert_pages import run_page
 from understudy.hooks.condition import Condition
-from understudy.hooks.known_runs import KnownRuns
+from understudy.hooks.known_runs import DONE, FAILED, KnownRuns
 from understudy.operators.mirrors import HOUSEKEEPING
-from understudy.operators.other_runs import DONE, FAILED
 
 
 def broken_housekeeping(now: datetime, runs: KnownRuns) -> Iterable[Condition]:

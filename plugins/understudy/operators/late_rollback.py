@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import Hooks
 from understudy.hooks.gateway_errors import GatewayLagging
+from understudy.hooks.known_runs import FAILED
 from understudy.hooks.open_breaches import OpenBreach, open_breaches
 from understudy.hooks.rollback import REASON_LIMIT, rollback
 from understudy.operators.decisions import REFUSAL_KEY
 from understudy.operators.guard import GUARD
-from understudy.operators.other_runs import FAILED, OtherRuns
-from understudy.operators.take_back import MONITOR
+from understudy.operators.other_runs import OtherRuns
+from understudy.operators.take_back import MONITOR, lost_within_probation
 
 log = logging.getLogger(__name__)
 STILL_WANTED = timedelta(days=1)
@@ -44,13 +45,12 @@ def _take_back(hooks: Hooks, breach: OpenBreach) -> None:
     entry, model = breach.entry, breach.record.model
     places, terms = hooks.served_now(model)
     is_look = entry.kind is EntryKind.MONITORED
-    about = f"lost its quality within its probation (ledger entry {entry.seq}): " if is_look else ""
     record = rollback(
         hooks.deployments,
         hooks.registry,
         model,
         actor=MONITOR if is_look else GUARD,
-        reason=f"{about}{entry.reason}"[:REASON_LIMIT],
+        reason=lost_within_probation(entry.seq, entry.reason) if is_look else entry.reason[:REASON_LIMIT],
         run=entry.run,
         only_since=breach.record.champion_since,
         gateways=places,

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError
 
-from understudy.hooks.known_runs import KnownRun
+from understudy.hooks.known_runs import DONE, FAILED, RUNNING, KnownRun
 
 if TYPE_CHECKING:
     from airflow.sdk.types import DagRunProtocol
 
 OLD_NEWS = timedelta(days=7)
 """What failed longer ago is not told any more: whoever needed it has done something else."""
-FAILED, RUNNING, DONE = "failed", "running", "success"
 OVER = {FAILED, DONE}
 
 

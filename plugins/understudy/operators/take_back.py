@@ -34,6 +34,11 @@ def is_in_probation(spec: ModelSpec, current: Deployment, report: MonitorReport)
     return report.champion_since <= report.as_of <= report.champion_since + spec.guard.probation
 
 
+def lost_within_probation(seq: int, sentence: str) -> str:
+    """Give the reason of a rollback that a look asks for."""
+    return f"lost its quality within its probation (ledger entry {seq}): {sentence}"[:REASON_LIMIT]
+
+
 def take_back(hooks: Hooks, model: str, recorded: Recorded, run: str, log: "Logger | Any") -> int | None:
     """Roll back what the look was about, and nothing else; return which version serves again.
 
@@ -47,7 +52,7 @@ def take_back(hooks: Hooks, model: str, recorded: Recorded, run: str, log: "Logg
             hooks.registry,
             model,
             actor=MONITOR,
-            reason=f"lost its quality within its probation (ledger entry {recorded.seq}): {sentence}"[:REASON_LIMIT],
+            reason=lost_within_probation(recorded.seq, sentence),
             run=run,
             only_since=recorded.look.champion_since,
             gateways=places,
