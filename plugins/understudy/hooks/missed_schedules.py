@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from understudy.contract.airflow_run import airflow_run_in
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
 from understudy.contract.declared import Fact, format_duration
+from understudy.contract.moment import moment
 from understudy.contract.release import LedgerEntry
 from understudy.contract.retrainings import KINDS
 from understudy.contract.run_time import LONGEST_LOOK, longest_run
@@ -43,12 +44,12 @@ class Clockwork(Fact):
         slot: datetime = self._from(self.last).get_next(datetime)
         return slot.astimezone(timezone.utc)
 
-    def _from(self, moment: datetime) -> "croniter":
+    def _from(self, at: datetime) -> "croniter":
         from zoneinfo import ZoneInfo
 
         from croniter import croniter
 
-        return croniter(self.schedule, moment.astimezone(ZoneInfo(self.zone)))
+        return croniter(self.schedule, at.astimezone(ZoneInfo(self.zone)))
 
     def missed(self, slot: datetime, why: str) -> Condition:
         """Tell that it did not begin."""
@@ -56,7 +57,7 @@ class Clockwork(Fact):
             name=f"{AlertKind.SCHEDULE_MISSED}/{self.model}/{self.what}",
             kind=AlertKind.SCHEDULE_MISSED,
             model=self.model,
-            sentence=f"{self.model}: a {self.what} was due at {_told(slot)} and {why}",
+            sentence=f"{self.model}: a {self.what} was due at {moment(slot)} and {why}",
         )
 
     def broken(self, run: KnownRun, key: str) -> Condition:
@@ -116,7 +117,7 @@ def _retraining(  # noqa: PLR0917 - what is known of one model
     slot, over_by = due.slot(now - hooks.settings.retrain_within), heard_at + longest_run(spec)
     if slot is not None and now > over_by:
         told = (
-            f"waits for the run {begun.facts['run_id']}, which had to be over by {_told(over_by)}; is its DAG paused?"
+            f"waits for the run {begun.facts['run_id']}, which had to be over by {moment(over_by)}; is its DAG paused?"
         )
         yield due.missed(slot, told)
 
@@ -128,7 +129,7 @@ def _look(hooks: Hooks, due: Clockwork, now: datetime, runs: KnownRuns) -> Itera
         # One look at a time: what became due since it began waits for it, and what it is itself is only late.
         waiting = due.slot(now - hooks.settings.retrain_within, under_way.begun_at)
         if waiting is not None:
-            since = f"which runs since {_told(under_way.begun_at)}; does it hang, or is its DAG paused?"
+            since = f"which runs since {moment(under_way.begun_at)}; does it hang, or is its DAG paused?"
             yield due.missed(waiting, f"waits for the look {under_way.run_id}, {since}")
     # A look that a person began is bound to no slot. It can be told that it runs, and not since when.
     elif slot is None or now - due.first() > LONGEST_LOOK or not runs.is_any_running(due.dag_id):
@@ -165,7 +166,3 @@ def _under_way_since(hooks: Hooks, begun: LedgerEntry, runs: KnownRuns) -> datet
 
 def _newest(since: datetime, *heard: LedgerEntry | None) -> datetime:
     return max((since, *(entry.at for entry in heard if entry)))
-
-
-def _told(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,11 +1,12 @@
 """A model at a glance: what serves, what is tried beside it, what was seen and decided last. Pure."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
 from understudy.contract.declared import Fact
 from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.moment import moment
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.words import Change, EntryKind, Verdict, Word
 from understudy.ui.airflow_state import Airflow, DagState, Queued
@@ -197,7 +198,7 @@ def _unwatched(
         yield "it is not declared any more: nothing looks at what serves, and nothing retrains it"
     for name, dag in (("retraining", retrain), ("look", monitor)):
         if dag is not None and dag.overdue_since is not None:
-            at = f"{dag.overdue_since.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+            at = moment(dag.overdue_since)
             yield f"its {name} of {at} has not begun; does Airflow's scheduler run?"
 
 
