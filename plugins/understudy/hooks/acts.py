@@ -24,7 +24,6 @@ from understudy.hooks.holds import HOLDING, hold_in
 from understudy.hooks.known_models import refuse_unknown
 from understudy.hooks.ledger_schema import LEDGER
 from understudy.hooks.locks import locks_in
-from understudy.hooks.places import WAIT_S
 from understudy.hooks.registry_errors import UnknownVersion
 
 TOLD = (*HOLDING, EntryKind.LOCKED, EntryKind.UNLOCKED, EntryKind.DEPLOYED)
@@ -159,7 +158,6 @@ def _stop(
         actor=actor,
         reason=reason,
         run=run,
-        within_s=WAIT_S,
     )
     return acted
 

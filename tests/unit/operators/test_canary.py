@@ -34,7 +34,8 @@ from understudy.contract.canary_report import CanaryQuery, CanaryReport
 from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.load import load_model
 from understudy.contract.words import Change, EntryKind
-from understudy.hooks.canarying import end_canary, start_canary, step_canary
+from understudy.hooks.beside import end_beside
+from understudy.hooks.canarying import start_canary, step_canary
 from understudy.hooks.connect import connect
 from understudy.hooks.errors import EpochConflict
 from understudy.hooks.gateway_errors import GatewayLagging
@@ -268,7 +269,7 @@ def test_a_gateway_that_does_not_follow_ends_it(gateway: FakeGateway, monkeypatc
     trigger = begin(canary(told), context())
     event = seen_by(trigger)
     gateway.status = 503
-    for function in (step_canary, end_canary):
+    for function in (step_canary, end_beside):
         assert function.__kwdefaults__ is not None
         monkeypatch.setitem(function.__kwdefaults__, "within_s", 0.1)
     with pytest.raises(GatewayLagging):
