@@ -87,9 +87,7 @@ def decide(action: Action, model: str, version: int | None, told: list[LedgerEnt
     """Say what an act would be recorded as, and what it means, from what was told so far, oldest first."""
     if not action.is_about_a_version:
         return _decide_about_model(action, model, told)
-    served = [
-        Deployment.model_validate(entry.facts["deployment"]) for entry in told if entry.kind is EntryKind.DEPLOYED
-    ]
+    served = [entry.deployment for entry in told if entry.kind is EntryKind.DEPLOYED]
     locks = locks_in([entry for entry in told if entry.kind in {EntryKind.LOCKED, EntryKind.UNLOCKED}])
     chosen = version or (served[-1].champion.version if served else None)
     if chosen is None:

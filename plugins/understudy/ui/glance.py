@@ -145,11 +145,6 @@ def is_probation(record: Deployment) -> bool:
     return record.change is Change.PROMOTION and record.mirror is not None
 
 
-def record_in(entry: LedgerEntry) -> Deployment:
-    """Read the deployment record of an entry."""
-    return Deployment.model_validate(entry.facts["deployment"])
-
-
 def beside(record: Deployment) -> str:
     """Say what else answers requests; empty where nothing does."""
     if record.canary is not None:
@@ -173,7 +168,7 @@ def _waits_for(retrain: DagState | None) -> str:
 
 def _record(told: Recorded) -> Deployment | None:
     newest = told.newest.get(EntryKind.DEPLOYED)
-    return record_in(newest) if newest else None
+    return newest.deployment if newest else None
 
 
 def _champion(record: Deployment, told: Recorded) -> Champion:
