@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from tests.integration.fake_gateway import TOKEN, FakeGateway, running
+from tests.integration.fake_gateway import TOKEN, FakeGateway
 from tests.unit.contract.canary_reports import report_of
 from tests.unit.operators.live_traffic import (
     RUN,
     RUN_ID,
-    Registry,
     begin,
     bless,
     bundle,
@@ -26,6 +25,7 @@ from tests.unit.operators.live_traffic import (
     deferred_by,
     entries,
     evaluated,
+    one_gateway,
     report,
     seen_by,
     serve,
@@ -57,17 +57,10 @@ HASTY = {**QUICK, "step_deadline": "1s"}
 
 @pytest.fixture(autouse=True)
 def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGateway]:
-    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
-    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
-    with running("east") as (fake,):
-        monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAYS", fake.url)
-        monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAY_TOKEN", TOKEN.get_secret_value())
-        settings.cache_clear()
+    with one_gateway(tmp_path, monkeypatch) as fake:
         declare(canary=QUICK)
         serve(3)
         yield fake
-    settings.cache_clear()
 
 
 def canary(told: dict[str, Any] | None = None) -> CanaryOperator:
