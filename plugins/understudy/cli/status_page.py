@@ -21,7 +21,7 @@ def print_table(console: "Console", found: list[ModelStatus]) -> None:
         return
     from rich.table import Column, Table
 
-    # On a narrow terminal, names and words are folded rather than that a day is cut off.
+    # On a narrow terminal names and words are folded, so that no date is cut off.
     folded = [Column(name, overflow="fold") for name in ("model", "champion")]
     dated = [Column(name, overflow="fold", min_width=DATE_WIDTH) for name in ("since", "last run", "last look")]
     rest = [Column("by", overflow="fold"), Column("rollback to", overflow="fold")]

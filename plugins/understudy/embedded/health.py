@@ -18,7 +18,7 @@ LAST_WORDS = 5
 
 
 class ComponentDied(UnderstudyError):
-    """A component ended while it should have started."""
+    """A component ended instead of starting."""
 
     def __init__(self, name: str, log: str, last_words: str) -> None:
         self.name, self.log = name, log

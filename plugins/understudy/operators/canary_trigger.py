@@ -12,7 +12,7 @@ from understudy.operators.watch import Ending
 
 
 class CanaryTrigger(LiveTrigger[CanaryWatch]):
-    """Watch a canary at one share. What nobody can see answer callers is ended after its grace.
+    """Watch a canary at one share. One that nobody can see while it answers callers is ended after its grace.
 
     :param watch: a :class:`CanaryWatch` as JSON; it holds no secret.
     """

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SHOWN = "report"
 BLIND_LOOKS = 3
-"""After so many looks in a row that could not compare anything, the task is red: somebody has to look."""
+"""After how many looks in a row that could not compare anything the task turns red: somebody has to look."""
 
 
 class DecideRetrainingOperator(BaseOperator):

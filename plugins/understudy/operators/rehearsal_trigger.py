@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from understudy.hooks.places import Places
 
 CRASHES = 3
-"""After how many deaths of its process a champion cannot be trusted to go on living."""
+"""After how many deaths of its process a champion is not trusted to stay alive."""
 
 
 class RehearsalTrigger(LiveTrigger[Watch]):
@@ -66,7 +66,7 @@ def look_at(watch: Watch) -> Look:
 def _silence(watch: Watch, places: "Places") -> str | None:
     """Tell of a place that cannot be reached, or of a champion whose process does not live there.
 
-    The one before answers in a dead champion's place, so that no request shows it.
+    The version before it answers in a dead champion's place, so no request shows that it is dead.
     """
     for status in places.status(watch.model):
         if isinstance(status, Lagging):

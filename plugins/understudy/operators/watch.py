@@ -19,7 +19,7 @@ class Ending(Word):
 
     DECIDED = "decided"
     TIME_IS_UP = "time_is_up"
-    OVERTAKEN = "overtaken"  # the record compares these two versions no more
+    OVERTAKEN = "overtaken"  # the record no longer compares these two versions
     OUT_OF_SIGHT = "out_of_sight"  # for longer than a new champion may go unwatched, nobody could see it answer
 
 

@@ -7,7 +7,7 @@ from understudy.stages.column_kind import is_text
 if TYPE_CHECKING:
     import polars as pl
 
-# Exports write several signs for one: spaces that do not break, the typographic apostrophe.
+# Exports write one mark in several ways: spaces that do not break, the typographic apostrophe.
 MARKS = {",": ",", ".": r"\.", " ": "[ \u00a0\u202f]", "'": "['\u2019]"}
 TRUTH = ("true", "false")
 NO_NUMBER = "(?i:inf(?:inity)?|nan)"

@@ -75,7 +75,7 @@ def _from_epoch(values: "pl.Series") -> "pl.Series":
     import polars as pl
 
     size = _median(values)
-    # In the 32 bits of some exports, microseconds would run over without a word.
+    # In the 32 bits of some exports, microseconds would overflow silently.
     values = values.cast(pl.Int64 if values.dtype.is_integer() else pl.Float64, strict=False)
     factor = next((microseconds for limit, _, microseconds in EPOCHS if size < limit), None)
     in_us: pl.Series = values // 1_000 if factor is None else values * factor
