@@ -27,14 +27,15 @@ ACTIONS_IN_WORDS = {
 }
 _WHAT_IT_MEANS = {
     Action.HOLD: "The model is retrained, judged and rehearsed as before, and the outcome of such a run is `HELD`. "
-    "A rollback stays possible. What passed meanwhile is not promoted by a release: the next retraining is, or the "
-    "*promote* of the held run when you clear it, if the champion is still the one that it was judged against.",
-    Action.RELEASE: "Whoever holds it, anybody who may trigger this DAG can release it; the ledger keeps who did.",
+    "A rollback stays possible. A release does not promote what passed meanwhile: wait for the next retraining, or "
+    "clear *promote* in the held run, which promotes if the champion is still the one that the challenger was judged "
+    "against.",
+    Action.RELEASE: "Anybody who may trigger this DAG can release it, whoever holds it; the ledger keeps who did.",
     Action.LOCK: "Neither a promotion nor a rollback replaces it while it serves. `champion` is whatever serves when "
     "the run begins; write a number to be sure which version you mean.",
-    Action.UNLOCK: "The champion, or the version that you write.",
-    Action.STOP_SHADOW: "The version that answers requests unseen, or a share of the callers, answers nothing any "
-    "more; the champion stays. The run that waited for it goes on at once: a challenger that had not shown enough is "
+    Action.UNLOCK: "What is unlocked is the champion, or the version that you name.",
+    Action.STOP_SHADOW: "The version that answers requests unseen, or a share of the callers, stops answering; "
+    "the champion stays. The run that waited for it goes on at once: a challenger that had not shown enough is "
     "declined, and a new champion's probation ends.",
 }
 

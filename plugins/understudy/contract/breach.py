@@ -34,5 +34,5 @@ def has_moved(since: Sequence[LedgerEntry]) -> bool:
 
 
 def not_taken_back(version: int, why: str) -> str:
-    """Say that a version that has to go still serves."""
+    """Say that a version that has to go serves all the same."""
     return f"version {version} has to go and was NOT taken back, it still serves: {why}"

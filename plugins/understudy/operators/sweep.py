@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class SweepAlertsOperator(BaseOperator):
-    """Tell people what the ledger, Airflow, the declarations and the gateways show and they were not told yet.
+    """Tell what the ledger, Airflow, the declarations and the gateways show and nobody was told yet.
 
     A receiver that takes nothing does not fail the task: its messages wait in the outbox. Without the ledger there is
-    no outbox and the sweep fails; the first one to fail says so itself, and names the rollbacks that failed meanwhile.
+    none, and the sweep fails; the first one that does tells so itself, and which rollbacks failed meanwhile.
     """
 
     ui_color = "#eeeeee"
@@ -83,7 +83,7 @@ class SweepAlertsOperator(BaseOperator):
         context["ti"].xcom_push(key=TOLD_KEY, value=told.model_dump(mode="json"))
 
     def _told_before(self, context: "Context", now: datetime) -> ToldDirectly:
-        """Read what earlier sweeps told past the ledger; only one without a ledger leaves word for the next."""
+        """Read what earlier sweeps told past the ledger; only one that the ledger failed leaves a word for the next."""
         ti: Any = context["ti"]
         # A sweep that a person started has no place in the row, and Airflow would take any other for the one before.
         before = ti.get_previous_ti(logical_date=context["dag_run"].logical_date or now)

@@ -112,8 +112,8 @@ class Seen(Fact):
 
     def _asked_of_the_watch(self) -> GateResult | None:
         watch = self.watch
-        gone = f"version {watch.champion} is compared with version {watch.mirror} no more: another decision replaced "
-        return asked_of_ending(self.ending, self.problem, f"{gone}the one that was to be watched", watch.grace_s)
+        gone = f"version {watch.champion} is no longer compared with version {watch.mirror}: another decision replaced "
+        return asked_of_ending(self.ending, self.problem, f"{gone}the one that was watched", watch.grace_s)
 
 
 def asked_of_ending(ending: Ending, problem: str | None, overtaken: str, grace_s: float) -> GateResult | None:

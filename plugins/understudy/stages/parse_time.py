@@ -52,7 +52,7 @@ def parse_times(values: "pl.Series", time_format: str | None) -> "pl.Series":
         nothing: pl.Series = values.cast(pl.Datetime("us", "UTC"))
         return nothing
     raise Refused(
-        f"data.time: the column {values.name!r} holds {kind} values, which are no times; name another column",
+        f"data.time: the column {values.name!r} holds {kind} values, which are not times; name another column",
         "data.time",
     )
 

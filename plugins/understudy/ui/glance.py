@@ -190,7 +190,7 @@ def _unwatched(
 ) -> Iterator[str]:
     """Say what should happen to a model and does not, though nobody paused it."""
     if retrain is None and champion is not None and model != DRILL_MODEL:
-        yield "it is not declared any more: nothing looks at what serves, and nothing retrains it"
+        yield "it is no longer declared: nothing looks at what serves, and nothing retrains it"
     for name, dag in (("retraining", retrain), ("look", monitor)):
         if dag is not None and dag.overdue_since is not None:
             at = moment(dag.overdue_since)

@@ -140,7 +140,7 @@ def test_a_champion_that_is_replaced_meanwhile_leaves_nothing_to_decide(gateway:
     gateway.report = report(3, 7)
     event = seen_by(trigger)
     assert event["ending"] == "overtaken"
-    with pytest.raises(RehearsalDeclined, match="another decision replaced the one that was to be watched"):
+    with pytest.raises(RehearsalDeclined, match="another decision replaced the one that was watched"):
         shadow(told).execute_complete(context(), event)
     assert (current().champion.version, current().epoch) == (5, 3)
 

@@ -225,7 +225,7 @@ def test_what_serves_undeclared_is_not_called_well() -> None:
     facts = look(MODEL, 2, 0).model_dump(mode="json")
     shown = seen(deployed(), confirmed(), entry(EntryKind.MONITORED, 9, **facts), airflow=Airflow(dags={}))
     assert (shown.is_declared, shown.health) == (False, Health.UNKNOWN)
-    assert shown.notes == ("it is not declared any more: nothing looks at what serves, and nothing retrains it",)
+    assert shown.notes == ("it is no longer declared: nothing looks at what serves, and nothing retrains it",)
 
 
 def test_the_sandbox_of_the_drill_is_no_forgotten_model() -> None:
