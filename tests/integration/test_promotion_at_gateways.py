@@ -200,8 +200,8 @@ class TestRehearsal:
         with pytest.raises(NothingServes):
             desk.rehearse(challenger)
         desk.promote(desk.bless(challenger))
-        with pytest.raises(NothingToRehearse):
-            desk.rehearse(challenger)
+        with pytest.raises(NothingToRehearse, match=r"Version 7 of .* has the files of version 1, which serves"):
+            desk.rehearse(challenger.model_copy(update={"version": 7}))
         banned = desk.train(2)
         desk.deployments.deny(desk.model, banned.model_sha256, "harmful", "ann")
         with pytest.raises(DigestDenied):

@@ -49,9 +49,11 @@ def _act(action: Action, model: str, version: int | None, reason: str, *, dry_ru
 
     given = checked_reason(reason)
     acted = act(hooks(), action, model, version, actor=own_account(), reason=given, is_dry_run=dry_run)
-    said = f"{acted.sentence[0].upper()}{acted.sentence[1:]}."
+    # A model's name stays as it is written, also where a sentence begins with it.
+    begins_with_name = acted.sentence.startswith(f"{acted.model} ")
+    said = acted.sentence if begins_with_name else f"{acted.sentence[0].upper()}{acted.sentence[1:]}"
     answer(
         as_json,
         acted,
-        lambda console: console.print(f"Dry run: {acted.sentence}." if dry_run else said),
+        lambda console: console.print(f"Dry run: {acted.sentence}." if dry_run else f"{said}."),
     )

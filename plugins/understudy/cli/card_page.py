@@ -37,7 +37,7 @@ def print_card(console: "Console", card: Card) -> None:
         print_row(console, f"  {name:<14} {shortened(value, LONGEST)}")
     for one in card.evidence:
         verdict = f": {one.verdict}" if one.verdict is not None else ""
-        heading = f"{one.kind.value.replace('_', ' ').capitalize()}{verdict} (entry {one.seq})"
+        heading = f"{one.kind.spoken.capitalize()}{verdict} (entry {one.seq})"
         _section(console, heading, _answers(one.answers) or [shortened(one.sentence, LONGEST)])
     _section(console, "What is different about the data", [*_answers(card.data), *card.data_notes])
     _section(

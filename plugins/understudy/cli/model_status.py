@@ -8,6 +8,8 @@ from understudy.contract.serving import LabelAccounts
 from understudy.contract.serving import ModelStatus as AtGateway
 from understudy.contract.words import EntryKind, Outcome, Verdict
 from understudy.hooks.holds import Hold
+from understudy.ui.glance import Glance, Health
+from understudy.ui.troubles import Trouble
 
 if TYPE_CHECKING:
     from understudy.hooks.connect import Hooks
@@ -66,6 +68,9 @@ class ModelStatus(Fact):
 
     model: str
     is_declared: bool
+    health: Health
+    """Whether a person should look, as far as the ledger and the declarations tell; Airflow knows more."""
+    troubles: tuple[Trouble, ...]
     champion: Served | None
     previous: int | None
     """Where a rollback would go."""
@@ -85,11 +90,11 @@ class ModelStatus(Fact):
     """Where it is served; asked for one model only."""
 
 
-def status_of(connected: "Hooks", model: str, is_declared: bool) -> ModelStatus:
-    """Read from the ledger all there is to know about a model."""
+def status_of(connected: "Hooks", seen: Glance) -> ModelStatus:
+    """Read from the ledger all there is to know about a model that was seen at a glance."""
     from understudy.hooks.reigns import reigns
 
-    deployments = connected.deployments
+    deployments, model = connected.deployments, seen.model
     history = tuple(
         Served(
             version=reign.champion.version,
@@ -115,7 +120,9 @@ def status_of(connected: "Hooks", model: str, is_declared: bool) -> ModelStatus:
     )
     return ModelStatus(
         model=model,
-        is_declared=is_declared,
+        is_declared=seen.is_declared,
+        health=seen.health,
+        troubles=seen.troubles,
         champion=history[-1] if history else None,
         previous=current.previous.version if current and current.previous else None,
         last_run=last_run,

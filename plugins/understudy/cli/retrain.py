@@ -151,7 +151,7 @@ def _page_of_asking(console: "Console", asking: Asking) -> None:
 
 def _page(console: "Console", ended: Ended) -> None:
     style = STYLES.get(ended.outcome, "yellow")
-    words = ended.outcome.value.replace("_", " ").upper()
+    words = ended.outcome.spoken.upper()
     console.print(f"{words}: {ended.sentence}", style=style)
     champion = f"version {ended.champion}" if ended.champion else "none"
     console.print(f"Champion of {ended.model}: {champion}. What happened: {ended.log}")

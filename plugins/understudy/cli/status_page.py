@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from understudy.cli.model_status import LastLook, ModelStatus, Replica
 from understudy.cli.row import print_row
 from understudy.contract.drill import DRILL_MODEL
-from understudy.contract.moment import moment
+from understudy.contract.moment import age, moment
 from understudy.contract.serving import LabelAccounts
-
-DATE_WIDTH = 10
+from understudy.ui.glance import Health
+from understudy.ui.troubles import Trouble
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,30 +21,31 @@ def print_table(console: "Console", found: list[ModelStatus]) -> None:
         return
     from rich.table import Column, Table
 
-    # On a narrow terminal names and words are folded, so that no date is cut off.
-    folded = [Column(name, overflow="fold") for name in ("model", "champion")]
-    dated = [Column(name, overflow="fold", min_width=DATE_WIDTH) for name in ("since", "last run", "last look")]
-    rest = [Column("by", overflow="fold"), Column("rollback to", overflow="fold")]
-    table = Table(*folded, dated[0], *rest, *dated[1:], box=None, pad_edge=False)
-    for status in found:
-        champion, last = status.champion, status.last_run
+    # On a narrow terminal, names and words are folded rather than cut off.
+    names = ("model", "state", "champion", "last run", "last look")
+    table = Table(*(Column(name, overflow="fold") for name in names), box=None, pad_edge=False)
+    # What needs a person comes first, as on the page.
+    urgent_first = sorted(found, key=lambda status: list(Health).index(status.health))
+    for status in urgent_first:
         table.add_row(
             status.model + _aside(status),
-            (f"version {champion.version}" + (" (locked)" if champion.version in status.locked else ""))
-            if champion
-            else "none yet",
-            moment(champion.since) if champion else "",
-            champion.by if champion else "",
-            f"version {status.previous}" if status.previous else "",
-            f"{last.outcome} {moment(last.at)}" if last else "never",
+            status.health.in_words,
+            _champion_in_short(status),
+            _run_in_short(status),
             _look_in_short(status),
         )
     console.print(table)
+    for status in urgent_first:
+        for trouble in status.troubles:
+            print_row(console, f"{status.model}: {_in_words(trouble)}")
 
 
 def print_page(console: "Console", status: ModelStatus) -> None:
     """Print all there is to know about one model."""
     _print_champion(console, status)
+    print_row(console, f"  state     {status.health.in_words.lower()}")
+    for trouble in status.troubles:
+        print_row(console, f"            {_in_words(trouble)}")
     if not status.is_declared and status.model != DRILL_MODEL:
         print_row(console, "  declared  no longer: nothing looks at what serves, and nothing retrains it")
     last = status.last_run
@@ -88,12 +89,29 @@ def _print_champion(console: "Console", status: ModelStatus) -> None:
     )
 
 
+def _in_words(trouble: Trouble) -> str:
+    return f"{trouble.said}: {trouble.told}" if trouble.told else trouble.said
+
+
+def _champion_in_short(status: ModelStatus) -> str:
+    champion = status.champion
+    if champion is None:
+        return "none yet"
+    lock = " (locked)" if champion.version in status.locked else ""
+    return f"v{champion.version}, {age(champion.since)}{lock}"
+
+
+def _run_in_short(status: ModelStatus) -> str:
+    last = status.last_run
+    return f"{last.outcome.spoken}, {age(last.at)}" if last else "never"
+
+
 def _look_in_short(status: ModelStatus) -> str:
     look = status.last_look
     if look is None:
         return ""
     said = "retraining due" if look.is_due else look.verdict.value
-    return f"{said} {moment(look.at)}{_of_whom(status, look)}" + (" (!)" if look.trouble else "")
+    return f"{said}, {age(look.at)}{_of_whom(status, look)}" + (" (!)" if look.trouble else "")
 
 
 def _of_whom(status: ModelStatus, look: LastLook) -> str:

@@ -135,7 +135,7 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
 def _evidence(card: Card) -> Iterable[str]:
     for one in card.evidence:
         verdict = f": {one.verdict}" if one.verdict is not None else ""
-        heading = f"{one.kind.value.replace('_', ' ').capitalize()}{verdict} (entry {one.seq})"
+        heading = f"{one.kind.spoken.capitalize()}{verdict} (entry {one.seq})"
         body = [*_table(shown(one.answers))]
         left = len(one.answers) - SHOWN_ANSWERS
         body += [f"- and {left} more that passed or are like these"] if left > 0 else []

@@ -61,7 +61,7 @@ def versions_of(entry: LedgerEntry, before: Sequence[LedgerEntry]) -> Versions:
 def title_of(entry: LedgerEntry, before: Sequence[LedgerEntry] = ()) -> str:
     """Say what was decided, without its reason; an entry of a kind or a form unknown here is named by its kind."""
     told = _TOLD.get(entry.kind)
-    return told(entry, versions_of(entry, before)) if told else _named(entry.kind.value.replace("_", " "), entry)
+    return told(entry, versions_of(entry, before)) if told else _named(entry.kind.spoken, entry)
 
 
 def _champion_before(record: Deployment, before: Sequence[LedgerEntry]) -> int | None:

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timezone
 
+_AGES = (("d", 86_400), ("h", 3_600), ("min", 60))
+
 
 def moment(at: datetime) -> str:
     """Write a moment to the minute."""
@@ -11,3 +13,12 @@ def moment(at: datetime) -> str:
 def moment_to_the_second(at: datetime) -> str:
     """Write a moment to the second, where one event is told from the next."""
     return f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def age(at: datetime, now: datetime | None = None) -> str:
+    """Say how long ago a moment was, in one unit."""
+    seconds = ((now or datetime.now(timezone.utc)) - at).total_seconds()
+    for unit, length in _AGES:
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit} ago"
+    return "just now" if seconds >= 0 else "in the future"

@@ -8,6 +8,11 @@ class Word(str, Enum):
 
     __str__ = str.__str__
 
+    @property
+    def spoken(self) -> str:
+        """Write it as people write it."""
+        return str(self).replace("_", " ")
+
 
 class MlTask(Word):
     """Say what kind of target a model predicts."""

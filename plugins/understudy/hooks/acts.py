@@ -61,7 +61,7 @@ def act(
     nothing.
     """
     if reason_problem(reason) is not None:
-        raise ReasonMissing(action.value.replace("_", " "), reason, REASON_LIMIT)
+        raise ReasonMissing(action.spoken, reason, REASON_LIMIT)
     refuse_unknown(hooks, model)
     if action is Action.STOP_SHADOW:
         return _stop(hooks, model, actor=actor, reason=reason.strip(), run=run, airflow=airflow, is_dry_run=is_dry_run)

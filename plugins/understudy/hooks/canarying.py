@@ -43,7 +43,7 @@ def start_canary(  # noqa: PLR0917 - where, under which terms, what, how much: t
     if history[-1].run == run and newest.canary == challenger:
         return bring_beside(deployments, registry, fleet, newest, actor, within_s)
     if newest.champion.model_sha256 == challenger.model_sha256:
-        raise NothingToRehearse(challenger.model, challenger.version)
+        raise NothingToRehearse(challenger.model, challenger.version, newest.champion.version)
     registry.keep(challenger)
     fleet.prepare(challenger)
     record = write_beside(

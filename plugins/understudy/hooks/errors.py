@@ -171,12 +171,13 @@ class UnfitTarget(Refused):
 
 
 class NothingToRehearse(Refused):
-    """A version cannot be rehearsed beside itself."""
+    """A version cannot be rehearsed beside its own files."""
 
-    def __init__(self, model: str, version: int) -> None:
-        self.model, self.version = model, version
+    def __init__(self, model: str, version: int, champion: int) -> None:
+        self.model, self.version, self.champion = model, version, champion
         super().__init__(
-            f"Version {version} of {model} is the champion already, so there is nothing to rehearse. "
+            f"Version {version} of {model} has the files of version {champion}, which serves, so there is nothing to "
+            "rehearse. "
             f"Look at `understudy status {model}`."
         )
 

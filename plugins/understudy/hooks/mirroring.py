@@ -37,8 +37,9 @@ def start_mirror(  # noqa: PLR0917 - where, under which terms, what, how much: t
     if record is None:
         if not history:
             raise NothingServes(challenger.model)
-        if history[-1].deployment.champion.model_sha256 == challenger.model_sha256:
-            raise NothingToRehearse(challenger.model, challenger.version)
+        champion = history[-1].deployment.champion
+        if champion.model_sha256 == challenger.model_sha256:
+            raise NothingToRehearse(challenger.model, challenger.version, champion.version)
         registry.keep(challenger)
         fleet.prepare(challenger)
         record = write_beside(

@@ -1,7 +1,6 @@
 """Turn read models into pages: templates that escape every value, and headers that let nothing else in."""
 
 from collections.abc import Iterable
-from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +12,7 @@ from markupsafe import Markup
 from understudy import __version__
 from understudy.contract.card_text import interval, limits
 from understudy.contract.judgement import GateResult
-from understudy.contract.moment import moment
+from understudy.contract.moment import age, moment
 from understudy.contract.printable import printable_line
 from understudy.contract.words import Verdict
 from understudy.ui.place import airflow_base, own_base
@@ -28,7 +27,6 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 _URGENCY = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PASSED)
-_AGES = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
 def page(request: Request, name: str, status: int = 200, **shown: Any) -> HTMLResponse:
@@ -36,15 +34,6 @@ def page(request: Request, name: str, status: int = 200, **shown: Any) -> HTMLRe
     template = _templates().get_template(f"{name}.html.jinja")
     text = template.render(base=own_base(request), airflow=airflow_base(request), version=__version__, **shown)
     return HTMLResponse(text, status_code=status)
-
-
-def age(moment: datetime, now: datetime | None = None) -> str:
-    """Say how long ago something was, in one unit."""
-    seconds = ((now or datetime.now(timezone.utc)) - moment).total_seconds()
-    for unit, length in _AGES:
-        if seconds >= length:
-            return f"{int(seconds // length)} {unit} ago"
-    return "just now" if seconds >= 0 else "in the future"
 
 
 def number(value: float | None) -> str:

@@ -12,6 +12,8 @@ from understudy.cli.page import Page
 from understudy.cli.status_page import print_page, print_table
 from understudy.contract.moment import moment, moment_to_the_second
 from understudy.contract.words import Outcome, Verdict
+from understudy.ui.glance import Health
+from understudy.ui.troubles import Trouble
 
 AT = datetime(2026, 11, 28, 2, 7, 40, tzinfo=timezone.utc)
 SERVES = Served(version=2, since=AT, by="scheduled", why="it passed", is_confirmed=True, data_version="d" * 64)
@@ -29,7 +31,8 @@ def far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def status(**more: Any) -> ModelStatus:
     told: dict[str, Any] = {
-        "model": "demand_of_the_north", "is_declared": True, "champion": SERVES, "previous": 1, "held": None,
+        "model": "demand_of_the_north", "is_declared": True, "health": Health.WELL, "troubles": (),
+        "champion": SERVES, "previous": 1, "held": None,
         "locked": {}, "denied": {}, "history": (SERVES,),
         "last_run": LastRun(at=AT, outcome=Outcome.PROMOTION_REFUSED, sentence="no", run="r"),
         "last_look": LastLook(at=AT, verdict=Verdict.INCONCLUSIVE, sentence="nobody knows", is_due=False),
@@ -53,11 +56,24 @@ def test_a_moment_that_was_printed_can_be_typed(written: str) -> None:
     assert moment(parse_moment(written, "--at")) == moment(AT)
 
 
-def test_no_day_is_cut_off_on_a_narrow_terminal() -> None:
+def table(*told: ModelStatus, width: int = 200) -> str:
     written = io.StringIO()
-    print_table(Page(file=written, width=80), [status()])
-    assert written.getvalue().count("2026-11-28") == 3
-    assert "…" not in written.getvalue()
+    print_table(Page(file=written, width=width), list(told))
+    return written.getvalue()
+
+
+def test_nothing_is_cut_off_on_a_narrow_terminal() -> None:
+    told = table(status(), width=80)
+    assert "…" not in told
+    assert all(word in told for word in ("demand_of", "All is well", "v2", "promotion", "refused", "inconclusive"))
+
+
+def test_the_table_begins_with_what_needs_a_person_and_says_why() -> None:
+    trouble = Trouble(said="its last look found something wrong", told="loss is 0.92, was 0.141", seq=17)
+    told = table(status(model="a"), status(model="z", health=Health.ATTENTION, troubles=(trouble,))).splitlines()
+    assert [line.split()[0] for line in told] == ["model", "z", "a", "z:"]
+    assert "Needs attention" in told[1]
+    assert told[3] == "z: its last look found something wrong: loss is 0.92, was 0.141"
 
 
 @pytest.mark.parametrize(("hours", "is_past"), [(-1, True), (1, False)])
@@ -65,9 +81,7 @@ def test_a_look_at_the_champion_before_is_told_as_that(hours: int, is_past: bool
     at = AT + timedelta(hours=hours)
     told = status(last_look=LastLook(at=at, verdict=Verdict.FAILED, sentence="loss is 0.92", is_due=False))
     assert ("(at the champion before): loss is 0.92" in page(told)) is is_past
-    written = io.StringIO()
-    print_table(Page(file=written, width=200), [told])
-    assert ("(at the champion before)" in written.getvalue()) is is_past
+    assert ("(at the champion before)" in table(told)) is is_past
 
 
 def test_a_model_that_is_not_declared_any_more_is_told_as_that() -> None:

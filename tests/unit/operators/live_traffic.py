@@ -110,10 +110,10 @@ def serve(version: int, *, mirror: float = 0.0, run: str | None = None) -> Deplo
     return record
 
 
-def evaluated(version: int = 7, *, is_blessed: bool = True) -> dict[str, Any]:
+def evaluated(version: int = 7, *, is_blessed: bool = True, files_of: int | None = None) -> dict[str, Any]:
     current = connect().deployments.current("price")
     return Evaluated(
-        bundle=bundle(version),
+        bundle=bundle(version).model_copy(update={"model_sha256": bundle(files_of or version).model_sha256}),
         champion_version=current.champion.version if current else None,
         champion_epoch=current.champion_since if current else 0,
         judgement=judgement(Verdict.PASSED if is_blessed else Verdict.FAILED),

@@ -236,6 +236,15 @@ def test_a_challenger_that_no_gateway_can_load_is_declined(gateway: FakeGateway)
     assert current().change is Change.PROMOTION
 
 
+def test_one_that_came_out_as_the_champion_s_very_files_has_nothing_to_show(gateway: FakeGateway) -> None:
+    waved = Canaried.model_validate(canary(evaluated(files_of=3)).execute(context()))
+    assert (waved.is_passed, waved.sentence) == (
+        True,
+        "version 7 was not tried on callers: its files are those of champion 3",
+    )
+    assert current().canary is None
+
+
 @pytest.mark.parametrize("sections", [{"serving": None}, {}], ids=["batch", "no canary"])
 def test_where_no_canary_is_asked_for_that_is_said(gateway: FakeGateway, sections: dict[str, Any]) -> None:
     declare(**sections)

@@ -89,6 +89,13 @@ def test_a_challenger_that_does_as_well_passes_and_its_mirror_ends(gateway: Fake
     assert facts["report"]["pairs"] == 500
 
 
+def test_one_that_came_out_as_the_champion_s_very_files_has_nothing_to_show(gateway: FakeGateway) -> None:
+    serve(3)
+    waved = Rehearsed.model_validate(shadow(evaluated(files_of=3)).execute(context()))
+    assert (waved.is_passed, waved.sentence) == (True, "version 7 was not rehearsed: its files are those of champion 3")
+    assert (entries(EntryKind.REFUSED), current().mirror) == ([], None)
+
+
 def test_one_that_fails_is_skipped_with_the_evidence(gateway: FakeGateway) -> None:
     serve(3)
     gateway.report = report(3, 7, lost=100)
