@@ -106,8 +106,6 @@ class DecideRetrainingOperator(BaseOperator):
             self._complain(context, recorded, past, looked)
             return looked.model_dump(mode="json")
 
-    # What the look saw.
-
     def _report(self, context: "Context", current: Deployment, spec: ModelSpec) -> MonitorReport:
         collected = Collected.model_validate(self.collected) if self.collected else None
         is_about = collected is not None and collected.champion_since == current.champion_since
@@ -150,8 +148,6 @@ class DecideRetrainingOperator(BaseOperator):
                 told.append(f"{task_id}: {sentence}")
         return told
 
-    # What it means.
-
     def _judged(
         self, context: "Context", report: MonitorReport, current: Deployment, spec: ModelSpec, known: Retrainings
     ) -> tuple[Look, str]:
@@ -192,8 +188,6 @@ class DecideRetrainingOperator(BaseOperator):
         given = {"drift": self.drift, "quality": self.quality}
         written = {name: Measured.model_validate(one).shown for name, one in given.items() if one}
         return {name: outputs[SHOWN] for name, outputs in written.items() if SHOWN in outputs}
-
-    # What is done about it.
 
     def _taken_back(self, context: "Context", recorded: Recorded) -> int | None:
         if not recorded.look.is_breach:
