@@ -9,7 +9,7 @@ import pytest
 from rich.table import Table
 from typer.testing import CliRunner
 
-from tests.unit.hooks.test_deployments import record
+from tests.unit.hooks.demand import record
 from understudy.cli.app import app
 from understudy.cli.page import Page
 from understudy.cli.row import GOES_ON, print_row
@@ -56,7 +56,7 @@ def test_a_reason_begins_no_row_of_its_own_in_the_list_of_entries() -> None:
 def test_no_page_begins_a_line_with_what_was_forged_or_orders_the_terminal(words: tuple[str, ...]) -> None:
     page = typed(*words)
     assert page.replace("\n", "").isprintable()
-    assert "ann" in page
+    assert "demand" in page
     assert not [line for line in page.splitlines() if line.strip().startswith("99")]
 
 
