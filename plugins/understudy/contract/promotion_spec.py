@@ -20,7 +20,7 @@ class PromotionSpec(Declared):
     remind_after: Duration | None = None
     """After how long without an answer people are reminded; half of the timeout when absent."""
     two_persons: bool = False
-    """Ask a second person after the first: nobody, who started the run included, approves alone."""
+    """Ask a second person after the first, so that nobody approves alone, not even whoever started the run."""
 
     @property
     def persons(self) -> int:

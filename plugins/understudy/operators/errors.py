@@ -30,7 +30,7 @@ class NothingToMonitor(UnderstudyError, AirflowFailException):
     """A declaration does not say how its model is watched."""
 
     def __init__(self, model: str, problem: str) -> None:
-        super().__init__(f"model.yaml of {model!r} {problem}; `understudy check {model}` after the repair.")
+        super().__init__(f"model.yaml of {model!r} {problem}; run `understudy check {model}` after the repair.")
 
 
 class LooksInconclusive(UnderstudyError, AirflowFailException):
