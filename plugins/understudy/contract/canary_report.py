@@ -68,11 +68,10 @@ class ArmLosses(Fact):
 
     def plus(self, other: "ArmLosses") -> "ArmLosses":
         """Add what another gateway counted."""
-        known = self.value is not None and other.value is not None
         return ArmLosses(
             rows=self.rows + other.rows,
             loss=self.loss + other.loss,
-            value=(self.value or 0.0) + (other.value or 0.0) if known else None,
+            value=None if self.value is None or other.value is None else self.value + other.value,
         )
 
 

@@ -50,6 +50,10 @@ def test_an_update_moves_nobody_to_another_side() -> None:
     }
 
 
+def test_a_key_that_is_no_proper_text_has_a_side_too() -> None:
+    assert CanarySplit("price", 7, 1.0).assign("caf\udce9").role is Role.CANARY
+
+
 def test_places_are_uniform() -> None:
     bins = Counter(int(CanarySplit("price", 7, 0.5).assign(key).unit, 16) >> 58 for key in KEYS)
     expected = len(KEYS) / 64

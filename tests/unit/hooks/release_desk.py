@@ -17,7 +17,7 @@ from understudy.hooks.places import Places
 from understudy.hooks.registry import Registry
 from understudy.hooks.registry_errors import RegistryUnavailable
 
-MODEL = "demand"
+MODEL, OTHER = "demand", "price"
 TERMS = ServingTerms(task=MlTask.REGRESSION, serving=ServingSpec(max_rows=7))
 OTHER_TERMS = ServingTerms(task=MlTask.REGRESSION, serving=ServingSpec(max_rows=8))
 
@@ -60,6 +60,8 @@ class Gateways:
     names: tuple[str, ...] = ("east", "west")
     told: list[str] = field(default_factory=list)
     terms: list[ServingTerms] = field(default_factory=list)
+    patience_s: set[float] = field(default_factory=set)
+    """How long somebody waited for a record to be served."""
     refusal: UnderstudyError | None = None
     late: set[str] = field(default_factory=set)
     wrong: set[str] = field(default_factory=set)
@@ -74,6 +76,7 @@ class Gateways:
 
     def apply(self, order: ServingOrder, within_s: float) -> Confirmation:
         record = order.record
+        self.patience_s.add(within_s)
         self.told.append(f"serve {record.champion.version} of epoch {record.epoch}")
         self.terms.append(order.terms)
         late = [Lagging(gateway=name, problem="is slow") for name in self.names if name in self.late]
@@ -105,6 +108,10 @@ class Desk:
         self.deployments = Deployments(Ledger(f"sqlite:///{home / 'ledger.db'}"))
         self.shelf, self.gateways = Shelf(), Gateways()
         self.registry, self.places = cast("Registry", self.shelf), cast("Places", self.gateways)
+        # Another model in the same ledger, with the same version numbers and digests: what is known of it is not ours.
+        self.deployments.ledger.append(OTHER, EntryKind.LOCKED, "eve", "audit", facts={"version": 2})
+        self.deployments.ledger.append(OTHER, EntryKind.HELD, "eve", "stocktaking")
+        self.deployments.deny(OTHER, bundle(1).model_sha256, "spoiled", "eve")
 
     @property
     def epoch(self) -> int:
@@ -119,7 +126,15 @@ class Desk:
         self.deployments.deploy(record, epoch, "bob", "weekly", run)
         if is_confirmed:
             self.deployments.confirm(MODEL, epoch + 1, "bob", {})
+        self.touch_another()
         return crowned
+
+    def touch_another(self) -> None:
+        """Write a record of another model, so that it is the ledger's newest."""
+        record = self.deployments.current(OTHER)
+        epoch = record.epoch if record else 0
+        moved = Deployment(model=OTHER, epoch=epoch + 1, change=Change.ROLLBACK, champion=bundle(9), previous=None)
+        self.deployments.deploy(moved, epoch, "eve", "another model", "run")
 
     def put_beside(self, change: Change = Change.MIRROR_STARTED, **beside: Any) -> None:
         """Begin or end something beside the champion."""

@@ -168,7 +168,8 @@ def test_one_that_lags_leaves_the_record_unconfirmed_until_the_same_call_complet
     blessing = desk.bless(bundle(2))
     desk.gateways.late = {"west"}
     with pytest.raises(GatewayLagging, match=r"version 2 of demand serves \(epoch 2\); 1 of 2 places do so"):
-        at_gateways(desk, blessing)
+        at_gateways(desk, blessing, within_s=3.0)
+    assert desk.gateways.patience_s == {3.0}
     assert not desk.deployments.history(MODEL)[-1].is_confirmed
     desk.gateways.late = set()
     desk.gateways.told.clear()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.hooks.release_desk import MODEL, OTHER_TERMS, TERMS, Desk
+from tests.unit.hooks.release_desk import MODEL, OTHER, OTHER_TERMS, TERMS, Desk
 from tests.unit.hooks.test_deployments import bundle
 from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.errors import UnderstudyError
@@ -93,8 +93,9 @@ def test_without_a_reason_it_is_refused_by_its_name(desk: Desk) -> None:
 
 
 def test_what_stands_against_it_is_told_of_the_right_model(desk: Desk) -> None:
-    with pytest.raises(NothingServes, match="demand"):
-        take_back(desk)
+    for only_since in (None, 1):
+        with pytest.raises(NothingServes, match="demand"):
+            take_back(desk, only_since=only_since)
     desk.crown(1)
     with pytest.raises(NothingToRollBackTo, match="demand: before version 1, no version served that was confirmed"):
         take_back(desk)
@@ -185,6 +186,16 @@ def test_a_retry_after_others_moved_on_is_left_with_its_own_record(desk: Desk) -
     assert desk.epoch == 4
 
 
+def test_a_retry_does_not_vouch_for_a_record_that_its_run_left_unconfirmed_and_others_replaced(desk: Desk) -> None:
+    desk.crown(1)
+    desk.crown(2)
+    record = Deployment(model=MODEL, epoch=3, change=Change.ROLLBACK, champion=bundle(1), previous=None)
+    desk.deployments.deploy(record, 2, "ann", "it answers backwards", "rollback-1", deny=bundle(2))
+    desk.crown(4)
+    assert take_back(desk, run="rollback-1") == record
+    assert [served.is_confirmed for served in desk.deployments.history(MODEL)] == [True, True, False, True]
+
+
 def test_only_the_champion_that_was_meant_is_taken_back(desk: Desk) -> None:
     desk.crown(1)
     desk.crown(2)
@@ -244,6 +255,7 @@ def test_without_gateways_the_champion_is_confirmed_before_it_leaves(desk: Desk)
     desk.crown(1)
     desk.crown(2, is_confirmed=False)
     take_back(desk)
+    assert desk.deployments.confirmed(OTHER) is None
     assert [(served.deployment.epoch, served.is_confirmed) for served in desk.deployments.history(MODEL)] == [
         (1, True),
         (2, True),
@@ -283,8 +295,10 @@ class TestAtGateways:
         desk.crown(1)
         desk.crown(2)
         desk.gateways.late = {"west"}
+        desk.gateways.when_told = desk.touch_another
         with pytest.raises(GatewayLagging, match=r"version 1 of demand serves \(epoch 3\); 1 of 2 places do so"):
-            at_gateways(desk, run="rollback-1")
+            at_gateways(desk, run="rollback-1", within_s=3.0)
+        assert desk.gateways.patience_s == {3.0}
         assert [served.is_confirmed for served in desk.deployments.history(MODEL)] == [True, True, False]
         assert "follow 3" in desk.shelf.asked
         desk.gateways.late = set()
