@@ -149,6 +149,31 @@ def test_what_serves_already_is_not_written_again(desk: Desk) -> None:
     assert desk.newest == before
 
 
+def test_what_an_earlier_call_left_unconfirmed_is_completed_only_if_its_files_are_in_order(desk: Desk) -> None:
+    desk.crown(1)
+    blessing = desk.bless(bundle(2))
+    desk.crown(2, is_confirmed=False)
+    desk.shelf.gone = {2: ArtefactTampered(MODEL, 2, "a", "b")}
+    assert raise_up(desk, blessing).epoch == 2
+    assert not desk.deployments.history(MODEL)[-1].is_confirmed
+    desk.shelf.gone = {}
+    assert raise_up(desk, blessing).epoch == 2
+    assert desk.written(EntryKind.CONFIRMED)[-1].actor == "repair"
+
+
+def test_a_champion_that_was_left_unconfirmed_is_confirmed_by_its_gateways_before_it_is_replaced(desk: Desk) -> None:
+    desk.crown(1)
+    second = desk.crown(2, is_confirmed=False)
+    assert at_gateways(desk, desk.bless(bundle(3))).previous == second
+    assert desk.gateways.told == [
+        "serve 2 of epoch 2",
+        "prepare 3",
+        "serve 3 of epoch 3",
+        "probe demand 3 of epoch 3",
+    ]
+    assert len(desk.deployments.acknowledged(MODEL, 2)) == 2
+
+
 def test_every_gateway_is_ready_before_the_record_and_serves_after_it(desk: Desk) -> None:
     desk.crown(1)
     blessing = desk.bless(bundle(2))
