@@ -41,7 +41,7 @@ class Shelf:
             raise self.gone[kept.version]
 
     def follow(self, record: Deployment) -> dict[Any, Any]:
-        self.asked.append(f"follow {record.epoch}")
+        self.asked.append(f"follow {record.model} {record.epoch}")
         if self.is_down:
             raise RegistryUnavailable("sqlite", "it is down")
         return {}

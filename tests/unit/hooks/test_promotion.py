@@ -73,7 +73,7 @@ def test_without_a_guard_the_one_before_answers_nothing_more(desk: Desk) -> None
 def test_files_are_verified_before_the_record_and_aliases_follow_it(desk: Desk) -> None:
     desk.crown(1)
     raise_up(desk, desk.bless(bundle(2)))
-    assert desk.shelf.asked == ["follow 1", "keep 2", "follow 2", "forget all but 2", "keep 1"]
+    assert desk.shelf.asked == ["follow demand 1", "keep 2", "follow demand 2", "forget all but 2", "keep 1"]
 
 
 @pytest.mark.parametrize("changed", [{"judgement_sha256": "other"}, {"rubber_stamped": True}, {"champion_epoch": 2}])
@@ -182,7 +182,9 @@ def test_every_gateway_is_ready_before_the_record_and_serves_after_it(desk: Desk
         at_gateways(desk, blessing)
     assert (desk.epoch, desk.gateways.told) == (1, ["prepare 2"])
     desk.gateways.refusal = None
+    desk.gateways.when_told = desk.touch_another
     assert at_gateways(desk, blessing).epoch == 2
+    assert desk.shelf.asked[-3:] == ["follow demand 2", "forget all but 2", "keep 1"]
     assert desk.gateways.told[1:] == ["prepare 2", "serve 2 of epoch 2", "probe demand 2 of epoch 2"]
     confirmed = desk.written(EntryKind.CONFIRMED)[-1]
     assert (confirmed.actor, confirmed.facts["terms"]) == ("ann", TERMS.model_dump(mode="json"))

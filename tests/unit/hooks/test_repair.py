@@ -32,7 +32,7 @@ def mend_at_gateways(desk: Desk) -> Repair:
 def test_where_nothing_was_left_behind_nothing_is_done(desk: Desk, tmp_path: Path) -> None:
     before = desk.newest
     assert mend(desk) == Repair(model=MODEL, epoch=1)
-    assert (desk.newest, desk.shelf.asked) == (before, ["follow 1"])
+    assert (desk.newest, desk.shelf.asked) == (before, ["follow demand 1"])
     (tmp_path / "empty").mkdir()
     assert mend(Desk(tmp_path / "empty")) == Repair(model=MODEL, epoch=None)
 
@@ -107,7 +107,7 @@ def test_denied_versions_are_marked_and_digests_without_a_version_are_not(desk: 
     desk.deployments.deny(MODEL, "digest7", "spoiled", "eve", bundle=bundle(7))
     desk.deployments.deny(MODEL, "digest8", "found elsewhere", "eve")
     mend(desk)
-    assert desk.shelf.asked == ["follow 1", "deny demand 7 data7 spoiled"]
+    assert desk.shelf.asked == ["follow demand 1", "deny demand 7 data7 spoiled"]
     with pytest.raises(DigestDenied):
         desk.deployments.refuse(bundle(8))
 

@@ -235,7 +235,7 @@ def test_aliases_and_tags_follow_and_only_what_the_record_names_stays_at_hand(de
     take_back(desk)
     assert desk.shelf.asked == [
         "keep 2",
-        "follow 4",
+        "follow demand 4",
         "deny demand 3 data3 it answers backwards",
         "forget all but 4",
         "keep 1",
@@ -247,7 +247,7 @@ def test_with_the_registry_down_nothing_at_hand_is_given_away(desk: Desk) -> Non
     desk.crown(2)
     desk.shelf.is_down = True
     assert take_back(desk).epoch == 3
-    assert desk.shelf.asked == ["keep 1", "follow 3"]
+    assert desk.shelf.asked == ["keep 1", "follow demand 3"]
 
 
 def test_without_gateways_the_champion_is_confirmed_before_it_leaves(desk: Desk) -> None:
@@ -275,7 +275,7 @@ class TestAtGateways:
         confirmed = desk.written(EntryKind.CONFIRMED)[-1]
         assert (confirmed.actor, confirmed.facts["terms"]) == ("ann", TERMS.model_dump(mode="json"))
         assert [ack.gateway for ack in desk.deployments.acknowledged(MODEL, record.epoch)] == ["east-1", "west-1"]
-        assert desk.shelf.asked[:2] == ["keep 1", "follow 4"]
+        assert desk.shelf.asked[:2] == ["keep 1", "follow demand 4"]
 
     def test_what_is_not_warm_is_loaded_before_anything_is_written(self, desk: Desk) -> None:
         desk.crown(1)
@@ -300,7 +300,7 @@ class TestAtGateways:
             at_gateways(desk, run="rollback-1", within_s=3.0)
         assert desk.gateways.patience_s == {3.0}
         assert [served.is_confirmed for served in desk.deployments.history(MODEL)] == [True, True, False]
-        assert "follow 3" in desk.shelf.asked
+        assert "follow demand 3" in desk.shelf.asked
         desk.gateways.late = set()
         assert at_gateways(desk, run="rollback-1").epoch == desk.epoch == 3
         assert desk.deployments.history(MODEL)[-1].is_confirmed
