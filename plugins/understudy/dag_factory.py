@@ -129,7 +129,7 @@ def build_retraining_dag(spec: ModelSpec) -> DAG:
         default_args=default_args(spec),
         dag_display_name=f"Retrain {spec.model}",
     ) as dag:
-        snapshot = SnapshotDataOperator(task_id="snapshot", model=spec.model)
+        snapshot = SnapshotDataOperator(task_id="snapshot", model=spec.model, skip_on_refusal=True)
         check = DataSanityCheckOperator(
             task_id="check", model=spec.model, snapshot=snapshot.output, skip_on_refusal=True
         )

@@ -22,9 +22,9 @@ def engine_socket() -> str:
 
 
 @contextmanager
-def engine_proxy(stack: str, port: int = 0) -> Iterator[int]:
+def engine_proxy(stack: str, port: int = 0, gpus: int = 0) -> Iterator[int]:
     """Start the proxy that docker-compose.yaml puts before the engine; give its port."""
-    command = [sys.executable, "-m", "understudy.engine_proxy", f"--port={port}", f"--stack={stack}"]
+    command = [sys.executable, "-m", "understudy.engine_proxy", f"--port={port}", f"--stack={stack}", f"--gpus={gpus}"]
     with subprocess.Popen([*command, f"--socket={engine_socket()}"], stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         listening = re.search(r"Listening on 127.0.0.1:(\d+)", running.stdout.readline())

@@ -18,6 +18,7 @@ from understudy.contract.stage import StageResult, artefact_of
 from understudy.contract.words import JobState
 from understudy.runners.docker import DockerRunner
 from understudy.runners.engine import named_client
+from understudy.runners.errors import EngineRefused, GpuUnavailable, RunnerError
 
 pytestmark = pytest.mark.docker
 
@@ -56,6 +57,35 @@ def test_a_stage_runs_through_the_proxy_with_files_secrets_and_logs(port: int, t
     assert artefact_of(job.outputs / "copy.csv", job.outputs).sha256 == job.request.inputs["rows.csv"].sha256
     assert runner.find(job.name) is None
     runner.client.close()
+
+
+@pytest.fixture
+def _no_gpus() -> None:
+    if "nvidia" in subprocess.run(["docker", "info"], capture_output=True, text=True, check=True).stdout:
+        pytest.skip("the engine has GPUs to give")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "error", "told"),
+    [
+        (1, EngineRefused, r"asks for more GPUs \(2\) than a stage may have \(1\)\. STACK_GPUS in \.env"),
+        (2, GpuUnavailable, r"runtime\.gpus asks for, 2: .*GPU.*\. Install the driver"),
+    ],
+    ids=["more than allowed", "as many as allowed"],
+)
+@pytest.mark.usefixtures("_no_gpus")
+def test_a_stage_is_told_of_gpus_that_the_operator_or_the_engine_does_not_give(
+    allowed: int, error: type[RunnerError], told: str, tmp_path: Path
+) -> None:
+    with engine_proxy(f"e2e-gpus-{os.getpid()}", gpus=allowed) as port:
+        client = named_client(f"tcp://127.0.0.1:{port}", None)
+        runner = DockerRunner(deployment="proxied", workspace=tmp_path, open_client=client)
+        job = asked(tmp_path)
+        wanting = job.model_copy(update={"resources": job.resources.model_copy(update={"gpus": 2})})
+        with pytest.raises(error, match=f"(?i){told}"):
+            runner.submit(wanting, {"password": SecretStr(SECRET)})
+        assert runner.leftovers() == []
+        runner.client.close()
 
 
 @pytest.mark.parametrize("bypass", [*descriptions(IMAGE), *ELSEWHERE], ids=lambda bypass: bypass.what)

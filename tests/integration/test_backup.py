@@ -24,10 +24,11 @@ from understudy.backup.errors import (
 )
 from understudy.backup.restore import restore
 from understudy.backup.take import take
+from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.estimators import estimators_for
-from understudy.contract.release import Blessing, Bundle
+from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.stage import artefact_of
-from understudy.contract.words import EntryKind, MlTask
+from understudy.contract.words import Change, EntryKind, MlTask
 from understudy.hooks.connect import Hooks
 from understudy.hooks.errors import LedgerDamaged
 from understudy.hooks.ledger_schema import LEDGER
@@ -196,6 +197,20 @@ def test_a_backup_that_is_taken_while_a_model_is_promoted_is_whole(
     record = connect(home).deployments.current(MODEL)
     assert record is not None
     assert record.champion.version == 2
+
+
+def test_a_rollback_drill_stands_in_no_backup_s_way(home: Path, tmp_path: Path) -> None:
+    hooks = connect(home)
+    serving = hooks.deployments.current(MODEL)
+    assert serving is not None
+    spent = serving.champion.model_copy(update={"model": DRILL_MODEL, "data_version": "generated for a drill"})
+    drilled = Deployment(model=DRILL_MODEL, epoch=1, change=Change.PROMOTION, champion=spent, previous=None)
+    hooks.deployments.deploy(drilled, 0, "drill", "a model that is bad on purpose")
+
+    take(hooks, tmp_path / "backup")
+    lose(home)
+    restore(connect(home), tmp_path / "backup")
+    assert connect(home).deployments.current(DRILL_MODEL) == drilled
 
 
 def test_nothing_is_overwritten(home: Path, backup: Path) -> None:

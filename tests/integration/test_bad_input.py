@@ -140,6 +140,7 @@ def test_bad_data_are_refused_in_one_sentence(
     breaks(site, hourly())
     run = site.retrain(MODEL, **conf)
     assert (run.state, run.outcome) == ("failed", "data_refused")
+    assert [task for task, state in run.tasks.items() if state == "failed"] == ["outcome"], "no red task, as in a crash"
     assert_one_sentence(run.sentence, says)
     assert World.look(site) == champion
 

@@ -27,7 +27,7 @@ with DAG(
     params={"reason": Param("", type="string"), "as_of": Param(None, type=["null", "string"], format="date-time")},
     default_args={"owner": "market-ml", "retries": 1},
 ):
-    snapshot = SnapshotDataOperator(task_id="snapshot", model=MODEL)
+    snapshot = SnapshotDataOperator(task_id="snapshot", model=MODEL, skip_on_refusal=True)
     check = DataSanityCheckOperator(task_id="check", model=MODEL, snapshot=snapshot.output, skip_on_refusal=True)
     train = TrainOperator(task_id="train", model=MODEL, data=check.output)
     evaluate = EvaluateVsChampionOperator(task_id="evaluate", model=MODEL, trained=train.output)

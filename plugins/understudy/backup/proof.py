@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from understudy.contract.declared import Fact
+from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Bundle
 from understudy.hooks.data_versions import DataVersions
@@ -19,8 +20,9 @@ class Proof(Fact):
 
 
 def serving(deployments: Deployments) -> tuple[Bundle, ...]:
-    """Name the champion of each model, and what a rollback would go back to."""
-    named = [bundle for record in deployments.all_current() for bundle in (record.champion, record.previous) if bundle]
+    """Name the champion of each model, and what a rollback would go back to; a drill's are spent and have no data."""
+    records = [record for record in deployments.all_current() if record.model != DRILL_MODEL]
+    named = [bundle for record in records for bundle in (record.champion, record.previous) if bundle]
     return tuple(sorted(set(named), key=lambda bundle: (bundle.model, bundle.version)))
 
 

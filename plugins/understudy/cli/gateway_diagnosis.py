@@ -4,6 +4,7 @@ from understudy.cli.finding import Finding, Severity
 from understudy.contract.errors import SpecProblem, UnderstudyError
 from understudy.contract.load import declared, read_model
 from understudy.contract.serving import Lagging, ModelStatus, ServingTerms
+from understudy.contract.words import Confinement
 from understudy.hooks.connect import Hooks
 from understudy.hooks.gateways import Gateways
 from understudy.hooks.places import Places
@@ -113,8 +114,10 @@ def _of_answer(name: str, answer: ModelStatus | Lagging, epoch: int) -> Finding:
 def _unconfined(answer: ModelStatus | Lagging) -> list[Finding]:
     if isinstance(answer, Lagging):
         return []
+    lacking = {confinement for worker in answer.workers for confinement in worker.not_held}
+    process = "as a user other than root" if lacking == {Confinement.NO_ROOT} else "on Linux"
     way_out = (
-        "Run the gateway on Linux, or train in an image and score in containers of it "
+        f"Run the gateway {process}, or train in an image and score in containers of it "
         "(AIRFLOW__UNDERSTUDY__GATEWAY_ISOLATION=docker)."
     )
     return [

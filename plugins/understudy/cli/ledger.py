@@ -12,7 +12,7 @@ from understudy.cli.deployment import hooks, require_model
 from understudy.cli.errors import BROKEN, BadArgument
 from understudy.cli.row import print_row
 from understudy.contract.card import Card, card_of
-from understudy.contract.moment import moment_to_the_second
+from understudy.contract.moment import moment, moment_to_the_second
 from understudy.contract.release import Deployment, LedgerEntry
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ def _held_against(backup: Path, found: "ChainCheck", known: "Ledger") -> "ChainC
     taken = manifest.read(backup)
     newest = next(iter(known.entries(after=taken.entries - 1, limit=1)), None)
     if not taken.entries or (newest is not None and newest.hash == taken.last_hash):
-        return _with(found, f"The {taken.entries} of the backup of {taken.taken_at:%Y-%m-%d %H:%M} are all among them.")
+        return _with(found, f"The {taken.entries} of the backup of {moment(taken.taken_at)} are all among them.")
     problem = "was cut off" if found.checked < taken.entries else "is another one"
     sentence = (
-        f"The backup of {taken.taken_at:%Y-%m-%d %H:%M} has {taken.entries} entries and the ledger {found.checked}: "
+        f"The backup of {moment(taken.taken_at)} has {taken.entries} entries and the ledger {found.checked}: "
         f"entry {taken.entries} {problem}. Keep a copy of the database, and restore the backup."
     )
     return found.model_copy(update={"ok": False, "first_broken_seq": taken.entries, "sentence": sentence})

@@ -71,6 +71,8 @@ class ModelStatus(Fact):
     health: Health
     """Whether a person should look, as far as the ledger and the declarations tell; Airflow knows more."""
     troubles: tuple[Trouble, ...]
+    unseen: str
+    """Why no look vouches for what serves; empty where one does, and where none is asked for."""
     champion: Served | None
     previous: int | None
     """Where a rollback would go."""
@@ -123,6 +125,7 @@ def status_of(connected: "Hooks", seen: Glance) -> ModelStatus:
         is_declared=seen.is_declared,
         health=seen.health,
         troubles=seen.troubles,
+        unseen=seen.unseen,
         champion=history[-1] if history else None,
         previous=current.previous.version if current and current.previous else None,
         last_run=last_run,

@@ -1,5 +1,6 @@
 """The status of models in the terminal."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from understudy.cli.model_status import LastLook, ModelStatus, Replica
@@ -8,7 +9,6 @@ from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.moment import age, moment
 from understudy.contract.serving import LabelAccounts
 from understudy.ui.glance import Health
-from understudy.ui.troubles import Trouble
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,16 +36,16 @@ def print_table(console: "Console", found: list[ModelStatus]) -> None:
         )
     console.print(table)
     for status in urgent_first:
-        for trouble in status.troubles:
-            print_row(console, f"{status.model}: {_in_words(trouble)}")
+        for sentence in _explained(status):
+            print_row(console, f"{status.model}: {sentence}")
 
 
 def print_page(console: "Console", status: ModelStatus) -> None:
     """Print all there is to know about one model."""
     _print_champion(console, status)
     print_row(console, f"  state     {status.health.in_words.lower()}")
-    for trouble in status.troubles:
-        print_row(console, f"            {_in_words(trouble)}")
+    for sentence in _explained(status):
+        print_row(console, f"            {sentence}")
     if not status.is_declared and status.model != DRILL_MODEL:
         print_row(console, "  declared  no longer: nothing looks at what serves, and nothing retrains it")
     last = status.last_run
@@ -89,8 +89,12 @@ def _print_champion(console: "Console", status: ModelStatus) -> None:
     )
 
 
-def _in_words(trouble: Trouble) -> str:
-    return f"{trouble.said}: {trouble.told}" if trouble.told else trouble.said
+def _explained(status: ModelStatus) -> Iterator[str]:
+    """Say why a person should look, or why nobody can say whether one should."""
+    for trouble in status.troubles:
+        yield f"{trouble.said}: {trouble.told}" if trouble.told else trouble.said
+    if status.unseen and status.health is Health.UNKNOWN:
+        yield status.unseen
 
 
 def _champion_in_short(status: ModelStatus) -> str:

@@ -33,6 +33,14 @@ def has_moved(since: Sequence[LedgerEntry]) -> bool:
     return any(record is None or record.change.moves_champion for record in records)
 
 
-def not_taken_back(version: int, why: str) -> str:
-    """Say that a version that has to go serves all the same."""
-    return f"version {version} has to go and was NOT taken back, it still serves: {why}"
+def taken_back(version: int, back: int, why: str) -> str:
+    """Say that a version is gone, and which one answers instead."""
+    return f"version {version} was taken back and version {back} serves again: {why}"
+
+
+def not_taken_back(version: int, why: str, serves: str = "still serves") -> str:
+    """Say that a version that has to go serves all the same.
+
+    :param serves: says until when, where that is read long afterwards.
+    """
+    return f"version {version} has to go and was NOT taken back, it {serves}: {why}"

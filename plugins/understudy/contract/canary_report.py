@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from understudy.contract.declared import Fact
 from understudy.contract.rehearsal import RehearsalsDiffer
-from understudy.contract.serving import Tally
+from understudy.contract.serving import Tally, added
 from understudy.contract.words import MirrorLoss
 
 
@@ -54,7 +54,7 @@ class Arm(Fact):
             lost=dict(Counter(self.lost) + Counter(other.lost)),
             loose=self.loose + other.loose,
             squares=(math.sqrt(self.squares) + math.sqrt(other.squares)) ** 2,
-            scores=_added(self.scores, other.scores),
+            scores=added(self.scores, other.scores),
         )
 
 
@@ -68,11 +68,10 @@ class ArmLosses(Fact):
 
     def plus(self, other: "ArmLosses") -> "ArmLosses":
         """Add what another gateway counted."""
-        known = self.value is not None and other.value is not None
         return ArmLosses(
             rows=self.rows + other.rows,
             loss=self.loss + other.loss,
-            value=(self.value or 0.0) + (other.value or 0.0) if known else None,
+            value=None if self.value is None or other.value is None else self.value + other.value,
         )
 
 
@@ -136,12 +135,6 @@ def merged_canary(reports: Sequence[CanaryReport]) -> CanaryReport:
             "blocks": _blocks(reports),
         }
     )
-
-
-def _added(some: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
-    longer = max(len(some), len(others))
-    padded = [tuple(counts) + (0,) * (longer - len(counts)) for counts in (some, others)]
-    return tuple(a + b for a, b in zip(*padded, strict=True))
 
 
 def _blocks(reports: Sequence[CanaryReport]) -> tuple[CanaryBlock, ...]:

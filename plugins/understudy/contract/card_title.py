@@ -114,10 +114,11 @@ def _deployed(entry: LedgerEntry, versions: Versions) -> str:
 def _concluded(entry: LedgerEntry, versions: Versions) -> str:
     outcome = word_of(Outcome, entry.facts.get("outcome"))
     challenger = _version(versions.other).capitalize()
+    promoted = versions.champion if versions.other is None else versions.other
     if outcome is None:
         return "The retraining ended"
     return {
-        Outcome.PROMOTED: f"The retraining promoted {_version(versions.champion)}",
+        Outcome.PROMOTED: f"The retraining promoted {_version(promoted)}",
         Outcome.DECLINED: f"{challenger} was declined; the champion stays",
         Outcome.DATA_REFUSED: "The retraining ended: its data were refused",
         Outcome.DRY_RUN: f"{challenger} was judged in a dry run; nothing changed",

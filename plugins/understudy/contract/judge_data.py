@@ -52,7 +52,7 @@ def _answer(finding: Finding) -> GateResult:
     return GateResult(
         gate=gate,
         verdict=verdict,
-        measured=finding.measured if is_usable(finding.measured) else None,
+        measured=finding.measured,
         basis=COUNTED if is_usable(finding.measured) else "",
         bound=finding.bound,
         sentence=finding.sentence,

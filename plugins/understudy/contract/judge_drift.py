@@ -1,5 +1,7 @@
 """Ask whether live data have moved: by effect size against what is usual, never by a p-value."""
 
+import math
+
 from understudy.contract.judgement import COUNTED, GateResult, is_usable
 from understudy.contract.live_contest import unanswered
 from understudy.contract.monitor_spec import MonitorSpec
@@ -46,13 +48,12 @@ def judge_columns(report: DriftReport, monitor: MonitorSpec) -> GateResult:
     doubt = _doubt(report, monitor)
     if doubt:
         return unanswered("drift", bound, doubt)
-    # Largest first and rounded, so that the order of the columns cannot decide by the last bit of a sum.
     moved = sorted((c for c in report.columns if c.has_moved), key=lambda c: (-c.importance, c.column))
     unknown = [column for column in report.columns if not column.is_measured]
     share, open_share = _importance(moved), _importance(unknown)
     if share >= monitor.drift_share:
         verdict = Verdict.FAILED
-    elif unknown and share + open_share >= monitor.drift_share:
+    elif share + open_share >= monitor.drift_share:
         return unanswered("drift", bound, f"{_listed([_unknown(column) for column in unknown])}; that could be drift")
     else:
         verdict = Verdict.PASSED
@@ -165,7 +166,8 @@ def _too_few(report: DriftReport, monitor: MonitorSpec) -> str:
 
 
 def _importance(columns: list[ColumnDrift]) -> float:
-    return round(sum(sorted((c.importance for c in columns if is_usable(c.importance)), reverse=True)), 9)
+    # Summed exactly and rounded, so that neither the columns' order nor the last bit of a sum can decide.
+    return round(math.fsum(column.importance for column in columns if is_usable(column.importance)), 9)
 
 
 def _movement(column: ColumnDrift) -> str:

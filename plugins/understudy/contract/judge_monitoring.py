@@ -32,7 +32,7 @@ def judge_monitoring(report: MonitorReport, monitor: MonitorSpec, retrain: Retra
     questions = {result.gate: result for result in _questions(report, monitor, retrain)}
     is_drifting = _is_drifting(questions)
     seen = _looks_with_drift(report, monitor, history) + 1 if is_drifting else 0
-    reasons = _reasons(report, retrain, questions, is_persistent=is_drifting and seen >= monitor.looks)
+    reasons = _reasons(report, retrain, questions, is_persistent=seen >= monitor.looks)
     held_back = _held_back(report, retrain, history) if reasons else None
     results = tuple(questions.values())
     judgement = Judgement(verdict=combine(results), results=results)
@@ -41,7 +41,7 @@ def judge_monitoring(report: MonitorReport, monitor: MonitorSpec, retrain: Retra
         is_drifting=is_drifting,
         reasons=reasons,
         held_back=held_back,
-        sentence=_sentence(judgement, reasons, held_back, f"{seen} of {monitor.looks}" if is_drifting else None),
+        sentence=_sentence(judgement, reasons, held_back, f"{seen} of {monitor.looks}" if seen else None),
     )
 
 

@@ -138,8 +138,8 @@ class Retrainings(Fact):
         running = next((begun for begun in self.begun if begun.outcome is None), None)
         if running is not None and now - running.at > timeout:
             return (
-                f"the retraining that began at {_spoken(running.at)} has not ended within {format_duration(timeout)}; "
-                "look at its run in Airflow",
+                f"the retraining that began at {_spoken(running.at)} had to be over by "
+                f"{_spoken(running.at + timeout)}; look at its run in Airflow",
             )
         waiting = self.unanswered()
         if waiting is not None and running is None and now - waiting.at > grace:

@@ -1,6 +1,7 @@
 """What gateways and those who steer them say to each other. The paths are those of the gateway's admin API."""
 
 from datetime import datetime
+from itertools import zip_longest
 
 from pydantic import AwareDatetime, Field
 
@@ -197,6 +198,11 @@ class LoggedRows(Fact):
     written_rows: int
 
 
+def added(some: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
+    """Add counts place by place; a place that one of them lacks has nothing in it."""
+    return tuple(a + b for a, b in zip_longest(some, others, fillvalue=0))
+
+
 class Tally(Fact):
     """Count what one version did.
 
@@ -212,13 +218,11 @@ class Tally(Fact):
 
     def plus(self, other: "Tally") -> "Tally":
         """Add what another gateway counted."""
-        longer = max(len(self.score_ms), len(other.score_ms))
-        padded = [tuple(counts) + (0,) * (longer - len(counts)) for counts in (self.score_ms, other.score_ms)]
         sizes = [size for size in (self.rss_bytes, other.rss_bytes) if size is not None]
         return Tally(
             requests=self.requests + other.requests,
             errors=self.errors + other.errors,
-            score_ms=tuple(a + b for a, b in zip(*padded, strict=True)),
+            score_ms=added(self.score_ms, other.score_ms),
             rss_bytes=max(sizes, default=None),
         )
 

@@ -40,7 +40,7 @@ class RetrainSpec(Declared):
     timezone: str = "UTC"
     """The time zone of the schedule."""
     timeout: PositiveDuration = Field(default_factory=lambda: parse_duration("24h"))
-    """When a whole run that has not ended is failed."""
+    """How long the work of a run may take before it is failed; its waits for live traffic and people are added."""
     retries: int = Field(default=2, ge=0, le=10)
     """How often a broken task is tried again; refusals are never tried again."""
     drift: bool = True

@@ -55,8 +55,8 @@ def vetted(body: bytes, allowance: Allowance) -> Description:
     if gpus > allowance.gpus:
         raise OutOfItsBox(
             "HostConfig.DeviceRequests",
-            f"asks for {gpus} GPUs, of which the stack may use {allowance.gpus}",
-            "STACK_GPUS in .env says how many a stage may have.",
+            f"asks for more GPUs ({gpus}) than a stage may have ({allowance.gpus})",
+            "STACK_GPUS in .env says how many that is.",
         )
     return description
 

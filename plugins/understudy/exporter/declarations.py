@@ -7,6 +7,7 @@ from pathlib import Path
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.load import declared, read_model
+from understudy.contract.run_time import longest_run
 from understudy.exporter.looks_due import longest_gap_s
 
 LOG = logging.getLogger(__name__)
@@ -74,5 +75,5 @@ def _terms_in(path: Path) -> Terms:
         owner=spec.owner,
         look_interval_s=longest_gap_s(spec.monitor.schedule) if spec.monitor else None,
         max_age_s=max_age.total_seconds() if max_age else None,
-        timeout_s=spec.retrain.timeout.total_seconds(),
+        timeout_s=longest_run(spec).total_seconds(),
     )

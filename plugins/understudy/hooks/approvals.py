@@ -41,7 +41,7 @@ class Waiting(Fact):
 def ask(ledger: Ledger, model: str, run: str, question: Question, actor: str) -> Question:
     """Record a question once and return it; one that waits already keeps the time that it has."""
     asked = _open_in(ledger.entries(model, [EntryKind.APPROVAL_ASKED, EntryKind.APPROVAL_ANSWERED], run))
-    found = asked.get((run, question.person))
+    found = asked.get((model, run, question.person))
     if found is not None and found.question.is_same(question):
         return found.question
     given = sum(one.person == question.person for one in answers(ledger, model, run))
@@ -87,17 +87,18 @@ def waiting(ledger: Ledger, now: datetime, model: str | None = None) -> list[Wai
     ]
 
 
-def _open_in(told: list[LedgerEntry]) -> dict[tuple[str | None, int], Waiting]:
-    """Map run and person to the question that has no answer yet."""
-    asked: dict[tuple[str | None, int], Waiting] = {}
+def _open_in(told: list[LedgerEntry]) -> dict[tuple[str, str | None, int], Waiting]:
+    """Map model, run and person to the question that has no answer yet."""
+    # Runs that a schedule begins at the same moment have the same name in all models.
+    asked: dict[tuple[str, str | None, int], Waiting] = {}
     for entry in told:
         if entry.kind is EntryKind.APPROVAL_ASKED:
             question = Question.model_validate(entry.facts)
-            asked[entry.run, question.person] = Waiting(
+            asked[entry.model, entry.run, question.person] = Waiting(
                 model=entry.model, run=entry.run, seq=entry.seq, at=entry.at, question=question
             )
         elif entry.facts["answer"] != Answer.VOID.value:
-            asked.pop((entry.run, int(str(entry.facts["person"]))), None)
+            asked.pop((entry.model, entry.run, int(str(entry.facts["person"]))), None)
     return asked
 
 

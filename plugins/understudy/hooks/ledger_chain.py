@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import ValidationError
-
 from understudy.contract.declared import Fact, sha256_of
 from understudy.contract.release import GENESIS, LedgerEntry
 from understudy.hooks import ledger_schema as schema
@@ -39,7 +37,7 @@ def intact(row: Any) -> LedgerEntry:
         content = {**entry.model_dump(mode="json", exclude={"facts"}), "facts": entry.facts}
         digest = sha256_of({name: value for name, value in content.items() if name != "hash"})
         written = schema.as_row(content)
-    except (ValidationError, ValueError, TypeError) as unreadable:
+    except (ValueError, TypeError) as unreadable:
         raise LedgerDamaged(row.seq, "cannot be read") from unreadable
     # The row as it would be written now shows edits that leave the entry equal, such as a space within the JSON.
     if digest != entry.hash or written != dict(row._mapping):

@@ -7,6 +7,7 @@ from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import load_model
 from understudy.contract.release import LedgerEntry
 from understudy.contract.retrainings import KINDS, Look, Recorded, Retrainings
+from understudy.contract.run_time import longest_run
 from understudy.contract.words import EntryKind
 from understudy.hooks.ledger import Ledger
 from understudy.hooks.ledger_pen import LedgerPen
@@ -25,7 +26,7 @@ def retrainings(ledger: Ledger, model: str) -> Retrainings:
 def trouble_with(past: Retrainings, model: str, chosen: Settings) -> tuple[str, ...]:
     """Say, as of now, what became of retrainings that should have begun or ended; nothing of a broken declaration."""
     try:
-        timeout = load_model(chosen.models_dir, model).retrain.timeout
+        timeout = longest_run(load_model(chosen.models_dir, model))
     except (SpecProblem, UnknownModel):
         return ()
     return past.trouble(datetime.now(timezone.utc), chosen.retrain_within, timeout)

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle
+from understudy.contract.words import Change
 from understudy.hooks.deployments import Served
 
 
@@ -43,6 +44,13 @@ def reigns(history: list[Served]) -> list[Reign]:
             is_confirmed=served.is_confirmed or (known is not None and known.is_confirmed),
         )
     return list(told.values())
+
+
+def rollback_after(epoch: int, history: list[Served]) -> Served | None:
+    """Give the rollback that ended the reign of an epoch; None where it lasts or ended otherwise."""
+    moves = (told for told in history if told.deployment.epoch > epoch and told.deployment.change.moves_champion)
+    end = next(moves, None)
+    return end if end is not None and end.deployment.change is Change.ROLLBACK else None
 
 
 def fit_instead(champion: Bundle, history: list[Served], denied: dict[str, str]) -> list[Bundle]:

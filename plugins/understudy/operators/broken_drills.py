@@ -50,6 +50,7 @@ def _has_nothing_to_drill(runs: OtherRuns, run_id: str) -> bool:
 def _why(runs: OtherRuns, run_id: str, tasks: Mapping[str, str | None]) -> str:
     failed = [task for task, state in tasks.items() if state == FAILED]
     told = (runs.left(DRILL_DAG, run_id, task, PROBLEM_KEY) for task in failed)
-    who = f"its task {' and '.join(failed)}" if failed else "it"
-    unsaid = f"{who} was killed, ran out of time, or was failed by a person"
+    who = f"its task{'s' * (len(failed) > 1)} {' and '.join(failed)}" if failed else "it"
+    be = "were" if len(failed) > 1 else "was"
+    unsaid = f"{who} {be} killed, ran out of time, or {be} failed by a person"
     return next((str(problem) for problem in told if problem), unsaid)

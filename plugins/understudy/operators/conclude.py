@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, TriggerRule
 
-from understudy.contract.breach import breach_in, has_moved, not_taken_back, rollback_in
+from understudy.contract.breach import breach_in, has_moved, not_taken_back, rollback_in, taken_back
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.connect import Hooks, connect
+from understudy.hooks.reigns import rollback_after
 from understudy.operators.alerting import tell_now
 from understudy.operators.approval import AskApprovalOperator
 from understudy.operators.beside import end_of_run
@@ -29,6 +30,7 @@ from understudy.operators.guard import GuardOperator
 from understudy.operators.handover import Canaried, Concluded, Deployed, Evaluated, Guarded, Rehearsed
 from understudy.operators.promote import PromoteOperator
 from understudy.operators.run_context import run_folder
+from understudy.operators.run_end import write_end
 from understudy.operators.shadow import ShadowDeployOperator
 from understudy.operators.snapshot import SnapshotDataOperator
 
@@ -93,17 +95,7 @@ class ConcludeOperator(BaseOperator):
             champion=current.champion.version if current else None,
         )
         facts = concluded.model_dump(mode="json")
-        run = run_folder(context, self.model).run
-        # The outcome is part of the key: clearing a broken task and succeeding is a second, true end of the same run.
-        hooks.ledger.append_once(
-            f"{self.model}/{run}/concluded/{outcome}/{concluded.version}",
-            self.model,
-            EntryKind.CONCLUDED,
-            actor_of(context),
-            sentence,
-            run,
-            facts,
-        )
+        write_end(hooks.ledger, self.model, run_folder(context, self.model).run, concluded, actor_of(context))
         self.log.info("%s: %s", outcome.upper(), sentence)
         tell_now(hooks)
         if outcome in BAD_ENDS:
@@ -200,7 +192,7 @@ class ConcludeOperator(BaseOperator):
         if guarded is not None:
             if guarded.rolled_back_to is not None:
                 return Outcome.ROLLED_BACK, guarded.sentence
-            return Outcome.PROMOTED, f"{promoted}; {guarded.sentence}"
+            return self._end_by_others(deployed) or (Outcome.PROMOTED, f"{promoted}; {guarded.sentence}")
         if not any(isinstance(task, GuardOperator) for task in self._upstream()):
             return Outcome.PROMOTED, promoted
         refusal, problem = self._told_by(context, GuardOperator)
@@ -209,6 +201,14 @@ class ConcludeOperator(BaseOperator):
             return found
         why = refusal or problem or "read its log"
         return Outcome.BROKEN, f"{deployed.sentence}, but its probation broke ({why}); look at what serves"
+
+    def _end_by_others(self, deployed: Deployed) -> tuple[Outcome, str] | None:
+        """Say that a person or a look took the version back during its probation; None where it serves."""
+        back = rollback_after(deployed.epoch, connect().deployments.history(self.model))
+        if back is None:
+            return None
+        why = f"by {back.actor}, {back.reason}"
+        return Outcome.ROLLED_BACK, taken_back(deployed.version, back.deployment.champion.version, why)
 
     def _end_of_breach(self, context: "Context", deployed: Deployed, told: str | None) -> tuple[Outcome, str] | None:
         """Say by the ledger what became of a breach, where the guard that found it could not; None where it found none.
@@ -222,14 +222,12 @@ class ConcludeOperator(BaseOperator):
             return None
         version = deployed.version
         if back is not None:
-            sentence = f"version {version} was taken back and version {back.champion.version} serves again"
-            return Outcome.ROLLED_BACK, f"{sentence}: {breach.reason}"
+            return Outcome.ROLLED_BACK, taken_back(version, back.champion.version, breach.reason)
         if has_moved(hooks.ledger.entries(self.model, [EntryKind.DEPLOYED], after=breach.seq)):
             return Outcome.BROKEN, f"version {version} had to go, and another decision has replaced it: {breach.reason}"
         # A refusal repeats what was seen.
-        return Outcome.BROKEN, not_taken_back(
-            version, told or f"{breach.reason}; its guard was ended before it could act"
-        )
+        why = told or f"{breach.reason}; its guard was ended before it could act"
+        return Outcome.BROKEN, not_taken_back(version, why, "served on when this run ended")
 
     def _told_by(self, context: "Context", kind: type[BaseOperator]) -> tuple[str | None, str | None]:
         told = (self._told(context, task) for task in self._upstream() if isinstance(task, kind))

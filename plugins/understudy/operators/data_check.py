@@ -12,11 +12,11 @@ from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName, Verdict
 from understudy.hooks.connect import connect
 from understudy.hooks.sources import find_sources
+from understudy.operators.data_stage import DataStageOperator
 from understudy.operators.decisions import REFUSAL_KEY, accepted_windows, actor_of
 from understudy.operators.errors import WindowRefused, WindowSetAside
 from understudy.operators.handover import CheckedData, Snapshot
 from understudy.operators.run_context import run_folder
-from understudy.operators.stage import StageOperator
 from understudy.settings import PROJECT, settings
 from understudy.workspace import RunFolder
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PROFILE = "profile.json"
 
 
-class DataSanityCheckOperator(StageOperator):
+class DataSanityCheckOperator(DataStageOperator):
     """Check a snapshot against the declaration and against history; return :class:`CheckedData`.
 
     A refused window is quarantined with its evidence and ends the run: by failing this task, or, with
@@ -38,14 +38,11 @@ class DataSanityCheckOperator(StageOperator):
     :param skip_on_refusal: whether a later task reports the refusal.
     """
 
-    template_fields = (*StageOperator.template_fields, "snapshot")
+    template_fields = (*DataStageOperator.template_fields, "snapshot")
 
-    def __init__(
-        self, *, model: str, snapshot: "XComArg | dict[str, Any]", skip_on_refusal: bool = False, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, model: str, snapshot: "XComArg | dict[str, Any]", **kwargs: Any) -> None:
         super().__init__(stage=StageName.DATA_CHECK, model=model, **kwargs)
         self.snapshot = snapshot
-        self.skip_on_refusal = skip_on_refusal
 
     def build_request(
         self, context: "Context", spec: ModelSpec, folder: RunFolder

@@ -13,6 +13,7 @@ from understudy.contract.load import load_model
 from understudy.contract.monitoring import DriftReport, MonitorReport, QualityReport
 from understudy.contract.release import Deployment
 from understudy.contract.retrainings import Look, Recorded, Retrainings, blind_in_a_row, trimmed
+from understudy.contract.run_time import longest_run
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import Artefact
 from understudy.contract.words import Trigger
@@ -155,7 +156,7 @@ class DecideRetrainingOperator(BaseOperator):
         pretended = report.as_of if param(context, AS_OF) else None
         history = known.history(now, grace, pretended)
         decision = judge_monitoring(report, monitored(spec)[0], spec.retrain, history)
-        trouble = known.trouble(now, grace, spec.retrain.timeout)
+        trouble = known.trouble(now, grace, longest_run(spec))
         is_breach = is_lost(decision) and is_in_probation(spec, current, report)
         look = Look(
             report=trimmed(report),

@@ -19,7 +19,13 @@ from understudy.hooks.labelled_traffic import LabelledRows
 from understudy.operators.alerting import tell_now
 from understudy.operators.decisions import actor_of
 from understudy.operators.drill_course import Course
-from understudy.operators.drill_errors import BadModelNotReversed, BadModelUndetected, DrillSpent, DrillStopped
+from understudy.operators.drill_errors import (
+    BadModelNotReversed,
+    BadModelUndetected,
+    DrillSpent,
+    DrillStopped,
+    SandboxLeftBehind,
+)
 from understudy.operators.drill_models import STAGE, skip_drill
 from understudy.operators.drill_sandbox import Sandbox
 from understudy.operators.handover import Drilled
@@ -56,8 +62,10 @@ class DrillOperator(BaseOperator):
             sandbox = sandbox_of(context)
             if sandbox is None:
                 skip_drill(context)
-            # What a drill left whose process was killed; a gateway that is away now says so at the promotion.
-            sandbox.gateways.forget(DRILL_MODEL, purge=True)
+            try:
+                sandbox.clear()  # of what a drill left whose process was killed, and that of its clearing
+            except SandboxLeftBehind as left:
+                self.log.warning("%s", left)  # a gateway that is still away at the promotion says so there
             with self._cleared(sandbox):
                 drilled = self._drill(context, sandbox)
             detection, reversal = drilled.judgement.results

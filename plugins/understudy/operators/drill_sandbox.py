@@ -65,28 +65,40 @@ class Sandbox(NamedTuple):
         )
 
     def clear(self) -> None:
-        """Leave nothing at the gateways, and nothing of this drill that a later one could fall back to.
+        """Clear it, as :func:`clear_sandbox` says."""
+        clear_sandbox(self.hooks, self.gateways, self.actor, self.run)
 
-        :raises SandboxLeftBehind: where a gateway cannot be told.
-        """
-        hooks = self.hooks
-        # First, because only this costs anybody anything, and the ledger may be down.
-        left = self.gateways.forget(DRILL_MODEL, purge=True)
-        for blessed in hooks.ledger.entries(DRILL_MODEL, [EntryKind.BLESSED], run=self.run):
-            bundle = Blessing.model_validate(blessed.facts).challenger
-            hooks.deployments.deny(DRILL_MODEL, bundle.model_sha256, OVER, self.actor, run=self.run, bundle=bundle)
-        # Without gateways: housekeeping finds no mirror to end, and nobody sends them the record.
-        end_beside(
-            hooks.deployments,
-            hooks.registry,
-            None,
-            None,
-            DRILL_MODEL,
-            Change.MIRROR_ENDED,
-            actor=self.actor,
-            reason=OVER,
-            run=None,
-        )
-        hooks.registry.forget_copies(DRILL_MODEL)
-        if left:
-            raise SandboxLeftBehind("; ".join(f"{late.gateway}: {late.problem.rstrip('.')}" for late in left))
+
+def left_by_drills(hooks: Hooks) -> list[Bundle]:
+    """List the versions that came into the sandbox and were not cleared away."""
+    denied = hooks.deployments.denied(DRILL_MODEL)
+    blessed = (Blessing.model_validate(entry.facts) for entry in hooks.ledger.entries(DRILL_MODEL, [EntryKind.BLESSED]))
+    return [one.challenger for one in blessed if one.challenger.model_sha256 not in denied]
+
+
+def clear_sandbox(hooks: Hooks, gateways: Gateways, actor: str, run: str | None) -> None:
+    """Leave nothing at the gateways, and nothing that a later drill could fall back to; repeating that is harmless.
+
+    What an earlier drill left that was killed together with its clearing goes as well: there is one drill at a time.
+
+    :raises SandboxLeftBehind: where a gateway cannot be told.
+    """
+    # First, because only this costs anybody anything, and the ledger may be down.
+    left = gateways.forget(DRILL_MODEL, purge=True)
+    for bundle in left_by_drills(hooks):
+        hooks.deployments.deny(DRILL_MODEL, bundle.model_sha256, OVER, actor, run=run, bundle=bundle)
+    # Without gateways: nobody sends them the record.
+    end_beside(
+        hooks.deployments,
+        hooks.registry,
+        None,
+        None,
+        DRILL_MODEL,
+        Change.MIRROR_ENDED,
+        actor=actor,
+        reason=OVER,
+        run=None,
+    )
+    hooks.registry.forget_copies(DRILL_MODEL)
+    if left:
+        raise SandboxLeftBehind("; ".join(f"{late.gateway}: {late.problem.rstrip('.')}" for late in left))

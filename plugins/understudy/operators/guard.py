@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from understudy.contract.breach import taken_back
 from understudy.contract.declared import format_duration
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.load import load_model
@@ -155,7 +156,7 @@ class GuardOperator(WatchingOperator):
         raise ProbationBreached(self._tell(context, guarded, record.champion.version, ""))
 
     def _tell(self, context: "Context", guarded: Guarded, version: int, more: str) -> str:
-        sentence = f"version {guarded.version} was taken back and version {version} serves again: {guarded.sentence}"
+        sentence = taken_back(guarded.version, version, guarded.sentence)
         told = guarded.model_copy(update={"rolled_back_to": version, "sentence": sentence + more})
         context["ti"].xcom_push(key="return_value", value=told.model_dump(mode="json"))
         return told.sentence

@@ -3,7 +3,8 @@
 import logging
 from datetime import datetime, timedelta
 
-from understudy.contract.words import EntryKind
+from understudy.contract.breach import taken_back
+from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.connect import Hooks
 from understudy.hooks.gateway_errors import GatewayLagging
 from understudy.hooks.known_runs import FAILED
@@ -11,7 +12,9 @@ from understudy.hooks.open_breaches import OpenBreach, open_breaches
 from understudy.hooks.rollback import REASON_LIMIT, rollback
 from understudy.operators.decisions import REFUSAL_KEY
 from understudy.operators.guard import GUARD
+from understudy.operators.handover import Concluded
 from understudy.operators.other_runs import OtherRuns
+from understudy.operators.run_end import write_end
 from understudy.operators.take_back import MONITOR, lost_within_probation
 
 log = logging.getLogger(__name__)
@@ -24,9 +27,7 @@ def finish_rollbacks(hooks: Hooks, runs: OtherRuns, now: datetime) -> None:
     for breach in open_breaches(hooks):
         try:
             if _is_orphaned(breach, runs, now):
-                _take_back(hooks, breach)
-        except GatewayLagging as lagging:
-            log.error("%s", lagging)  # the record stands
+                _conclude(hooks, breach, _take_back(hooks, breach))
         except Exception:
             # A champion that cannot be taken back must not keep people from being told, least of all of this one.
             log.exception("%s: version %s was not taken back", breach.record.model, breach.record.champion.version)
@@ -41,19 +42,37 @@ def _is_orphaned(breach: OpenBreach, runs: OtherRuns, now: datetime) -> bool:
     return run is None or not runs.left(run.dag_id, run.run_id, GUARD, REFUSAL_KEY)
 
 
-def _take_back(hooks: Hooks, breach: OpenBreach) -> None:
+def _take_back(hooks: Hooks, breach: OpenBreach) -> int:
+    """Roll back, and return which version serves again."""
     entry, model = breach.entry, breach.record.model
     places, terms = hooks.served_now(model)
     is_look = entry.kind is EntryKind.MONITORED
-    record = rollback(
-        hooks.deployments,
-        hooks.registry,
-        model,
-        actor=MONITOR if is_look else GUARD,
-        reason=lost_within_probation(entry.seq, entry.reason) if is_look else entry.reason[:REASON_LIMIT],
-        run=entry.run,
-        only_since=breach.record.champion_since,
-        gateways=places,
-        terms=terms,
-    )
+    try:
+        record = rollback(
+            hooks.deployments,
+            hooks.registry,
+            model,
+            actor=MONITOR if is_look else GUARD,
+            reason=lost_within_probation(entry.seq, entry.reason) if is_look else entry.reason[:REASON_LIMIT],
+            run=entry.run,
+            only_since=breach.record.champion_since,
+            gateways=places,
+            terms=terms,
+        )
+    except GatewayLagging as lagging:
+        log.error("%s", lagging)
+        return lagging.version  # the record stands
     log.error("version %s serves %s again: %s", record.champion.version, model, entry.reason)
+    return record.champion.version
+
+
+def _conclude(hooks: Hooks, breach: OpenBreach, back: int) -> None:
+    """Write how the retraining ended after all: the end that it wrote itself, if any, says that the version serves."""
+    entry, model, version = breach.entry, breach.record.model, breach.record.champion.version
+    if entry.kind is not EntryKind.GUARDED or entry.run is None:
+        return
+    if hooks.ledger.entries(model, [EntryKind.TRIGGERED], after=entry.seq, limit=1):
+        return  # whoever reads the newest end takes it for that of the newest retraining
+    sentence = taken_back(version, back, entry.reason)
+    ended = Concluded(outcome=Outcome.ROLLED_BACK, version=version, champion=back, sentence=sentence)
+    write_end(hooks.ledger, model, entry.run, ended, GUARD)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
+from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Change, EntryKind
@@ -27,7 +28,8 @@ def end_orphaned_mirrors(hooks: Hooks, now: datetime, is_running: Running) -> tu
     """End what is tried without a watcher; return the models, and what could not be ended, one sentence each."""
     ended, left = [], []
     for record in hooks.deployments.all_current():
-        if record.mirror is None and record.canary is None:
+        # What a killed drill left is cleared away: to end it at the gateways would bring it back to them.
+        if record.model == DRILL_MODEL or (record.mirror is None and record.canary is None):
             continue
         try:
             newest = hooks.deployments.history(record.model)[-1]

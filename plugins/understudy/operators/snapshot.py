@@ -16,23 +16,27 @@ from understudy.contract.words import EntryKind, StageName
 from understudy.hooks.connect import connect
 from understudy.hooks.looks import retrainings
 from understudy.operators.cause import cause_of
+from understudy.operators.data_stage import DataStageOperator
 from understudy.operators.decisions import HELD_BACK_KEY, actor_of, last_sound_window, may_promote
 from understudy.operators.errors import RetrainingHeldBack
 from understudy.operators.handover import Snapshot
 from understudy.operators.run_context import airflow_run, as_of, require_known_fields
 from understudy.operators.served import served_by
 from understudy.operators.source_files import mounted_sources, reaches_out, source_secrets
-from understudy.operators.stage import StageOperator
 from understudy.workspace import RunFolder
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class SnapshotDataOperator(StageOperator):
+class SnapshotDataOperator(DataStageOperator):
     """Read the source for the run's window and version it with DVC; return a :class:`Snapshot`.
 
+    A source that cannot be used ends the run: by failing this task, or, with ``skip_on_refusal``, by skipping it and
+    everything below. One that is not there is tried again, and fails it in the end.
+
     :param model: the declared model.
+    :param skip_on_refusal: whether a later task reports the refusal.
     """
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:

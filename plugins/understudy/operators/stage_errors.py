@@ -14,6 +14,13 @@ class StageRefused(UnderstudyError, AirflowFailException):
         super().__init__(f"Stage {stage!r} refused its input{about}: {message}")
 
 
+class StageSetAside(UnderstudyError, AirflowSkipException):
+    """The stage refused its input, and a later task of the same DAG reports it as the run's outcome."""
+
+    def __init__(self, refused: StageRefused) -> None:
+        super().__init__(str(refused))
+
+
 class LookImpossible(UnderstudyError, AirflowSkipException):
     """Something cannot be measured in this look; what decides at its end says so."""
 

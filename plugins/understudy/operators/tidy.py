@@ -1,4 +1,4 @@
-"""Remove what runs leave behind: stages, mirrors and canaries that nobody waits for, and old run folders."""
+"""Remove what runs leave behind: stages, mirrors and canaries that nobody waits for, killed drills, old run folders."""
 
 import shutil
 from collections.abc import Mapping
@@ -11,7 +11,9 @@ from airflow.sdk import BaseOperator
 from understudy.hooks.connect import connect
 from understudy.operators.engine_connection import engine_of
 from understudy.operators.housekeeping import reap
-from understudy.operators.mirrors import end_orphaned_mirrors
+from understudy.operators.killed_drills import clear_after_killed_drills
+from understudy.operators.mirrors import HOUSEKEEPING, end_orphaned_mirrors
+from understudy.operators.other_runs import OtherRuns
 from understudy.operators.run_context import as_of
 from understudy.runners.choose import choose_runner
 from understudy.runners.errors import RunnerError
@@ -27,7 +29,7 @@ OVER = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
 
 class TidyOperator(BaseOperator):
-    """Reap orphaned stages, end orphaned mirrors and canaries, delete run folders older than ``keep_runs``.
+    """Reap orphaned stages, end orphaned mirrors and canaries, clear up after drills, delete old run folders.
 
     Models, reports, data versions and the ledger live elsewhere and are never touched.
     """
@@ -54,7 +56,9 @@ class TidyOperator(BaseOperator):
 
         reaped = [name for runner in runners_of(chosen) for name in reap(runner, is_alive)]
         removed = remove_old_runs(chosen.workspace_dir, as_of(context), chosen.keep_runs)
-        ended, left = end_orphaned_mirrors(connect(), as_of(context), is_running)
+        hooks = connect()
+        ended, left = end_orphaned_mirrors(hooks, as_of(context), is_running)
+        left += clear_after_killed_drills(hooks, OtherRuns(ti), HOUSEKEEPING)
         self.log.info("removed %s orphaned stages and %s old run folders", len(reaped), len(removed))
         self.log.info("ended %s mirrors or canaries that nobody watched", len(ended))
         for problem in left:

@@ -117,7 +117,7 @@ def _explained(refused: "APIError", image: str, resources: Resources | None, net
     problem = str(refused.explanation or refused)
     last_line = problem.strip().splitlines()[-1][-200:] if problem.strip() else problem
     cannot_start = ImageWithoutEntryPoint(image, f"cannot start its command ({last_line})")
-    no_gpu = GpuUnavailable(resources.gpus if resources else 0)
+    no_gpu = GpuUnavailable(resources.gpus if resources else 0, last_line)
     known = {
         "No such image": ImageMissing(image),
         "no space left on device": DiskFull(last_line),
@@ -125,6 +125,8 @@ def _explained(refused: "APIError", image: str, resources: Resources | None, net
         f"network {network} not found": NetworkMissing(network),
         "could not select device driver": no_gpu,
         "nvidia-container": no_gpu,
+        "GPU vendor": no_gpu,  # from Docker 29 on
+        "CDI devices": no_gpu,
         "Range of CPUs": TooManyCpus(resources.cpus if resources else 0, last_line),
         "OCI runtime create failed": cannot_start,
         "No command specified": cannot_start,

@@ -62,11 +62,11 @@ class ImageWithoutEntryPoint(RunnerError):
 class GpuUnavailable(RunnerError):
     """The engine cannot hand out the GPUs."""
 
-    def __init__(self, gpus: int) -> None:
+    def __init__(self, gpus: int, problem: str) -> None:
         self.gpus = gpus
         super().__init__(
-            f"The Docker engine has no {gpus} GPU(s) to give. Install the vendor's container toolkit on its "
-            "machine, or lower runtime.gpus."
+            f"The Docker engine cannot give a stage what runtime.gpus asks for, {gpus}: {problem.rstrip('.')}. Install "
+            "the driver and the vendor's container toolkit on its machine, or lower runtime.gpus."
         )
 
 

@@ -61,7 +61,7 @@ class Reading:
         if self.time and not table[self.time].is_sorted():
             table = table.sort(self.time, maintain_order=True)
         if table.is_empty():
-            raise Refused(self._empty_window(), "data.window")
+            raise Refused(self._empty_window(), "monitor.window" if self.counts_labels else "data.window")
         if table.height == 1:
             raise Refused(
                 f"{self._named()} gives 1 row; nothing can be learnt or tested with one. Widen data.window or "
@@ -156,9 +156,10 @@ class Reading:
     def _empty_window(self) -> str:
         window = f"from {_spoken(self.start)} to {_spoken(self.end)}"
         found = f"; its times run from {_spoken(min(self.seen))} to {_spoken(max(self.seen))}" if self.seen else ""
+        # A look waits for young labels by itself: it collects that much more.
+        wider = "monitor.window" if self.counts_labels else "data.window, shorten data.label_delay"
         return (
-            f"{self._named()} holds no rows in the window {window}{found}. Widen data.window, shorten data.label_delay "
-            "or choose another as-of time"
+            f"{self._named()} holds no rows in the window {window}{found}. Widen {wider} or choose another as-of time"
         )
 
     def _named(self) -> str:
@@ -180,4 +181,4 @@ def inside(time: str, start: datetime | None, end: datetime | None) -> "pl.Expr"
 
 
 def _spoken(at: datetime | None) -> str:
-    return "the beginning" if at is None else f"{at:%Y-%m-%d %H:%M}"
+    return "the beginning" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"

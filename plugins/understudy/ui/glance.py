@@ -80,6 +80,8 @@ class Glance(Fact):
     """The run that they wait for."""
     notes: tuple[str, ...] = ()
     """Locks and holds, and what should look at it and does not."""
+    unseen: str = ""
+    """Why no look vouches for what serves; empty where one does, and where none is asked for."""
     troubles: tuple[Trouble, ...] = ()
     questions: int = 0
     """What waits for a person."""
@@ -107,6 +109,7 @@ def glance(model: str, told: Recorded, airflow: Airflow) -> Glance:
     seen = look_event(look) if look else None
     questions = sum(question.dag_id == f"{RETRAIN_PREFIX}{model}" for question in airflow.questions)
     tried = beside(record) if record else ""
+    unseen = _unseen(champion, look, monitor)
     troubles = (
         *dags_in_trouble(retrain, monitor),
         *champion_in_trouble(champion),
@@ -123,7 +126,8 @@ def glance(model: str, told: Recorded, airflow: Airflow) -> Glance:
             questions,
             is_busy=bool(tried) or is_retraining,
             is_known=(retrain is not None or model == DRILL_MODEL)
-            and (monitor is None or _is_conclusive(champion, look, monitor)),
+            and not unseen
+            and (monitor is None or monitor.overdue_since is None),
         ),
         champion=champion,
         beside=tried,
@@ -135,6 +139,7 @@ def glance(model: str, told: Recorded, airflow: Airflow) -> Glance:
         waits_for=_waits_for(retrain),
         under_way=retrain.under_way if retrain else None,
         notes=(*told.notes, *_unwatched(model, champion, retrain, monitor)),
+        unseen=unseen,
         troubles=troubles,
         questions=questions,
     )
@@ -197,11 +202,12 @@ def _unwatched(
             yield f"its {name} of {at} has not begun; does Airflow's scheduler run?"
 
 
-def _is_conclusive(champion: Champion | None, look: LedgerEntry | None, monitor: DagState) -> bool:
-    """Tell whether the last look was at the champion that serves, could say something, and is not overdue again."""
-    is_current = champion is not None and look is not None and look.at >= champion.since
-    is_newest = is_current and monitor.overdue_since is None
-    return look is not None and is_newest and verdict_of_look(look) != Verdict.INCONCLUSIVE.value
+def _unseen(champion: Champion | None, look: LedgerEntry | None, monitor: DagState | None) -> str:
+    if champion is None or monitor is None:
+        return ""
+    if look is None or look.at < champion.since:
+        return f"no look has been at version {champion.version} yet"
+    return "its last look could not say" if verdict_of_look(look) == Verdict.INCONCLUSIVE.value else ""
 
 
 def _health(

@@ -139,9 +139,24 @@ def test_a_process_that_its_machine_cannot_hold_is_told_by_doctor_and_status(
     assert served["severity"] == "fine"
     assert (free["severity"], free["found"]) == ("note", f"left, prices: {told}")
     assert "AIRFLOW__UNDERSTUDY__GATEWAY_ISOLATION=docker" in free["way_out"]
+    assert "on Linux" in free["way_out"]
     (shown,) = json.loads(CliRunner().invoke(app, ["status", "prices", "--json"]).stdout)
     assert shown["replicas"][0]["unconfined"] == [told]
     assert "not held to: a memory limit" in " ".join(CliRunner().invoke(app, ["status", "prices"]).stdout.split())
+
+
+def test_a_gateway_that_stays_root_is_told_to_run_as_somebody_else(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(models)
+    promote(monkeypatch)
+    process = WorkerStatus(
+        version=4, role=Role.CHAMPION, pid=7, is_ready=True, restarts=0, rss_bytes=1, queued=0,
+        not_held=(Confinement.NO_ROOT,),
+    )  # fmt: skip
+    status = ModelStatus(gateway="left", model="prices", epoch=1, version=4, workers=(process,))
+    monkeypatch.setattr(Gateways, "status", lambda *_: (status,))
+    assert findings()["gateway"][1]["way_out"].startswith("Run the gateway as a user other than root")
 
 
 def test_a_folder_of_declarations_that_is_not_there_is_said(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

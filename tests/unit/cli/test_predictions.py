@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,7 @@ def test_the_newest_predictions_are_shown_with_their_labels(log: Path) -> None:
     assert code == 0
     assert [name for name in ("r0", "r1", "r2", "r3") if name in said] == ["r1", "r2", "r3"]
     assert "queue_full" in said
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC +r1 ", said)
     code, said = ask("show", "price", "--since", "60d", "--last", "2", "--json")
     found = json.loads(said)
     assert [(row["request_id"], row["role"]) for row in found["rows"]] == [("r3", "champion"), ("r3", "shadow")]

@@ -31,7 +31,7 @@ def far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def status(**more: Any) -> ModelStatus:
     told: dict[str, Any] = {
-        "model": "demand_of_the_north", "is_declared": True, "health": Health.WELL, "troubles": (),
+        "model": "demand_of_the_north", "is_declared": True, "health": Health.WELL, "troubles": (), "unseen": "",
         "champion": SERVES, "previous": 1, "held": None,
         "locked": {}, "denied": {}, "history": (SERVES,),
         "last_run": LastRun(at=AT, outcome=Outcome.PROMOTION_REFUSED, sentence="no", run="r"),
@@ -74,6 +74,13 @@ def test_the_table_begins_with_what_needs_a_person_and_says_why() -> None:
     assert [line.split()[0] for line in told] == ["model", "z", "a", "z:"]
     assert "Needs attention" in told[1]
     assert told[3] == "z: its last look found something wrong: loss is 0.92, was 0.141"
+
+
+@pytest.mark.parametrize(("health", "is_said"), [(Health.UNKNOWN, True), (Health.WORKING, False)])
+def test_why_nobody_can_say_is_said_where_that_is_all_there_is(health: Health, is_said: bool) -> None:
+    told = status(model="a", health=health, unseen="no look has been at version 2 yet")
+    assert ("a: no look has been at version 2 yet" in table(told)) is is_said
+    assert ("no look has been at version 2 yet" in page(told)) is is_said
 
 
 @pytest.mark.parametrize(("hours", "is_past"), [(-1, True), (1, False)])

@@ -41,6 +41,19 @@ def test_as_many_keys_are_on_each_side_as_its_share_says(share: float, version: 
         assert abs(counts[role] - expected * len(KEYS)) <= 6 * math.sqrt(expected * (1 - expected) * len(KEYS)) + 1
 
 
+def test_an_update_moves_nobody_to_another_side() -> None:
+    split = CanarySplit("price", 7, 0.3)
+    assert {key: split.assign(key) for key in ("ann", "bob", "eve")} == {
+        "ann": (Role.CHAMPION, "5f1c0b7c01cbf845"),
+        "bob": (Role.BASELINE, "d3da04a16e1365c6"),
+        "eve": (Role.CANARY, "0c0a4f13d39173f6"),
+    }
+
+
+def test_a_key_that_is_no_proper_text_has_a_side_too() -> None:
+    assert CanarySplit("price", 7, 1.0).assign("caf\udce9").role is Role.CANARY
+
+
 def test_places_are_uniform() -> None:
     bins = Counter(int(CanarySplit("price", 7, 0.5).assign(key).unit, 16) >> 58 for key in KEYS)
     expected = len(KEYS) / 64

@@ -86,6 +86,11 @@ def test_of_a_canary_s_many_steps_the_newest_is_shown() -> None:
     assert card.title == "The retraining promoted version 8"
 
 
+def test_a_retraining_whose_version_was_replaced_before_it_ended_promoted_that_version_all_the_same() -> None:
+    card = card_of(entry(EntryKind.CONCLUDED, 5, outcome=Outcome.PROMOTED.value, version=8, champion=9))
+    assert card.title == "The retraining promoted version 8"
+
+
 def test_another_model_s_entries_say_nothing() -> None:
     stranger = entry(EntryKind.JUDGED, 2, judgement=judgement(Verdict.FAILED)).model_copy(update={"model": "load"})
     assert card_of(entry(EntryKind.REFUSED, 3, version=8), [stranger]).evidence == ()

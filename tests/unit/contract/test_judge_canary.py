@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.unit.contract.canary_reports import DAY, START, arm, blocks_of, report_of
-from understudy.contract.canary_report import Arm, ArmLosses, CanaryBlock, CanaryReport, merged_canary
+from understudy.contract.canary_report import Arm, ArmLosses, CanaryBlock, CanaryReport
 from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.judge_canary import judge_ab, judge_step
 from understudy.contract.judgement import GateResult, Judgement
-from understudy.contract.rehearsal import RehearsalsDiffer
 from understudy.contract.serving import Tally
 from understudy.contract.words import MirrorLoss, Verdict
 
@@ -308,41 +307,6 @@ def test_whatever_a_gateway_says_the_answer_is_no_crash_and_a_pass_has_its_evide
             assert all(math.isfinite(side.loss) for block in finished for side in (block.canary, block.baseline))
 
 
-# Several gateways.
-
-
-@given(st.integers(0, 400), st.integers(0, 400))
-def test_reports_of_several_gateways_add_up(here: int, there: int) -> None:
-    east = report_of(requests=here, blocks=6).model_copy(update={"gateways": ("east",)})
-    west = report_of(requests=there, blocks=8).model_copy(update={"gateways": ("west",)})
-    summed = merged_canary([east, west])
-    assert summed == merged_canary([west, east]).model_copy(update={"gateways": ("east", "west")})
-    assert summed.canary.tally.requests == summed.canary.loose == here + there
-    assert [block.canary.rows for block in summed.blocks] == [100] * 6 + [50] * 2
-    assert summed.until == east.until
-
-
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=20))
-def test_a_key_that_is_known_at_two_gateways_never_counts_as_less_than_it_is(counts: list[tuple[int, int]]) -> None:
-    here, there = (arm(squares=float(sum(pair[side] ** 2 for pair in counts))) for side in (0, 1))
-    true = sum((mine + theirs) ** 2 for mine, theirs in counts)
-    assert here.plus(there).squares >= true - 1e-6
-
-
-def test_reports_about_different_things_are_not_added() -> None:
-    east = report_of()
-    for other in ({"epoch": 3}, {"canary_version": 8}, {"gateways": ("east",)}):
-        with pytest.raises(RehearsalsDiffer):
-            merged_canary([east, east.model_copy(update={"gateways": ("west",), **other})])
-    twins = [
-        report_of(score_edges=edges, canary=arm(scores=(1, 2)), baseline=arm(scores=(1, 2))).model_copy(
-            update={"gateways": (name,)}
-        )
-        for name, edges in (("east", (0.5,)), ("west", (0.6,)))
-    ]
-    assert merged_canary(twins).canary.scores == ()
-
-
 # The declaration.
 
 
@@ -357,8 +321,8 @@ def test_reports_about_different_things_are_not_added() -> None:
         ({"horizon": "7d"}, "horizon does not apply to mode canary"),
         ({"mode": "ab", "steps": [0.1]}, "steps does not apply to mode ab"),
         ({"mode": "ab", "share": 0.6}, "less than or equal to 0.5"),
-        ({"mode": "ab", "horizon": "3d"}, "fewer than 5 blocks"),
-        ({"min_labels": 100}, "fewer than 5 blocks"),
+        ({"mode": "ab", "horizon": "3d"}, "horizon 3d holds fewer than 5 blocks"),
+        ({"min_labels": 100}, "step_deadline 2d holds fewer than 5 blocks"),
         ({"hold": "3d"}, "hold is longer"),
     ],
 )
@@ -371,3 +335,26 @@ def test_a_declaration_that_could_never_pass_is_refused(given_: dict[str, Any], 
 def test_a_declaration_survives_being_written_out(given_: dict[str, Any]) -> None:
     spec = CanarySpec.model_validate(given_)
     assert CanarySpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize("given_", [{"steps": [0.5, 1.0]}, {"hold": "2d", "step_deadline": "2d"}])
+def test_a_declaration_that_can_just_pass_is_accepted(given_: dict[str, Any]) -> None:
+    CanarySpec.model_validate(given_)
+
+
+@pytest.mark.parametrize(
+    ("given_", "shares", "longest"),
+    [
+        ({"steps": [0.1, 0.5, 1.0], "step_deadline": "1d"}, (0.1, 0.5, 1.0), 3 * DAY),
+        ({"mode": "ab", "share": 0.2, "horizon": "9d"}, (0.2,), 9 * DAY),
+    ],
+)
+def test_a_canary_has_its_steps_in_turn_and_an_ab_test_one_share(
+    given_: dict[str, Any], shares: tuple[float, ...], longest: timedelta
+) -> None:
+    spec = CanarySpec.model_validate(given_)
+    assert (spec.shares, spec.longest) == (shares, longest)
+
+
+def test_out_of_sight_it_answers_a_look_longer_than_its_grace() -> None:
+    assert CanarySpec.model_validate({"grace": "5m"}).lease == timedelta(minutes=6)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy.contract.judge_data import judge_data
+from understudy.contract.judgement import COUNTED
 from understudy.contract.reports import DataReport, Finding
 from understudy.contract.words import Verdict
 
@@ -49,7 +50,9 @@ def test_no_findings_never_pass() -> None:
 
 
 def test_an_empty_window_never_passes() -> None:
-    assert judge_data(report(finding(), rows=0, rows_checked=0)).verdict is Verdict.INCONCLUSIVE
+    judgement = judge_data(report(finding(), rows=0, rows_checked=0))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert [one.gate for one in judgement.results if one.verdict is Verdict.INCONCLUSIVE] == ["bad_rows"]
 
 
 def test_a_failure_of_the_window_fails_and_is_said() -> None:
@@ -64,6 +67,35 @@ def test_failing_cells_fail_by_their_share_only() -> None:
     refused = judge_data(report(cells, bad_rows=11))
     assert refused.verdict is Verdict.FAILED
     assert "10 cells are bad" in refused.sentence
+
+
+def test_a_share_of_bad_rows_is_told_with_its_number_and_the_most_frequent_reasons() -> None:
+    cells = [
+        finding(failed=True, batch_level=False, failing_rows=rows, sentence=f"{rows} {what}")
+        for rows, what in ((1, "too low"), (4, "too long"), (2, "odd"), (4, "empty"))
+    ]
+    fine = finding(batch_level=False, failing_rows=9, sentence="all in range")
+    whole = finding(failed=True, failing_rows=9, sentence="the window is broken")
+    share = judge_data(report(fine, whole, *cells, bad_rows=10)).results[0]
+    assert (share.gate, share.measured, share.what, share.basis) == ("bad_rows", 0.01, "share of the rows", COUNTED)
+    assert share.sentence == (
+        "10 of 1,000 rows (1.00%) have failing cells, at most 1.00% of the rows may: 4 empty; 4 too long; 2 odd"
+    )
+    assert judge_data(report(finding())).results[0].sentence.endswith("of the rows may")
+
+
+def test_each_finding_is_an_answer_under_the_name_of_its_check_and_column() -> None:
+    results = judge_data(report(finding(measured=3.0), finding(check="row_count", column=None, measured=None))).results
+    told = [(one.gate, one.verdict, one.measured, one.basis) for one in results]
+    assert told == [
+        ("bad_rows", Verdict.PASSED, 0.0, COUNTED),
+        ("range.x", Verdict.PASSED, 3.0, COUNTED),
+        ("row_count", Verdict.INCONCLUSIVE, None, ""),
+    ]
+
+
+def test_enough_rows_pass() -> None:
+    assert judge_data(report(finding(check="row_count", measured=1000.0))).verdict is Verdict.PASSED
 
 
 def test_too_few_rows_decide_nothing_but_do_not_hide_a_failure() -> None:

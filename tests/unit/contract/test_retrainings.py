@@ -153,7 +153,7 @@ def test_a_request_may_wait_for_the_run_before_it() -> None:
     past = told(began(1, "r1"), look(2, due=True))
     assert past.trouble(at(9), HOUR, DAY) == ()
     (sentence,) = past.trouble(at(30), HOUR, DAY)
-    assert "that began at 2026-03-01 13:00 UTC has not ended within 1d" in sentence
+    assert "that began at 2026-03-01 13:00 UTC had to be over by 2026-03-02 13:00 UTC" in sentence
 
 
 def test_a_request_does_not_wait_for_a_run_that_has_ended() -> None:

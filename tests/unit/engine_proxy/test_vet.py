@@ -180,7 +180,7 @@ def test_only_the_network_that_the_operator_names_is_given() -> None:
 
 def test_gpus_are_given_as_far_as_the_operator_lets_them() -> None:
     assert "STACK_GPUS" in refusal(document(by_runner(gpus=1)))
-    assert "asks for 3 GPUs, of which the stack may use 2" in refusal(document(by_runner(gpus=3)), GPUS)
+    assert "asks for more GPUs (3) than a stage may have (2)" in refusal(document(by_runner(gpus=3)), GPUS)
 
 
 @pytest.mark.parametrize(

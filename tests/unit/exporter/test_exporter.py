@@ -216,6 +216,13 @@ def test_a_declaration_is_read_again_when_it_changes(known: Known, tmp_path: Pat
     assert value(scraped(known), m.SPEC_BROKEN, "fresh") == 1
 
 
+def test_a_retraining_may_wait_for_live_traffic_and_people_beside_its_work(known: Known, tmp_path: Path) -> None:
+    waits = "serving: {{}}\nshadow: {{deadline: 14d}}\npromotion: {{mode: approval, timeout: 12h}}\n"
+    declare(known, tmp_path, "patient", SPEC + waits)
+    found = value(scraped(known), m.TIMEOUT, "patient")
+    assert timedelta(days=15, hours=12) < timedelta(seconds=found) < timedelta(days=15, hours=13)
+
+
 @pytest.mark.parametrize(
     ("schedule", "hours"), [("0 * * * *", 1), ("0 6 * * 1-5", 72), ("0 8-18 * * *", 14), ("0 3 1 * *", 31 * 24)]
 )

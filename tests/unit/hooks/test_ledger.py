@@ -1,4 +1,5 @@
 import sqlite3
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from understudy.contract.words import EntryKind
 from understudy.hooks import ledger_pen
 from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
 from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger_tally import Tally, Told, newest_seq
 
 
 @pytest.fixture
@@ -148,6 +150,18 @@ def test_a_clock_that_is_set_back_does_not_reorder_the_past(ledger: Ledger, monk
     assert ledger.append("demand", EntryKind.JUDGED, "ann", "later").at == first.at
 
 
+def test_a_writer_has_the_ledger_to_itself_from_the_start_and_a_reader_holds_nobody_up(ledger: Ledger) -> None:
+    write(ledger, 1)
+    with closing(sqlite3.connect(str(ledger.url.database), timeout=0, isolation_level=None)) as other:
+        with ledger.writing(), pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        with ledger.reading() as connection:
+            assert connection is not None
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 3, "an entry survives a power cut"
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("ROLLBACK")
+
+
 def test_a_failed_transaction_leaves_nothing(ledger: Ledger) -> None:
     write(ledger, 1)
 
@@ -171,6 +185,7 @@ def test_why_tells_the_story_of_a_version(ledger: Ledger) -> None:
         ledger.append("demand", EntryKind.BLESSED, "cron", "passed", f"r{version}", {"challenger": bundle(version)})
     ledger.append("prices", EntryKind.TRIGGERED, "cron", "another model", "r1")
     ledger.append("demand", EntryKind.DENIED, "ann", "bad", "rollback", {"version": 1, "digest": "x"})
+    ledger.append("demand", EntryKind.CONCLUDED, "ann", "done", "rollback")
     assert [(e.kind.value, e.run) for e in ledger.why("demand", 1)] == [
         ("triggered", "r1"),
         ("trained", "r1"),
@@ -178,6 +193,83 @@ def test_why_tells_the_story_of_a_version(ledger: Ledger) -> None:
         ("denied", "rollback"),
     ]
     assert ledger.why("demand", 9) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_about"),
+    [
+        ({"version": 1}, True),
+        ({"challenger_version": 1}, True),
+        ({"champion_version": 1}, True),
+        ({"report": {"sides": [{"rows": 3}, {"version": 1}]}}, True),
+        ({"version": 2, "epoch": 1, "rows": [1]}, False),
+    ],
+)
+def test_an_entry_is_about_the_versions_that_it_names_however_deep(
+    ledger: Ledger, facts: dict[str, object], is_about: bool
+) -> None:
+    written = ledger.append("demand", EntryKind.JUDGED, "ann", "yes", "r5", facts)
+    assert ledger.why("demand", 1) == ([written] if is_about else [])
+
+
+def test_the_run_that_trained_a_version_belongs_to_its_story_wherever_it_is_named(ledger: Ledger) -> None:
+    for run in ("r1", "r2"):
+        ledger.append("demand", EntryKind.TRIGGERED, "cron", "schedule", run)
+    bundles = [{"version": 1, "run": "r1"}, {"version": 2, "run": "r2"}, {"version": 3}]
+    ledger.append("demand", EntryKind.DEPLOYED, "ann", "weekly", "r9", {"deployment": {"beside": bundles}})
+    assert [entry.run for entry in ledger.why("demand", 1)] == ["r1", "r9"]
+
+
+def test_a_ledger_is_taken_over_as_it_is_and_only_by_one_without_entries(ledger: Ledger, tmp_path: Path) -> None:
+    write(ledger, 3)
+    other = Ledger(f"sqlite:///{tmp_path / 'other.db'}")
+    other.adopt(ledger.rows())
+    assert other.entries() == ledger.entries()
+    assert other.verify().checked == 3
+    with pytest.raises(LedgerUnavailable, match=r"holds entries.*Restore into a new one"):
+        other.adopt(ledger.rows())
+    assert other.verify().checked == 3
+
+
+def test_a_file_without_a_table_holds_no_entry(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").touch()
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert (ledger.entries(), ledger.newest(EntryKind.JUDGED), ledger.keyed(["k"]), list(ledger.rows())) == ([],) * 4
+    write(ledger, 1)
+    assert ledger.verify().checked == 1
+
+
+def test_a_folder_that_cannot_be_made_is_said_with_the_ledger_s_name(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    with pytest.raises(LedgerUnavailable, match=r"The ledger sqlite:///.*ledger\.db does not answer"):
+        write(Ledger(f"sqlite:///{tmp_path / 'home' / 'deep' / 'ledger.db'}"), 1)
+
+
+def test_its_folder_is_made_however_deep(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'a' / 'b' / 'ledger.db'}")
+    write(ledger, 1)
+    assert ledger.verify().checked == 1
+
+
+def test_facts_are_counted_once_by_model_kind_and_value(ledger: Ledger) -> None:
+    for verdict in ("passed", "failed", "passed"):
+        ledger.append("demand", EntryKind.JUDGED, "ann", "yes", facts={"judgement": {"verdict": verdict}})
+    ledger.append("prices", EntryKind.JUDGED, "ann", "yes", facts={"judgement": {"verdict": "passed"}})
+    ledger.append("demand", EntryKind.TRAINED, "ann", "another kind", facts={"judgement": {"verdict": "passed"}})
+    ledger.append("demand", EntryKind.JUDGED, "ann", "says nothing of it", facts={"judgement": {}})
+    tally = Tally(ledger, [EntryKind.JUDGED], "judgement.verdict")
+    passed, failed = (Told("demand", EntryKind.JUDGED, verdict) for verdict in ("passed", "failed"))
+    tally.catch_up(2)
+    assert tally.counts == {passed: 1, failed: 1}
+    for until in (newest_seq(ledger), newest_seq(ledger), 2):
+        tally.catch_up(until)
+        assert tally.counts == {passed: 2, failed: 1, Told("prices", EntryKind.JUDGED, "passed"): 1}
+
+
+def test_of_a_ledger_that_was_never_written_nothing_is_counted(ledger: Ledger) -> None:
+    tally = Tally(ledger, [EntryKind.JUDGED], "verdict")
+    tally.catch_up(1)
+    assert (newest_seq(ledger), tally.counts) == (0, {})
 
 
 def test_a_moment_needs_a_time_zone(ledger: Ledger) -> None:

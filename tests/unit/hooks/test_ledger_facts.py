@@ -43,6 +43,15 @@ def test_a_password_in_a_url_is_masked_wherever_it_is(url: str) -> None:
     kept = storable({"deep": [{"source": url, url: 1}]})
     assert "s3cret" not in str(kept)
     assert "***@" in mask(url)
+    assert mask(url).startswith(url.partition("s3cret")[0])
+
+
+def test_a_fact_of_an_unknown_kind_is_kept_in_words() -> None:
+    assert storable({"cause": ValueError("no rows"), "count": 3, "is_held": True}) == {
+        "cause": "no rows",
+        "count": 3,
+        "is_held": True,
+    }
 
 
 def test_addresses_without_a_password_stay() -> None:

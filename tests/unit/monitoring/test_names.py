@@ -2,17 +2,14 @@
 
 import json
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
 
 from tests.unit.monitoring.test_alert_rules import rules
-from understudy.cli.app import app
 from understudy.contract.words import AlertKind
 from understudy.exporter.measures import MEASURES as EXPORTED
 from understudy.gateway.measures import MEASURES as SHOWN
@@ -130,20 +127,3 @@ def test_every_kind_of_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
     pointed = {rule["annotations"]["runbook"].partition("#")[2] for rule in rules()}
     assert kinds - headings() == set()
     assert headings() - kinds - pointed == set()
-
-
-def commands() -> list[str]:
-    text = (PROJECT / "docs" / "runbooks.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return sorted({line for block in blocks for line in block.splitlines() if line.startswith("understudy ")})
-
-
-@pytest.mark.parametrize("line", commands())
-def test_a_command_of_the_runbooks_is_one_that_can_be_typed(line: str) -> None:
-    words = shlex.split(line.replace("VERSION", "7").replace("MODEL", "powerprice"))[1:]
-    command: Any = typer.main.get_command(app)
-    while hasattr(command, "commands"):
-        name = words.pop(0)
-        assert name in command.commands
-        command = command.commands[name]
-    command.make_context(command.name, words)  # raises a usage error for what it does not take

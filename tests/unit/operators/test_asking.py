@@ -1,16 +1,16 @@
 """A retraining is asked for once, never lost, and asked for again when it does not come."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from tests.unit.operators.live_traffic import entries, serve
-from tests.unit.operators.look import MOVED, Run, drift
+from tests.unit.operators.live_traffic import declare, entries, serve
+from tests.unit.operators.look import MONITOR, MOVED, Run, drift
 from understudy.contract.retrainings import Look
 from understudy.contract.words import EntryKind, Trigger
 from understudy.hooks.connect import connect
-from understudy.hooks.looks import retrainings
+from understudy.hooks.looks import retrainings, trouble_with
 from understudy.settings import settings
 
 pytestmark = pytest.mark.usefixtures("look_home")
@@ -72,6 +72,30 @@ def test_a_paused_retraining_is_told_and_asked_for_again(monkeypatch: pytest.Mon
     third.decide(drift(MOVED))
     assert looks()[-1].trouble == ()
     assert third.asked == [], "the cool-down counts again"
+
+
+@pytest.mark.parametrize(("days", "is_late"), [(14, False), (16, True)])
+def test_a_retraining_that_waits_for_live_traffic_is_not_told_as_late(
+    monkeypatch: pytest.MonkeyPatch, days: int, is_late: bool
+) -> None:
+    declare(monitor=MONITOR, shadow={"deadline": "14d"})
+    serve(1)
+    answer()
+    now = datetime.now(timezone.utc) + timedelta(days=days)
+    monkeypatch.setattr("understudy.operators.decide.begun_at", lambda _: now)
+    Run("look1").decide(drift(0.01))
+    assert [("had to be over by" in told) for look in looks() for told in look.trouble] == [True] * is_late
+
+
+@pytest.mark.parametrize(("days", "is_late"), [(14, False), (16, True)])
+def test_nor_by_status_and_doctor(days: int, is_late: bool) -> None:
+    declare(monitor=MONITOR, shadow={"deadline": "14d"})
+    answer()
+    past = retrainings(connect().ledger, "price")
+    (begun,) = past.begun
+    long_ago = begun.model_copy(update={"at": begun.at - timedelta(days=days)})
+    told = trouble_with(past.model_copy(update={"begun": (long_ago,)}), "price", settings())
+    assert ["had to be over by" in sentence for sentence in told] == [True] * is_late
 
 
 def test_what_was_asked_is_read_back_from_the_ledger() -> None:

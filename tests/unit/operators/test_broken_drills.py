@@ -25,11 +25,15 @@ def sweep(airflow: KnownRuns) -> None:
         ),
         ({"models": "failed", "drill": "upstream_failed", "clear": "success"}, "its task models was killed, ran out"),
         (
+            {"models": "success", "drill": "failed", "clear": "failed"},
+            "its tasks drill and clear were killed, ran out of time, or were failed by a person",
+        ),
+        (
             {"models": "success", "drill": "skipped", "clear": "skipped"},
             "it was killed, ran out of time, or was failed",
         ),
     ],
-    ids=["drill", "models", "whole run"],
+    ids=["drill", "models", "drill and clear", "whole run"],
 )
 def test_a_drill_that_was_killed_before_it_measured_anything_is_told_once(
     tasks: dict[str, str | None], why: str, airflow: KnownRuns, web: WebReceiver

@@ -23,8 +23,10 @@ from tests.unit.operators.live_traffic import (
     seen_by,
     serve,
 )
-from understudy.contract.words import Change, EntryKind
+from understudy.cli.model_status import status_of
+from understudy.contract.words import Change, EntryKind, Outcome
 from understudy.hooks.connect import connect
+from understudy.hooks.rollback import rollback
 from understudy.operators import GuardOperator, late_rollback
 from understudy.operators.decisions import REFUSAL_KEY
 from understudy.operators.errors import RollbackRefused
@@ -88,6 +90,31 @@ def test_the_next_sweep_takes_back_what_a_killed_guard_found_out_and_tells_that(
     assert (back.actor, back.run) == ("guard", RUN)
     assert kinds(web) == [("rolled_back", "error")]
     assert "lost 200 of 500 requests" in web.taken[0]["sentence"]
+    (ended,) = entries(EntryKind.CONCLUDED)
+    assert (ended.actor, ended.run, ended.facts["outcome"], ended.facts["champion"]) == ("guard", RUN, "rolled_back", 3)
+    assert ended.reason.startswith("version 7 was taken back and version 3 serves again: version 7 in its probation")
+
+
+def test_a_retraining_that_ended_with_its_killed_guard_says_no_longer_that_the_version_serves(
+    airflow: KnownRuns,
+) -> None:
+    from tests.unit.operators.test_conclude import REHEARSED, live
+
+    live(rehearsed=REHEARSED, deployed=deployed(current()))
+    airflow.add(DAG, RUN_ID, "failed", {"guard": "failed", "outcome": "failed"})
+    sweep(airflow, times=2)
+    last = status_of(connect(), "price", is_declared=True).last_run
+    assert last is not None
+    assert (last.outcome, last.sentence.startswith("version 7 was taken back")) == (Outcome.ROLLED_BACK, True)
+    assert [entry.facts["outcome"] for entry in entries(EntryKind.CONCLUDED)] == ["broken", "rolled_back"]
+
+
+def test_the_end_of_a_retraining_that_another_has_followed_is_not_written_late(airflow: KnownRuns) -> None:
+    airflow.add(DAG, RUN_ID, "failed", {"guard": "failed", "outcome": "skipped"})
+    facts = {"dag_id": DAG, "run_id": "manual__2"}
+    connect().ledger.append("price", EntryKind.TRIGGERED, "ann", "weekly", "manual__2", facts)
+    sweep(airflow)
+    assert (current().champion.version, entries(EntryKind.CONCLUDED)) == (3, [])
 
 
 def test_a_bad_version_that_cannot_be_taken_back_is_told_once_as_critical_and_tried_again(
@@ -167,7 +194,7 @@ def test_a_retraining_that_ends_says_that_what_its_killed_guard_found_out_serves
     concluded = live(**told)
     assert concluded["outcome"] == "broken"
     assert concluded["sentence"].startswith(
-        "version 7 has to go and was NOT taken back, it still serves: version 7 in its"
+        "version 7 has to go and was NOT taken back, it served on when this run ended: version 7 in its"
     )
     assert concluded["sentence"].endswith("; its guard was ended before it could act")
     assert kinds(web) == [("rollback_failed", "critical")]
@@ -183,6 +210,29 @@ def test_a_retraining_that_ends_says_that_what_its_killed_guard_found_out_serves
         "version 7 was taken back and version 3 serves again: version 7 in its probation"
     )
     assert kinds(web)[1:] == [("rolled_back", "error")]
+
+
+def test_a_retraining_whose_version_a_person_took_back_in_its_probation_says_so(
+    airflow: KnownRuns, web: WebReceiver
+) -> None:
+    from tests.unit.operators.test_conclude import GUARDED, REHEARSED, live
+
+    record, hooks = current(), connect()
+    rollback(hooks.deployments, hooks.registry, "price", actor="ann", reason="callers complain")
+    concluded = live(rehearsed=REHEARSED, deployed=deployed(record), guarded=GUARDED)
+    assert (concluded["outcome"], concluded["champion"], concluded["bad"]) == ("rolled_back", 3, True)
+    assert concluded["sentence"] == "version 7 was taken back and version 3 serves again: by ann, callers complain"
+    assert [told["kind"] for told in web.taken] == ["rolled_back"]
+
+
+def test_a_retraining_whose_version_another_promotion_replaced_in_its_probation_has_promoted_it(
+    airflow: KnownRuns,
+) -> None:
+    from tests.unit.operators.test_conclude import GUARDED, REHEARSED, live
+
+    record = current()
+    serve(9)
+    assert live(rehearsed=REHEARSED, deployed=deployed(record), guarded=GUARDED)["outcome"] == "promoted"
 
 
 def test_a_retraining_whose_bad_version_another_decision_has_replaced_says_so(

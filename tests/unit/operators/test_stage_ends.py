@@ -5,10 +5,11 @@ import time
 from datetime import timedelta
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from tests.unit.operators.probe import Store, context, interrupted, jobs, operator
 from understudy.contract.words import Isolation
+from understudy.operators.data_stage import DataStageOperator
 from understudy.operators.housekeeping import reap
 from understudy.operators.stage_errors import (
     ResultUnusable,
@@ -29,6 +30,13 @@ def test_a_refusal_is_not_tried_again_and_names_the_field() -> None:
         operator("refuse").execute(context())
     assert isinstance(refused.value, AirflowFailException)
     assert jobs() == []
+
+
+def test_refused_data_skip_where_a_later_task_reports_it() -> None:
+    with pytest.raises(StageRefused):
+        operator("refuse", DataStageOperator).execute(context())
+    with pytest.raises(AirflowSkipException, match=r"\(data.target\): column 'up' is all null"):
+        operator("refuse", DataStageOperator, skip_on_refusal=True).execute(context())
 
 
 def test_running_out_of_memory_is_not_tried_again_and_names_what_to_raise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,12 @@ def refused(explanation: str) -> APIError:
         (refused("write /var/lib/docker/x: no space left on device"), DiskFull),
         (refused('invalid mount config for type "bind": bind source path does not exist: /x'), WorkspaceNotOnDaemon),
         (refused('could not select device driver "" with capabilities: [[gpu]]'), GpuUnavailable),
+        (refused("failed to discover GPU vendor from CDI: no known GPU vendor found"), GpuUnavailable),
+        (refused("CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=0"), GpuUnavailable),
+        (
+            refused("OCI runtime create failed: error running hook\nnvidia-container-cli: driver not loaded: unknown"),
+            GpuUnavailable,
+        ),
         (refused("Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"), TooManyCpus),
         (
             refused('OCI runtime create failed: exec: "python3": executable file not found in $PATH'),

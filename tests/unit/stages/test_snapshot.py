@@ -317,6 +317,17 @@ def test_a_look_needs_no_label_at_all(tmp_path: Path) -> None:
     assert (report.rows, report.new_labels) == (2, 0)
 
 
+@pytest.mark.parametrize(
+    ("asked", "way_out"),
+    [({}, "Widen data.window, shorten data.label_delay or"), ({"labels": "optional"}, "Widen monitor.window or")],
+    ids=["retraining", "look"],
+)
+def test_an_empty_window_says_which_one_to_widen(tmp_path: Path, asked: dict[str, Any], way_out: str) -> None:
+    span: dict[str, Any] = {"start": "2027-01-01T00:00:00Z", "end": "2027-02-01T00:00:00Z"}
+    with pytest.raises(Refused, match=way_out):
+        snapshot(tmp_path, {"w.csv": "at,x,y\n2026-01-01,1,a\n2026-01-02,2,b\n"}, **span, **asked)
+
+
 def test_the_few_rows_without_a_time_are_handed_on_as_they_stood_there(tmp_path: Path) -> None:
     good_rows = "".join(f"2026-01-{day:02d},{day},a\n" for day in range(1, 29))
     files: dict[str, bytes | str] = {

@@ -147,8 +147,8 @@ def test_a_damaged_container_is_refused(tmp_path: Path, name: str, content: byte
 def test_an_empty_window_names_what_the_source_holds(tmp_path: Path) -> None:
     refused = refusal(tmp_path, GOOD, params={"start": "2027-01-01", "end": "2027-02-01"})
     assert (
-        "no rows in the window from 2027-01-01 00:00 to 2027-02-01 00:00; its times run from 2026-01-01 "
-        "00:00 to 2026-01-02 00:00" in refused.message
+        "no rows in the window from 2027-01-01 00:00 UTC to 2027-02-01 00:00 UTC; its times run from 2026-01-01 "
+        "00:00 UTC to 2026-01-02 00:00 UTC" in refused.message
     )
     assert refused.field == "data.window"
 

@@ -133,23 +133,24 @@ def test_a_bad_champion_is_seen_to_only_while_the_retraining_that_it_needs_runs(
 
 
 @pytest.mark.parametrize(
-    ("verdict", "minute", "health"),
+    ("verdict", "minute", "health", "unseen"),
     [
-        (Verdict.PASSED, 9, Health.WELL),
-        (Verdict.INCONCLUSIVE, 9, Health.UNKNOWN),
-        (Verdict.PASSED, 0, Health.UNKNOWN),
-        (None, 0, Health.UNKNOWN),
+        (Verdict.PASSED, 9, Health.WELL, ""),
+        (Verdict.INCONCLUSIVE, 9, Health.UNKNOWN, "its last look could not say"),
+        (Verdict.PASSED, 0, Health.UNKNOWN, "no look has been at version 2 yet"),
+        (None, 0, Health.UNKNOWN, "no look has been at version 2 yet"),
     ],
 )
 def test_a_monitored_champion_is_well_only_where_a_look_at_it_says_so(
-    verdict: Verdict | None, minute: int, health: Health
+    verdict: Verdict | None, minute: int, health: Health, unseen: str
 ) -> None:
     both = {name: DagState(dag_id=name, owner="market-ml") for name in (f"retrain__{MODEL}", f"monitor__{MODEL}")}
     looked = []
     if verdict is not None:
         facts = look(MODEL, 2, 0, verdict).model_dump(mode="json")
         looked = [entry(EntryKind.MONITORED, 1, **facts).model_copy(update={"at": AT + timedelta(minutes=minute)})]
-    assert seen(deployed(seq=5), confirmed(seq=6), *looked, airflow=Airflow(dags=both)).health is health
+    shown = seen(deployed(seq=5), confirmed(seq=6), *looked, airflow=Airflow(dags=both))
+    assert (shown.health, shown.unseen) == (health, unseen)
 
 
 def test_a_bad_look_begins_with_what_decided() -> None:

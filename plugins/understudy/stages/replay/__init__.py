@@ -68,7 +68,7 @@ def _walk(context: StageContext, plan: ReplayPlan, history: "History") -> StageO
     trainings = KeptTrainings(context.inputs[TRAININGS], history, code)
     refused = trainings[0].facts.refused
     if refused is not None:
-        raise Refused(f"The first training, at {plan.grid.moments[0]:%Y-%m-%d %H:%M}, is refused: {refused}")
+        raise Refused(f"The first training, at {plan.grid.moments[0]:%Y-%m-%d %H:%M} UTC, is refused: {refused}")
     gatekeeper, lookout = Gatekeeper(history, trainings, plan, code), Lookout(history, trainings)
     asked = context.request.params.get("policies")
     names = asked if isinstance(asked, list) else []
