@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from understudy.contract.airflow_run import airflow_run_in
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
+from understudy.contract.cut_off import is_cut_off
 from understudy.contract.declared import Fact, format_duration
 from understudy.contract.moment import moment
 from understudy.contract.release import LedgerEntry
@@ -81,6 +82,8 @@ def missed_schedules(
         {entry.model: entry for entry in hooks.ledger.newest(kind)}
         for kind in (EntryKind.TRIGGERED, EntryKind.CONCLUDED, EntryKind.MONITORED, EntryKind.DEPLOYED)
     )
+    # A dead run is concluded when it is found dead: what was due meanwhile was missed all the same.
+    ended = {model: entry for model, entry in ended.items() if not is_cut_off(entry)}
     for spec, path in specs:
         model, known_since = spec.model, datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
         if spec.retrain.schedule:

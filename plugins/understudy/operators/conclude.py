@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, TriggerRule
 
-from understudy.contract.breach import breach_in, has_moved, not_taken_back, rollback_in
+from understudy.contract.breach import breach_in, end_of_breach, has_moved, rollback_in
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.connect import Hooks, connect
@@ -220,16 +220,8 @@ class ConcludeOperator(BaseOperator):
         breach, back = breach_in(in_run), rollback_in(in_run)
         if breach is None:
             return None
-        version = deployed.version
-        if back is not None:
-            sentence = f"version {version} was taken back and version {back.champion.version} serves again"
-            return Outcome.ROLLED_BACK, f"{sentence}: {breach.reason}"
-        if has_moved(hooks.ledger.entries(self.model, [EntryKind.DEPLOYED], after=breach.seq)):
-            return Outcome.BROKEN, f"version {version} had to go, and another decision has replaced it: {breach.reason}"
-        # A refusal repeats what was seen.
-        return Outcome.BROKEN, not_taken_back(
-            version, told or f"{breach.reason}; its guard was ended before it could act"
-        )
+        moved = has_moved(hooks.ledger.entries(self.model, [EntryKind.DEPLOYED], after=breach.seq))
+        return end_of_breach(deployed.version, breach, back, moved=moved, told=told)
 
     def _told_by(self, context: "Context", kind: type[BaseOperator]) -> tuple[str | None, str | None]:
         told = (self._told(context, task) for task in self._upstream() if isinstance(task, kind))

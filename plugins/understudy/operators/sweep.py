@@ -11,6 +11,7 @@ from understudy.hooks.alert_conditions import conditions
 from understudy.hooks.alert_life import note_sweep
 from understudy.hooks.alerts import Delivered
 from understudy.hooks.connect import Hooks, connect
+from understudy.hooks.cut_off_runs import conclude_cut_off
 from understudy.hooks.direct_alerts import ToldDirectly, tell_directly
 from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
 from understudy.hooks.ledger_alert import ledger_alert
@@ -56,6 +57,7 @@ class SweepAlertsOperator(BaseOperator):
     ) -> Delivered:
         # First, so that what has come of it is told; which is news, and not of the moment when the sweep began.
         finish_rollbacks(hooks, runs, now)
+        conclude_cut_off(hooks, runs)
         now = datetime.now(timezone.utc)
         found = [
             *conditions(hooks, now, runs),

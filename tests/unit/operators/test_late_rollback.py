@@ -141,11 +141,12 @@ def test_what_people_let_serve_for_a_day_is_told_and_not_taken_from_them(
     assert (current().champion.version, kinds(web)) == (7, [("rollback_failed", "critical")])
 
 
-def test_a_champion_that_another_decision_has_replaced_is_nobody_s_alert(airflow: KnownRuns, web: WebReceiver) -> None:
+def test_a_champion_that_another_decision_has_replaced_is_no_emergency(airflow: KnownRuns, web: WebReceiver) -> None:
     serve(9)
     airflow.add(DAG, RUN_ID, "failed", {"guard": "failed", "outcome": "skipped"})
-    sweep(airflow)
-    assert (current().champion.version, web.taken) == (9, [])
+    sweep(airflow, times=2)
+    assert (current().champion.version, kinds(web)) == (9, [("run_broken", "error")])
+    assert "version 7 had to go, and another decision has replaced it" in web.taken[0]["sentence"]
 
 
 def test_a_run_that_died_after_its_rollback_is_told_by_that_alone(airflow: KnownRuns, web: WebReceiver) -> None:
@@ -155,6 +156,7 @@ def test_a_run_that_died_after_its_rollback_is_told_by_that_alone(airflow: Known
     airflow.add(DAG, RUN_ID, "failed", {"guard": "failed", "outcome": "skipped"})
     sweep(airflow, times=2)
     assert kinds(web) == [("rolled_back", "error")]
+    assert [entry.facts["outcome"] for entry in entries(EntryKind.CONCLUDED)] == ["rolled_back"]
 
 
 def test_a_retraining_that_ends_says_that_what_its_killed_guard_found_out_serves_still(
