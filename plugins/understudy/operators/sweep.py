@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+SEEN_KEY = "seen"
+"""The XCom of a sweep that told all that it heard: marks of what there was to hear, by DAG."""
+
+
 class SweepAlertsOperator(BaseOperator):
     """Tell what the ledger, Airflow, the declarations and the gateways show and nobody was told yet.
 
@@ -40,13 +44,16 @@ class SweepAlertsOperator(BaseOperator):
         """Return what was found and sent."""
         ti: Any = context["ti"]
         # The clock's time and not the run's: a run that was late must not tell yesterday's news as today's.
-        hooks, now, runs = connect(), datetime.now(timezone.utc), OtherRuns(ti)
-        earlier, failed = self._told_before(context, now), list(failed_rollbacks(runs, now))
+        hooks, now = connect(), datetime.now(timezone.utc)
+        earlier = read_as(ToldDirectly, self._left_before(context, now, TOLD_KEY)) or ToldDirectly()
+        runs = OtherRuns(ti, self._left_before(context, now, SEEN_KEY) or {})
+        failed = list(failed_rollbacks(runs, now))
         try:
             told = self._sweep(runs, hooks, failed, earlier, now)
         except (LedgerUnavailable, LedgerDamaged) as problem:
             self._tell_past_the_ledger(context, hooks, problem, failed, earlier, now)
             raise
+        ti.xcom_push(key=SEEN_KEY, value=runs.seen)
         self.log.info("%s new alerts, %s messages sent", told.found, told.sent)
         for line in told.problems:
             self.log.warning("%s", line)
@@ -84,14 +91,13 @@ class SweepAlertsOperator(BaseOperator):
             self.log.warning("%s", line)
         context["ti"].xcom_push(key=TOLD_KEY, value=told.model_dump(mode="json"))
 
-    def _told_before(self, context: "Context", now: datetime) -> ToldDirectly:
-        """Read what earlier sweeps told past the ledger; only one that the ledger failed leaves a word for the next."""
+    def _left_before(self, context: "Context", now: datetime, key: str) -> Any:
+        """Read what the sweep before has left under a key: only one that the ledger failed has told past it."""
         ti: Any = context["ti"]
         # A sweep that a person started has no place in the row, and Airflow would take any other for the one before.
         before = ti.get_previous_ti(logical_date=context["dag_run"].logical_date or now)
         if before is None:
-            return ToldDirectly()
-        told = ti.xcom_pull(
-            dag_id=before.dag_id, run_id=before.run_id, task_ids=before.task_id, key=TOLD_KEY, map_indexes=-1
+            return None
+        return ti.xcom_pull(
+            dag_id=before.dag_id, run_id=before.run_id, task_ids=before.task_id, key=key, map_indexes=-1
         )
-        return read_as(ToldDirectly, told) or ToldDirectly()
