@@ -37,8 +37,9 @@ STANDING = (
     AlertKind.CHAMPION_STALE,
     AlertKind.ROLLBACK_FAILED,
     AlertKind.RUN_BROKEN,
+    AlertKind.REFUSED,
 )
-"""The kinds that are looked for here."""
+"""The kinds of what sweeps look for, here or in what Airflow knows."""
 
 
 def conditions(hooks: Hooks, now: datetime, runs: KnownRuns) -> list[Condition]:

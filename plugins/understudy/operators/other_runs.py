@@ -55,9 +55,12 @@ class OtherRuns:
         """Tell whether a run is under way, whoever began it."""
         return bool(self._ti.get_dr_count(dag_id=dag_id, states=[RUNNING]))
 
-    def failed(self, dag_id: str, now: datetime) -> "Iterator[DagRunProtocol]":
-        """List the runs that Airflow has failed, whatever became of their tasks, unless all were heard of before."""
-        return (run for run, _ in self._news(dag_id, now, {FAILED}))
+    def failed(self, dag_id: str, now: datetime) -> "Iterator[tuple[DagRunProtocol, Mapping[str, str | None]]]":
+        """List the runs that Airflow has failed, whatever became of their tasks, and the states of these.
+
+        Nothing where all of them were heard of before.
+        """
+        return self._news(dag_id, now, {FAILED})
 
     def undone(self, dag_id: str, now: datetime) -> "Iterator[tuple[DagRunProtocol, Mapping[str, str | None]]]":
         """List the runs that are over and of which not every task succeeded, and the states of the tasks.

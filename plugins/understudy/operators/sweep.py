@@ -19,6 +19,7 @@ from understudy.hooks.rollback_alert import rollback_alert
 from understudy.operators.alerting import TOLD_KEY
 from understudy.operators.broken_drills import broken_drills
 from understudy.operators.broken_housekeeping import broken_housekeeping
+from understudy.operators.broken_requests import broken_requests
 from understudy.operators.failed_rollbacks import failed_rollbacks
 from understudy.operators.late_rollback import finish_rollbacks
 from understudy.operators.other_runs import OtherRuns
@@ -70,6 +71,7 @@ class SweepAlertsOperator(BaseOperator):
             *conditions(hooks, now, runs),
             *broken_drills(hooks.ledger, runs, now),
             *broken_housekeeping(now, runs),
+            *broken_requests(runs, now),
         ]
         told = hooks.alerts.sweep(found, failed, earlier, now)
         note_sweep(hooks.ledger, datetime.now(timezone.utc))
