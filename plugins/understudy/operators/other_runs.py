@@ -48,7 +48,11 @@ class OtherRuns:
         if found is None:
             return None
         return KnownRun(
-            run_id=found.run_id, state=found.state.value, begun_at=found.start_date, ended_at=found.end_date
+            run_id=found.run_id,
+            state=found.state.value,
+            begun_at=found.start_date,
+            ended_at=found.end_date,
+            due_at=found.logical_date,
         )
 
     def is_any_running(self, dag_id: str) -> bool:
