@@ -12,7 +12,7 @@ from understudy.cli.deployment import hooks, require_model
 from understudy.cli.errors import BROKEN, BadArgument
 from understudy.cli.row import print_row
 from understudy.contract.card import Card, card_of
-from understudy.contract.moment import moment_to_the_second
+from understudy.contract.moment import moment, moment_to_the_second
 from understudy.contract.release import Deployment, LedgerEntry
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ def _held_against(backup: Path, found: "ChainCheck", known: "Ledger") -> "ChainC
     taken = manifest.read(backup)
     newest = next(iter(known.entries(after=taken.entries - 1, limit=1)), None)
     if not taken.entries or (newest is not None and newest.hash == taken.last_hash):
-        return _with(found, f"The {taken.entries} of the backup of {taken.taken_at:%Y-%m-%d %H:%M} are all among them.")
+        return _with(found, f"The {taken.entries} of the backup of {moment(taken.taken_at)} are all among them.")
     problem = "was cut off" if found.checked < taken.entries else "is another one"
     sentence = (
-        f"The backup of {taken.taken_at:%Y-%m-%d %H:%M} has {taken.entries} entries and the ledger {found.checked}: "
+        f"The backup of {moment(taken.taken_at)} has {taken.entries} entries and the ledger {found.checked}: "
         f"entry {taken.entries} {problem}. Keep a copy of the database, and restore the backup."
     )
     return found.model_copy(update={"ok": False, "first_broken_seq": taken.entries, "sentence": sentence})
@@ -113,21 +113,21 @@ def _with(found: "ChainCheck", remark: str) -> "ChainCheck":
     return found.model_copy(update={"sentence": f"{found.sentence} {remark}"})
 
 
-def _champion_at(model: str, moment: datetime, as_json: bool) -> None:
-    record = hooks().ledger.champion_at(model, moment)
+def _champion_at(model: str, at: datetime, as_json: bool) -> None:
+    record = hooks().ledger.champion_at(model, at)
 
     def page(console: "Console") -> None:
-        console.print(_served(model, record, moment))
+        console.print(_served(model, record, at))
 
     answer(as_json, record, page)
 
 
-def _served(model: str, record: Deployment | None, moment: datetime) -> str:
+def _served(model: str, record: Deployment | None, at: datetime) -> str:
     if record is None:
-        return f"No version of {model} served at {moment.isoformat()}."
+        return f"No version of {model} served at {moment_to_the_second(at)}."
     bundle = record.champion
     return (
-        f"Version {bundle.version} of {model} was champion at {moment.isoformat()} "
+        f"Version {bundle.version} of {model} was champion at {moment_to_the_second(at)} "
         f"(epoch {record.epoch}, {record.change}; "
         f"data {bundle.data_version[:12]}, image {bundle.image_digest[:19]}, code {bundle.code_commit[:12]})."
     )
@@ -163,9 +163,9 @@ def parse_moment(text: str, argument: str) -> datetime:
     :raises BadArgument: when it is not a time.
     """
     try:
-        moment = datetime.fromisoformat(text.replace(" UTC", "+00:00").replace("Z", "+00:00"))
+        at = datetime.fromisoformat(text.replace(" UTC", "+00:00").replace("Z", "+00:00"))
     except ValueError as wrong:
         raise BadArgument(
             argument, f"{text!r} is not a time", "Write for example 2026-11-21T08:00 or 2026-11-21T08:00+01:00."
         ) from wrong
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)

@@ -13,7 +13,7 @@ from understudy.cli.errors import BROKEN, BadArgument
 from understudy.cli.ledger import parse_moment
 from understudy.contract.declared import parse_duration
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.moment import moment
+from understudy.contract.moment import moment, moment_to_the_second
 
 if TYPE_CHECKING:
     import polars as pl
@@ -173,7 +173,7 @@ def _rows_page(console: "Console", model: str, start: datetime, rows: "pl.DataFr
         # What does not fit is folded: a version or an answer of which half is missing is another one.
         table = Table(*(Column(name, overflow="fold") for name in SHOWN), box=None, pad_edge=False)
         for row in rows.rows(named=True):
-            known = {**row, "at": f"{row['at']:%Y-%m-%d %H:%M:%S}", "problem": row["loss"] or row["error"]}
+            known = {**row, "at": moment_to_the_second(row["at"]), "problem": row["loss"] or row["error"]}
             table.add_row(*("" if known[name] is None else str(known[name]) for name in SHOWN))
         console.print(table)
     if accounts.lost or accounts.damaged:
