@@ -88,11 +88,12 @@ def alerts_page() -> str:
     return """
 ### Tell what happened
 
-Tasks tell of their decisions at once. Every five minutes this sweep tells the rest: decisions whose task died, messages
-that a receiver did not take, retrainings, looks, rollbacks and drills that Airflow has failed, approvals that wait,
-missed schedules, silent gateways, champions that are too old, declarations that cannot be used. Where a guard or a look
-had found that a champion has to go, and was killed before it could take it back, the sweep takes it back. Without the
-ledger it fails, and tells that itself. `understudy alerts list` shows what was told to whom and what waits.
+Tasks tell of their decisions at once. Every five minutes this sweep tells the rest: decisions whose task died,
+messages that a receiver did not take, retrainings, looks, rollbacks, drills and requests that Airflow has failed,
+approvals that wait, missed schedules, silent gateways, champions that are too old, declarations that cannot be used.
+Where a guard or a look had found that a champion has to go, and was killed before it could take it back, the sweep
+takes it back. Without the ledger it fails, and tells that itself. `understudy alerts list` shows what was told to
+whom and what waits.
 """
 
 

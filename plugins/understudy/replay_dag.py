@@ -8,6 +8,7 @@ from airflow.sdk import DAG, Param, TriggerRule
 from understudy.contract.words import ReplayPart, Takeover
 from understudy.dag_factory import START, TAG, moment_param, retry_policy
 from understudy.operation_pages import replay_page
+from understudy.operators.broken_requests import REPLAY
 from understudy.operators.replay import DealReplayOperator, ReplayOperator, ReplayReportOperator, ReplayRowsOperator
 
 MODEL = "{{ params.model }}"
@@ -18,7 +19,7 @@ AT_ONCE = 16
 def build_replay_dag(models: Sequence[str]) -> DAG:
     """Wire rows → trainings → walks → report."""
     with DAG(
-        dag_id="replay",
+        dag_id=REPLAY,
         schedule=None,
         start_date=START,
         catchup=False,

@@ -113,21 +113,21 @@ def _with(found: "ChainCheck", remark: str) -> "ChainCheck":
     return found.model_copy(update={"sentence": f"{found.sentence} {remark}"})
 
 
-def _champion_at(model: str, moment: datetime, as_json: bool) -> None:
-    record = hooks().ledger.champion_at(model, moment)
+def _champion_at(model: str, at: datetime, as_json: bool) -> None:
+    record = hooks().ledger.champion_at(model, at)
 
     def page(console: "Console") -> None:
-        console.print(_served(model, record, moment))
+        console.print(_served(model, record, at))
 
     answer(as_json, record, page)
 
 
-def _served(model: str, record: Deployment | None, moment: datetime) -> str:
+def _served(model: str, record: Deployment | None, at: datetime) -> str:
     if record is None:
-        return f"No version of {model} served at {moment.isoformat()}."
+        return f"No version of {model} served at {moment_to_the_second(at)}."
     bundle = record.champion
     return (
-        f"Version {bundle.version} of {model} was champion at {moment.isoformat()} "
+        f"Version {bundle.version} of {model} was champion at {moment_to_the_second(at)} "
         f"(epoch {record.epoch}, {record.change}; "
         f"data {bundle.data_version[:12]}, image {bundle.image_digest[:19]}, code {bundle.code_commit[:12]})."
     )
@@ -163,9 +163,9 @@ def parse_moment(text: str, argument: str) -> datetime:
     :raises BadArgument: when it is not a time.
     """
     try:
-        moment = datetime.fromisoformat(text.replace(" UTC", "+00:00").replace("Z", "+00:00"))
+        at = datetime.fromisoformat(text.replace(" UTC", "+00:00").replace("Z", "+00:00"))
     except ValueError as wrong:
         raise BadArgument(
             argument, f"{text!r} is not a time", "Write for example 2026-11-21T08:00 or 2026-11-21T08:00+01:00."
         ) from wrong
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)

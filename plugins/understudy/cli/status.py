@@ -10,7 +10,6 @@ from understudy.cli.deployment import declared_models, hooks
 from understudy.cli.model_status import replicas_of, status_of
 from understudy.cli.status_page import print_page, print_table
 from understudy.contract.errors import UnknownModel
-from understudy.ui.fleet_reader import FleetReader
 
 
 def status(
@@ -18,6 +17,8 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say how each model does; of one, what serves, since when, by whom and why."""
+    from understudy.ui.fleet_reader import FleetReader
+
     connected, declared = hooks(), declared_models()
     glances = FleetReader(connected.ledger).glances(declared_dags(declared, connected.settings))
     if model is not None and model not in {one.model for one in glances}:

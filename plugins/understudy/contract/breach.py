@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from understudy.contract.read_facts import read_as
 from understudy.contract.release import Deployment, LedgerEntry
-from understudy.contract.words import Change, EntryKind
+from understudy.contract.words import Change, EntryKind, Outcome
 
 BREACHES = (EntryKind.GUARDED, EntryKind.MONITORED)
 """The kinds of entries that may say that a champion has to be taken back."""
@@ -23,8 +23,17 @@ def breach_in(entries: Iterable[LedgerEntry]) -> LedgerEntry | None:
 
 def rollback_in(entries: Iterable[LedgerEntry]) -> Deployment | None:
     """Give the record by which a run took a champion back; None where it wrote none."""
+    return _change_in(entries, Change.ROLLBACK)
+
+
+def promotion_in(entries: Iterable[LedgerEntry]) -> Deployment | None:
+    """Give the record by which a run made a champion; None where it wrote none."""
+    return _change_in(entries, Change.PROMOTION)
+
+
+def _change_in(entries: Iterable[LedgerEntry], change: Change) -> Deployment | None:
     records = (read_as(Deployment, entry.facts.get("deployment")) for entry in entries)
-    return next((record for record in records if record is not None and record.change is Change.ROLLBACK), None)
+    return next((record for record in records if record is not None and record.change is change), None)
 
 
 def has_moved(since: Sequence[LedgerEntry]) -> bool:
@@ -44,3 +53,20 @@ def not_taken_back(version: int, why: str, serves: str = "still serves") -> str:
     :param serves: says until when, where that is read long afterwards.
     """
     return f"version {version} has to go and was NOT taken back, it {serves}: {why}"
+
+
+def end_of_breach(
+    version: int, breach: LedgerEntry, back: Deployment | None, *, moved: bool, told: str | None = None
+) -> tuple[Outcome, str]:
+    """Say how a run ended whose guard found that the version had to go, and could not say itself what came of it.
+
+    :param back: the record by which the run took it back.
+    :param moved: whether another champion has come since.
+    :param told: why it was not taken back, where the guard could say so; a refusal repeats what was seen.
+    """
+    if back is not None:
+        return Outcome.ROLLED_BACK, taken_back(version, back.champion.version, breach.reason)
+    if moved:
+        return Outcome.BROKEN, f"version {version} had to go, and another decision has replaced it: {breach.reason}"
+    why = told or f"{breach.reason}; its guard was ended before it could act"
+    return Outcome.BROKEN, not_taken_back(version, why, "served on when this run ended")

@@ -3,6 +3,7 @@
 from pydantic import AwareDatetime, Field
 
 from understudy.contract.declared import Fact
+from understudy.contract.moment import moment_to_the_second
 from understudy.contract.release import Bundle
 
 LONGEST_ACTOR = 200
@@ -40,8 +41,8 @@ class BrokenGlass(Fact):
     @property
     def sentence(self) -> str:
         """Say it for the ledger: the person's reason, and that it was done by break-glass, where and when."""
-        moment = self.at.isoformat(timespec="seconds")
-        return f"{self.reason.strip()} (by break-glass at gateway {self.gateway}, {moment}, over epoch {self.epoch})"
+        at = moment_to_the_second(self.at)
+        return f"{self.reason.strip()} (by break-glass at gateway {self.gateway}, {at}, over epoch {self.epoch})"
 
     @property
     def notice(self) -> str:

@@ -3,6 +3,7 @@
 from pydantic import AwareDatetime
 
 from understudy.contract.declared import Fact
+from understudy.contract.moment import moment_to_the_second
 from understudy.contract.release import Bundle
 
 
@@ -25,6 +26,6 @@ class CanaryLapse(Fact):
         return (
             f"for {self.lease_s:g} s neither a follower that reads the ledger nor an operator reached gateway "
             f"{self.gateway}, so nobody could have ended the canary there: since "
-            f"{self.at.isoformat(timespec='seconds')} version {self.canary.version} answers no caller of "
+            f"{moment_to_the_second(self.at)} version {self.canary.version} answers no caller of "
             f"{self.model} there, and champion {self.champion} all of them"
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from understudy.contract.airflow_run import airflow_run_in
 from understudy.contract.card_title import Versions
 from understudy.contract.declared import Fact
+from understudy.contract.moment import stretch
 from understudy.contract.read_facts import read_as, whole_number
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.retrainings import Look
@@ -63,7 +64,7 @@ def _of_look(entry: LedgerEntry) -> Iterator[Link]:
     report = look.report
     yield Link(
         kind=LinkKind.WINDOW,
-        name=f"{report.window_start:%Y-%m-%d %H:%M} to {report.window_end:%Y-%m-%d %H:%M} UTC",
+        name=stretch(report.window_start, report.window_end),
         about=f"{_WATCHED[report.watched]} that the look saw",
     )
     if report.drift is not None and report.drift.reference_data:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from understudy.contract.card import Card
 from understudy.contract.card_places import NOWHERE, Pages, place_of
 from understudy.contract.judgement import GateResult, is_usable
+from understudy.contract.moment import moment_to_the_second
 from understudy.contract.printable import printable_line
 from understudy.contract.reports import Comparison, ModelDelta, Number
 from understudy.contract.words import EntryKind
@@ -123,7 +124,7 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
     if card.headline:
         yield "In short", escaped(card.headline)
     yield "Reason", escaped(card.reason) or "none was given"
-    yield "When", f"{card.at:%Y-%m-%d %H:%M:%S} UTC"
+    yield "When", moment_to_the_second(card.at)
     for name, version in (("Champion", card.versions.champion), ("Other version", card.versions.other)):
         if version is not None:
             yield name, f"version {version}"

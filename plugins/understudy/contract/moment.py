@@ -22,3 +22,8 @@ def age(at: datetime, now: datetime | None = None) -> str:
         if seconds >= length:
             return f"{int(seconds // length)} {unit} ago"
     return "just now" if seconds >= 0 else "in the future"
+
+
+def stretch(start: datetime, end: datetime) -> str:
+    """Write a stretch of time, to the minute."""
+    return f"{moment(start).removesuffix(' UTC')} to {moment(end)}"

@@ -7,6 +7,8 @@ from pydantic import Field
 
 from understudy.contract.cause import Cause
 from understudy.contract.declared import Fact, format_duration
+from understudy.contract.local_run import LocalRun, local_run_in
+from understudy.contract.moment import moment
 from understudy.contract.monitoring import Decision, History, MonitorReport, PastLook
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind, Outcome, Trigger, Verdict
@@ -73,6 +75,8 @@ class Begun(Fact):
     outcome: Outcome | None = None
     sentence: str = ""
     """How it ended; empty while it runs."""
+    local: LocalRun | None = None
+    """Where it has its process; None where a scheduler runs it."""
 
     @property
     def is_broken(self) -> bool:
@@ -135,21 +139,23 @@ class Retrainings(Fact):
 
     def trouble(self, now: datetime, grace: timedelta, timeout: timedelta) -> tuple[str, ...]:
         """Say what became of retrainings that should have begun or ended; one sentence each."""
-        running = next((begun for begun in self.begun if begun.outcome is None), None)
+        # There is one at a time: what began later shows that an earlier one is over, though it never said so.
+        running = next((begun for begun in self.begun[:1] if begun.outcome is None), None)
         if running is not None and now - running.at > timeout:
+            where = running.local.sentence if running.local else "look at its run in Airflow"
             return (
-                f"the retraining that began at {_spoken(running.at)} had to be over by "
-                f"{_spoken(running.at + timeout)}; look at its run in Airflow",
+                f"the retraining that began at {moment(running.at)} had to be over by {moment(running.at + timeout)}; "
+                f"{where}",
             )
         waiting = self.unanswered()
         if waiting is not None and running is None and now - waiting.at > grace:
             return (
-                f"a retraining is due since {_spoken(waiting.at)} and none has begun; is the DAG "
+                f"a retraining is due since {moment(waiting.at)} and none has begun; is the DAG "
                 f"retrain__{waiting.look.report.model} paused or broken?",
             )
         newest = next((begun for begun in self.begun if _counts(begun)), None)
         if newest is not None and newest.is_broken:
-            return (f"the retraining that began at {_spoken(newest.at)} ended {newest.outcome}: {newest.sentence}",)
+            return (f"the retraining that began at {moment(newest.at)} ended {newest.outcome}: {newest.sentence}",)
         return ()
 
     def _answers_a_look(self, begun: Begun) -> bool:
@@ -168,12 +174,12 @@ def why_held_back(cause: Cause, past: Retrainings, run: str, now: datetime, cool
     if any(others.answer_to(ask.ledger_seq) is None for ask in cause.asks):
         return None
     if Trigger.EXTERNAL not in cause.reasons:
-        return f"the retraining of {_spoken(_at(others, cause))} has answered what this run was started for"
+        return f"the retraining of {moment(_at(others, cause))} has answered what this run was started for"
     newest = next((begun for begun in others.begun if _counts(begun) and not begun.is_broken), None)
     if newest is None or now - newest.at >= cooldown:
         return None
     return (
-        f"another system asks for a retraining, and one began at {_spoken(newest.at)}, within the cool-down of "
+        f"another system asks for a retraining, and one began at {moment(newest.at)}, within the cool-down of "
         f"{format_duration(cooldown)}; start one by hand if it cannot wait"
     )
 
@@ -213,6 +219,7 @@ def _begun(entry: LedgerEntry, end: LedgerEntry | None) -> Begun:
         may_promote=bool(facts.get("may_promote")),
         outcome=Outcome(str(end.facts["outcome"])) if end else None,
         sentence=end.reason if end else "",
+        local=local_run_in(entry),
     )
 
 
@@ -225,7 +232,3 @@ def _past(one: Recorded) -> PastLook:
         is_drifting=look.decision.is_drifting,
         is_conclusive=not look.is_blind,
     )
-
-
-def _spoken(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"

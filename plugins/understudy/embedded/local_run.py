@@ -6,7 +6,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from understudy.embedded.airflow_api import TaskState
 from understudy.embedded.interruption import Interruption, RunStopped
 from understudy.embedded.layout import Layout
 from understudy.embedded.passwords import keys, write_private
+from understudy.hooks.local_runs import alone
 from understudy.runners.nursery import nursery
 from understudy.settings import Settings
 
@@ -74,7 +75,7 @@ def run_locally(
     local = Layout(home=settings.home.resolve() / "local")
     log = local.logs / f"{model}-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.log"
     interruption, dag_id = Interruption(), f"{kind.prefix}{model}"
-    with _alone(local, dag_id), _written_to(log):
+    with _alone(settings.home, dag_id), _written_to(log):
         _prepare_environment(local, dag_id)
         _prepare_database(local)
         dag = _dag(local, dag_id, kind, interruption)
@@ -202,16 +203,13 @@ def _migrate(local: Layout, finished: Path, wanted: str) -> None:
 
 
 @contextmanager
-def _alone(local: Layout, dag_id: str) -> Iterator[None]:
+def _alone(home: Path, dag_id: str) -> Iterator[None]:
     """Let one process at a time run a Dag: Airflow deletes the run without a logical date when the next one begins."""
-    folder = local.home / "running"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / dag_id).open("w", encoding="utf-8") as lock:
+    with ExitStack() as held:
         try:
-            # The system gives the lock back when the holder dies, so a killed run leaves none behind.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as held:
-            raise AlreadyRunning(dag_id) from held
+            held.enter_context(alone(home, dag_id))
+        except BlockingIOError as taken:
+            raise AlreadyRunning(dag_id) from taken
         yield
 
 

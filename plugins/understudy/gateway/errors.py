@@ -5,6 +5,7 @@ from pathlib import Path
 
 from understudy.contract.break_glass import BrokenGlass
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.moment import moment_to_the_second
 
 
 class OrderStale(UnderstudyError):
@@ -25,7 +26,7 @@ class TakenBack(UnderstudyError):
         self.glass = glass
         super().__init__(
             f"Version {glass.taken_back.version} of {glass.model} was taken back here by break-glass ({glass.actor}, "
-            f"{glass.at.isoformat(timespec='seconds')}), and version {glass.target.version} answers. The follower "
+            f"{moment_to_the_second(glass.at)}), and version {glass.target.version} answers. The follower "
             "reports it to the ledger as soon as it reaches it; promote another version then."
         )
 

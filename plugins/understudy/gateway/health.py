@@ -6,6 +6,7 @@ from pydantic import Field
 
 from understudy.contract.confinement import unconfined_sentence
 from understudy.contract.declared import Fact
+from understudy.contract.moment import moment_to_the_second
 from understudy.contract.serving import LabelAccounts, ModelStatus, TruthReport, WorkerStatus
 from understudy.gateway.log.prediction_log import LogHealth
 from understudy.gateway.roster import Roster
@@ -117,7 +118,7 @@ def _model_health(model: ServedModel) -> ModelHealth:
         # Who and why is for those who hold the token.
         problems.append(
             f"version {glass.taken_back.version} was taken back here by break-glass at "
-            f"{glass.at.isoformat(timespec='seconds')}, and the ledger does not know it yet"
+            f"{moment_to_the_second(glass.at)}, and the ledger does not know it yet"
         )
     problems += [lapse.sentence for lapse in model.lease.lapses]
     record = model.in_force

@@ -10,6 +10,7 @@ from understudy.contract.declared import format_duration
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import declared, read_model
+from understudy.contract.moment import moment
 from understudy.contract.read_facts import read_as, whole_number
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.spec import ModelSpec
@@ -37,8 +38,9 @@ STANDING = (
     AlertKind.CHAMPION_STALE,
     AlertKind.ROLLBACK_FAILED,
     AlertKind.RUN_BROKEN,
+    AlertKind.REFUSED,
 )
-"""The kinds that are looked for here."""
+"""The kinds of what sweeps look for, here or in what Airflow knows."""
 
 
 def conditions(hooks: Hooks, now: datetime, runs: KnownRuns) -> list[Condition]:
@@ -149,7 +151,7 @@ def _stale(hooks: Hooks, specs: Iterable[tuple[ModelSpec, Path]], now: datetime)
                 kind=AlertKind.CHAMPION_STALE,
                 model=record.model,
                 sentence=f"{record.model}: version {record.champion.version} is champion since "
-                f"{since:%Y-%m-%d %H:%M} UTC; {format_duration(max_age)} is allowed",
+                f"{moment(since)}; {format_duration(max_age)} is allowed",
             )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from understudy.contract.alert import Alert
 from understudy.contract.card_text import shortened
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.moment import moment_to_the_second
 from understudy.contract.suggest import nearest
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _html(alert: Alert) -> str:
         else f"<p>{escape(name)}: {escape(link)}</p>"
         for link, name in _links(alert)
     )
-    entry = f"<p>Ledger entry {alert.seq}, {alert.at:%Y-%m-%d %H:%M:%S} UTC</p>" if alert.seq is not None else ""
+    entry = f"<p>Ledger entry {alert.seq}, {moment_to_the_second(alert.at)}</p>" if alert.seq is not None else ""
     return f"<p>{escape(alert.sentence)}</p><ul>{numbers}</ul>{links}{entry}"
 
 

@@ -22,6 +22,7 @@ from understudy.hooks.condition import Condition
 from understudy.hooks.direct_alerts import ToldDirectly
 from understudy.hooks.entry_alerts import entry_alerts
 from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger_facts import mask
 from understudy.hooks.rollback_alert import rollback_alert
 from understudy.settings import Settings
 
@@ -193,7 +194,7 @@ class Alerts:
             kind=one.kind,
             model=one.model,
             at=since,
-            sentence=shortened(one.sentence, LONGEST_LINE),
+            sentence=shortened(mask(one.sentence), LONGEST_LINE),
             seq=one.seq,
             page=one.page or page_of(one.model, one.seq),
             runbook=self._terms(one.model).runbook_of(one.kind, self._settings.alerts_runbooks),

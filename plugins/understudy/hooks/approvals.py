@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from understudy.contract.approval import Answered, Question
 from understudy.contract.declared import Fact
+from understudy.contract.moment import moment
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import Answer, EntryKind
 from understudy.hooks.ledger import Ledger
@@ -32,8 +33,8 @@ class Waiting(Fact):
         asked = self.question
         second = " for a second person" if asked.person > 1 else ""
         return (
-            f"version {asked.version} of {self.model} waits{second} for an approval since {self.at:%Y-%m-%d %H:%M} UTC "
-            f"and is rejected at {asked.until:%Y-%m-%d %H:%M} UTC; answer with `understudy approve {self.model}` or "
+            f"version {asked.version} of {self.model} waits{second} for an approval since {moment(self.at)} "
+            f"and is rejected at {moment(asked.until)}; answer with `understudy approve {self.model}` or "
             f"`reject`, or in Airflow under Required Actions"
         )
 
@@ -50,7 +51,7 @@ def ask(ledger: Ledger, model: str, run: str, question: Question, actor: str) ->
         model,
         EntryKind.APPROVAL_ASKED,
         actor,
-        f"version {question.version} passed and waits for an approval until {question.until:%Y-%m-%d %H:%M} UTC",
+        f"version {question.version} passed and waits for an approval until {moment(question.until)}",
         run,
         question.model_dump(mode="json"),
     )

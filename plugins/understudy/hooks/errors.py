@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.moment import moment
 from understudy.contract.reason import is_seen
 from understudy.contract.release import Blessing, Deployment
 
@@ -94,7 +95,7 @@ class ModelHeld(Refused):
     def __init__(self, model: str, actor: str, since: datetime, reason: str) -> None:
         self.model, self.actor, self.since, self.reason = model, actor, since, reason
         super().__init__(
-            f"{model} is held by {actor} since {since:%Y-%m-%d %H:%M} UTC ({reason}), so no challenger is promoted. "
+            f"{model} is held by {actor} since {moment(since)} ({reason}), so no challenger is promoted. "
             f"Release it first."
         )
 
@@ -103,9 +104,7 @@ class HeldAlready(Refused):
     """Somebody holds the model already."""
 
     def __init__(self, model: str, actor: str, since: datetime, reason: str) -> None:
-        super().__init__(
-            f"{model} is held already, by {actor} since {since:%Y-%m-%d %H:%M} UTC ({reason}). Nothing was changed."
-        )
+        super().__init__(f"{model} is held already, by {actor} since {moment(since)} ({reason}). Nothing was changed.")
 
 
 class NotHeld(Refused):

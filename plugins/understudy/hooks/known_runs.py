@@ -17,6 +17,8 @@ class KnownRun(Fact):
     begun_at: datetime | None = None
     """None while it is queued."""
     ended_at: datetime | None = None
+    due_at: datetime | None = None
+    """Its time on the DAG's schedule."""
 
 
 class KnownRuns(Protocol):

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime, timezone
 
+from understudy.contract.cause import RETRAIN_PREFIX
 from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import load_model
+from understudy.contract.moment import moment
 from understudy.contract.release import LedgerEntry
 from understudy.contract.retrainings import KINDS, Look, Recorded, Retrainings
 from understudy.contract.run_time import longest_run
@@ -12,6 +14,7 @@ from understudy.contract.words import EntryKind
 from understudy.hooks.ledger import Ledger
 from understudy.hooks.ledger_pen import LedgerPen
 from understudy.hooks.ledger_schema import LEDGER
+from understudy.hooks.local_runs import has_died
 from understudy.settings import Settings
 
 REMEMBERED = 3000
@@ -29,6 +32,9 @@ def trouble_with(past: Retrainings, model: str, chosen: Settings) -> tuple[str, 
         timeout = longest_run(load_model(chosen.models_dir, model))
     except (SpecProblem, UnknownModel):
         return ()
+    running = next((begun for begun in past.begun[:1] if begun.outcome is None), None)
+    if running and running.local and has_died(chosen.home, f"{RETRAIN_PREFIX}{model}", running.local):
+        return (f"the retraining that began at {moment(running.at)} was killed before it could say how it ended",)
     return past.trouble(datetime.now(timezone.utc), chosen.retrain_within, timeout)
 
 

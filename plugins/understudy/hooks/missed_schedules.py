@@ -1,12 +1,13 @@
 """Retrainings and looks that did not begin when they should have: late, missed, or broken before they said a word."""
 
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from understudy.contract.airflow_run import airflow_run_in
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
+from understudy.contract.cut_off import is_cut_off
 from understudy.contract.declared import Fact, format_duration
 from understudy.contract.moment import moment
 from understudy.contract.release import LedgerEntry
@@ -14,6 +15,7 @@ from understudy.contract.retrainings import KINDS
 from understudy.contract.run_time import LONGEST_LOOK, longest_run
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import AlertKind, EntryKind
+from understudy.hooks.alert_life import alert_life
 from understudy.hooks.alert_pages import run_page
 from understudy.hooks.condition import Condition
 from understudy.hooks.connect import Hooks
@@ -22,6 +24,13 @@ from understudy.workspace import key_in
 
 if TYPE_CHECKING:
     from croniter import croniter
+
+
+SWEEP_TAKES = timedelta(minutes=15)
+"""How long a sweep may take, and so how long before its end what it has not seen may have happened."""
+
+OLD_NEWS = timedelta(days=7)
+"""What failed longer ago, while nobody swept, is told by its DAG's newest run alone."""
 
 
 class Clockwork(Fact):
@@ -33,6 +42,8 @@ class Clockwork(Fact):
     schedule: str
     zone: str
     last: datetime
+    seen: datetime
+    """What ended before this was seen by an earlier sweep."""
 
     def slot(self, before: datetime, since: datetime | None = None) -> datetime | None:
         """Give the newest time at which it was due and since when nothing was heard of it; None where there is none."""
@@ -81,6 +92,9 @@ def missed_schedules(
         {entry.model: entry for entry in hooks.ledger.newest(kind)}
         for kind in (EntryKind.TRIGGERED, EntryKind.CONCLUDED, EntryKind.MONITORED, EntryKind.DEPLOYED)
     )
+    # A dead run is concluded when it is found dead: what was due meanwhile was missed all the same.
+    ended = {model: entry for model, entry in ended.items() if not is_cut_off(entry)}
+    seen = max((alert_life(hooks.ledger, now).swept_at or now) - SWEEP_TAKES, now - OLD_NEWS)
     for spec, path in specs:
         model, known_since = spec.model, datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
         if spec.retrain.schedule:
@@ -91,9 +105,11 @@ def missed_schedules(
                 dag_id=f"{RETRAIN_PREFIX}{model}",
                 schedule=spec.retrain.schedule,
                 zone=spec.retrain.timezone,
+                seen=seen,
                 last=_newest(known_since, begun.get(model), ended.get(model)),
             )
             yield from _retraining(hooks, retraining, spec, begun.get(model), now, runs)
+            yield from _broken(hooks, retraining, now, runs)
         if spec.monitor is not None and model in served:
             # Each change of what serves is looked at from the next slot on.
             look = Clockwork(
@@ -102,9 +118,11 @@ def missed_schedules(
                 dag_id=f"{MONITOR_PREFIX}{model}",
                 schedule=spec.monitor.schedule,
                 zone=spec.monitor.timezone,
+                seen=seen,
                 last=_newest(known_since, served[model], looked.get(model)),
             )
             yield from _look(hooks, look, now, runs)
+            yield from _broken(hooks, look, now, runs)
 
 
 def _retraining(  # noqa: PLR0917 - what is known of one model
@@ -140,9 +158,8 @@ def _not_begun(hooks: Hooks, due: Clockwork, now: datetime, runs: KnownRuns) -> 
     """Tell what Airflow knows of the run that was due: it broke, it waits, or there is none."""
     newest = runs.newest(due.dag_id, now) if due.slot(now) else None
     if newest is not None and newest.ended_at is not None and newest.ended_at > due.last:
-        key = key_in(due.dag_id, newest.run_id)
-        if newest.state == FAILED and not hooks.ledger.entries(due.model, KINDS, run=key, limit=1):
-            yield due.broken(newest, key)
+        if newest.state == FAILED and newest.ended_at < due.seen:
+            yield from _said_nothing(hooks, due, newest)
         due = due.model_copy(update={"last": newest.ended_at})
     grace = hooks.settings.retrain_within
     slot = due.slot(now - grace)
@@ -152,6 +169,24 @@ def _not_begun(hooks: Hooks, due: Clockwork, now: datetime, runs: KnownRuns) -> 
     if newest is not None and newest.ended_at is None:
         why = f"its run {newest.run_id} is there and waits: is its DAG paused, or has no worker room for it?"
     yield due.missed(slot, f"has not begun within {format_duration(grace)}; {why}")
+
+
+def _broken(hooks: Hooks, due: Clockwork, now: datetime, runs: KnownRuns) -> Iterable[Condition]:
+    """Tell of each run that failed since the last sweep, though another one may have gone well after it."""
+    if due.last < due.seen and due.slot(now) is None:
+        return  # nothing was due since
+    before: datetime | None = now
+    while before is not None and (failed := runs.newest(due.dag_id, before, FAILED)) is not None:
+        if failed.ended_at is None or failed.ended_at < due.seen:
+            return
+        yield from _said_nothing(hooks, due, failed)
+        before = failed.due_at
+
+
+def _said_nothing(hooks: Hooks, due: Clockwork, failed: KnownRun) -> Iterable[Condition]:
+    key = key_in(due.dag_id, failed.run_id)
+    if not hooks.ledger.entries(due.model, KINDS, run=key, limit=1):
+        yield due.broken(failed, key)
 
 
 def _under_way_since(hooks: Hooks, begun: LedgerEntry, runs: KnownRuns) -> datetime | None:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from understudy.contract.declared import Fact
+from understudy.contract.moment import moment
 from understudy.contract.release import Bundle
 from understudy.contract.words import Change
 from understudy.hooks.deployments import Served
@@ -23,7 +24,7 @@ class Reign(Fact):
     @property
     def sentence(self) -> str:
         """Say of the newest reign who made its version champion, when and why."""
-        since = f"{self.at:%Y-%m-%d %H:%M} UTC"
+        since = moment(self.at)
         return f"version {self.champion.version} serves now, since {since} by {self.actor} ({self.reason})"
 
 

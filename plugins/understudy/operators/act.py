@@ -9,10 +9,10 @@ from understudy.contract.words import Action
 from understudy.hooks.acts import act
 from understudy.hooks.connect import connect
 from understudy.hooks.errors import Refused
-from understudy.operators.decisions import actor_of
+from understudy.operators.decisions import REFUSAL_KEY, actor_of
 from understudy.operators.errors import ActRefused
 from understudy.operators.problem import telling
-from understudy.operators.run_context import airflow_run, require_known_fields, run_folder
+from understudy.operators.run_context import UnknownField, airflow_run, require_known_fields, run_folder
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -53,7 +53,11 @@ class ActOperator(BaseOperator):
     def execute(self, context: "Context") -> dict[str, Any]:
         """Act once, however often it is run."""
         with telling(context):
-            return self._do(context)
+            try:
+                return self._do(context)
+            except (ActRefused, UnknownField) as refused:
+                context["ti"].xcom_push(key=REFUSAL_KEY, value=str(refused))
+                raise
 
     def _do(self, context: "Context") -> dict[str, Any]:
         require_known_fields(context)

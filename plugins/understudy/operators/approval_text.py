@@ -2,6 +2,7 @@
 
 from understudy.contract.approval import EVIDENCE, LONGEST_SHOWN, Question
 from understudy.contract.card_text import escaped, markdown
+from understudy.contract.moment import moment
 from understudy.contract.words import Answer
 from understudy.hooks.alert_pages import pages
 from understudy.hooks.approvals import answers
@@ -21,7 +22,7 @@ def body_of(ledger: Ledger, model: str, run: str, question: Question) -> str:
     ]
     asked = (
         f"*Approve* makes version {question.version} champion, if the champion still is the one that it was judged "
-        f"against. *Reject* leaves the champion alone; so does no answer until {question.until:%Y-%m-%d %H:%M} UTC. "
+        f"against. *Reject* leaves the champion alone; so does no answer until {moment(question.until)}. "
         "Both need a reason."
     )
     return "\n\n".join([*first, asked, *cards])

@@ -1,6 +1,6 @@
 """Ask Airflow which rollback drills broke: one that was killed before it measured anything left no word of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 
 from understudy.contract.card_title import verdict_of
@@ -10,8 +10,9 @@ from understudy.hooks.alert_pages import run_page
 from understudy.hooks.condition import Condition
 from understudy.hooks.known_runs import FAILED
 from understudy.hooks.ledger import Ledger
-from understudy.operators.decisions import HELD_BACK_KEY, PROBLEM_KEY
+from understudy.operators.decisions import HELD_BACK_KEY
 from understudy.operators.other_runs import OtherRuns
+from understudy.operators.why_failed import why_failed
 from understudy.workspace import run_key
 
 
@@ -37,7 +38,7 @@ def broken_drills(ledger: Ledger, runs: OtherRuns, now: datetime) -> Iterator[Co
             name=f"{AlertKind.RUN_BROKEN}/{DRILL_MODEL}/{key}",
             kind=AlertKind.RUN_BROKEN,
             model=DRILL_MODEL,
-            sentence=f"the rollback drill {run.run_id} {what}: {_why(runs, run.run_id, tasks)}",
+            sentence=f"the rollback drill {run.run_id} {what}: {why_failed(runs, DRILL_DAG, run.run_id, tasks)}",
             page=run_page(DRILL_DAG, run.run_id),
             is_final=True,
         )
@@ -45,12 +46,3 @@ def broken_drills(ledger: Ledger, runs: OtherRuns, now: datetime) -> Iterator[Co
 
 def _has_nothing_to_drill(runs: OtherRuns, run_id: str) -> bool:
     return any(runs.left(DRILL_DAG, run_id, task, HELD_BACK_KEY) for task in ("models", "drill"))
-
-
-def _why(runs: OtherRuns, run_id: str, tasks: Mapping[str, str | None]) -> str:
-    failed = [task for task, state in tasks.items() if state == FAILED]
-    told = (runs.left(DRILL_DAG, run_id, task, PROBLEM_KEY) for task in failed)
-    who = f"its task{'s' * (len(failed) > 1)} {' and '.join(failed)}" if failed else "it"
-    be = "were" if len(failed) > 1 else "was"
-    unsaid = f"{who} {be} killed, ran out of time, or {be} failed by a person"
-    return next((str(problem) for problem in told if problem), unsaid)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, TriggerRule
 
-from understudy.contract.breach import breach_in, has_moved, not_taken_back, rollback_in, taken_back
+from understudy.contract.breach import breach_in, end_of_breach, has_moved, rollback_in, taken_back
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.connect import Hooks, connect
@@ -220,14 +220,8 @@ class ConcludeOperator(BaseOperator):
         breach, back = breach_in(in_run), rollback_in(in_run)
         if breach is None:
             return None
-        version = deployed.version
-        if back is not None:
-            return Outcome.ROLLED_BACK, taken_back(version, back.champion.version, breach.reason)
-        if has_moved(hooks.ledger.entries(self.model, [EntryKind.DEPLOYED], after=breach.seq)):
-            return Outcome.BROKEN, f"version {version} had to go, and another decision has replaced it: {breach.reason}"
-        # A refusal repeats what was seen.
-        why = told or f"{breach.reason}; its guard was ended before it could act"
-        return Outcome.BROKEN, not_taken_back(version, why, "served on when this run ended")
+        moved = has_moved(hooks.ledger.entries(self.model, [EntryKind.DEPLOYED], after=breach.seq))
+        return end_of_breach(deployed.version, breach, back, moved=moved, told=told)
 
     def _told_by(self, context: "Context", kind: type[BaseOperator]) -> tuple[str | None, str | None]:
         told = (self._told(context, task) for task in self._upstream() if isinstance(task, kind))

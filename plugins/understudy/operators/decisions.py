@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from understudy.hooks.ledger import Ledger
 
-REFUSAL_KEY = "refusal"
 LOCAL_RUN = "dag_test"  # what Airflow calls whoever runs a DAG without a scheduler
+REFUSAL_KEY = "refusal"
 """The XCom of a task that was told no: the same input would be refused again."""
 HELD_KEY = "held"
 """The XCom of a task that a hold kept from promoting: why."""

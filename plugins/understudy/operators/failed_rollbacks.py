@@ -17,7 +17,7 @@ ROLLBACK = "rollback"
 
 def failed_rollbacks(runs: OtherRuns, now: datetime) -> Iterator[FailedRollback]:
     """List the rollbacks that Airflow has failed, whatever became of their tasks."""
-    for run in runs.failed(ROLLBACK, now):
+    for run, _ in runs.failed(ROLLBACK, now):
         asked = run.conf or {}
         if asked.get("dry_run"):
             continue

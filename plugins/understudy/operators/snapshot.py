@@ -14,15 +14,23 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName
 from understudy.hooks.connect import connect
+from understudy.hooks.local_runs import this_process
 from understudy.hooks.looks import retrainings
 from understudy.operators.cause import cause_of
 from understudy.operators.data_stage import DataStageOperator
-from understudy.operators.decisions import HELD_BACK_KEY, actor_of, last_sound_window, may_promote
+from understudy.operators.decisions import (
+    HELD_BACK_KEY,
+    actor_of,
+    is_without_scheduler,
+    last_sound_window,
+    may_promote,
+)
 from understudy.operators.errors import RetrainingHeldBack
 from understudy.operators.handover import Snapshot
 from understudy.operators.run_context import airflow_run, as_of, require_known_fields
 from understudy.operators.served import served_by
 from understudy.operators.source_files import mounted_sources, reaches_out, source_secrets
+from understudy.settings import settings
 from understudy.workspace import RunFolder
 
 if TYPE_CHECKING:
@@ -66,6 +74,7 @@ class SnapshotDataOperator(DataStageOperator):
                 "window_start": format_moment(start),
                 "window_end": format_moment(end),
                 **airflow_run(context).model_dump(),
+                **({"local": this_process(settings().home).model_dump()} if is_without_scheduler(context) else {}),
                 "spec_sha256": spec.digest(),
             },
         )

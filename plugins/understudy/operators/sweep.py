@@ -11,6 +11,7 @@ from understudy.hooks.alert_conditions import conditions
 from understudy.hooks.alert_life import note_sweep
 from understudy.hooks.alerts import Delivered
 from understudy.hooks.connect import Hooks, connect
+from understudy.hooks.cut_off_runs import conclude_cut_off
 from understudy.hooks.direct_alerts import ToldDirectly, tell_directly
 from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
 from understudy.hooks.ledger_alert import ledger_alert
@@ -18,12 +19,17 @@ from understudy.hooks.rollback_alert import rollback_alert
 from understudy.operators.alerting import TOLD_KEY
 from understudy.operators.broken_drills import broken_drills
 from understudy.operators.broken_housekeeping import broken_housekeeping
+from understudy.operators.broken_requests import broken_requests
 from understudy.operators.failed_rollbacks import failed_rollbacks
 from understudy.operators.late_rollback import finish_rollbacks
 from understudy.operators.other_runs import OtherRuns
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+
+SEEN_KEY = "seen"
+"""The XCom of a sweep that told all that it heard: marks of what there was to hear, by DAG."""
 
 
 class SweepAlertsOperator(BaseOperator):
@@ -39,13 +45,16 @@ class SweepAlertsOperator(BaseOperator):
         """Return what was found and sent."""
         ti: Any = context["ti"]
         # The clock's time and not the run's: a run that was late must not tell yesterday's news as today's.
-        hooks, now, runs = connect(), datetime.now(timezone.utc), OtherRuns(ti)
-        earlier, failed = self._told_before(context, now), list(failed_rollbacks(runs, now))
+        hooks, now = connect(), datetime.now(timezone.utc)
+        earlier = read_as(ToldDirectly, self._left_before(context, now, TOLD_KEY)) or ToldDirectly()
+        runs = OtherRuns(ti, self._left_before(context, now, SEEN_KEY) or {})
+        failed = list(failed_rollbacks(runs, now))
         try:
             told = self._sweep(runs, hooks, failed, earlier, now)
         except (LedgerUnavailable, LedgerDamaged) as problem:
             self._tell_past_the_ledger(context, hooks, problem, failed, earlier, now)
             raise
+        ti.xcom_push(key=SEEN_KEY, value=runs.seen)
         self.log.info("%s new alerts, %s messages sent", told.found, told.sent)
         for line in told.problems:
             self.log.warning("%s", line)
@@ -56,11 +65,13 @@ class SweepAlertsOperator(BaseOperator):
     ) -> Delivered:
         # First, so that what has come of it is told; which is news, and not of the moment when the sweep began.
         finish_rollbacks(hooks, runs, now)
+        conclude_cut_off(hooks, runs)
         now = datetime.now(timezone.utc)
         found = [
             *conditions(hooks, now, runs),
             *broken_drills(hooks.ledger, runs, now),
             *broken_housekeeping(now, runs),
+            *broken_requests(runs, now),
         ]
         told = hooks.alerts.sweep(found, failed, earlier, now)
         note_sweep(hooks.ledger, datetime.now(timezone.utc))
@@ -82,14 +93,13 @@ class SweepAlertsOperator(BaseOperator):
             self.log.warning("%s", line)
         context["ti"].xcom_push(key=TOLD_KEY, value=told.model_dump(mode="json"))
 
-    def _told_before(self, context: "Context", now: datetime) -> ToldDirectly:
-        """Read what earlier sweeps told past the ledger; only one that the ledger failed leaves a word for the next."""
+    def _left_before(self, context: "Context", now: datetime, key: str) -> Any:
+        """Read what the sweep before has left under a key: only one that the ledger failed has told past it."""
         ti: Any = context["ti"]
         # A sweep that a person started has no place in the row, and Airflow would take any other for the one before.
         before = ti.get_previous_ti(logical_date=context["dag_run"].logical_date or now)
         if before is None:
-            return ToldDirectly()
-        told = ti.xcom_pull(
-            dag_id=before.dag_id, run_id=before.run_id, task_ids=before.task_id, key=TOLD_KEY, map_indexes=-1
+            return None
+        return ti.xcom_pull(
+            dag_id=before.dag_id, run_id=before.run_id, task_ids=before.task_id, key=key, map_indexes=-1
         )
-        return read_as(ToldDirectly, told) or ToldDirectly()

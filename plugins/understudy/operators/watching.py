@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
 
+from understudy.contract.moment import moment_to_the_second
 from understudy.contract.release import Deployment
 from understudy.contract.run_time import SLACK
 from understudy.contract.words import EntryKind
@@ -58,7 +59,7 @@ class WatchingOperator(BaseOperator):
         return reached.model_dump(mode="json")
 
     def _wait(self, watch: Watch | CanaryWatch) -> NoReturn:
-        self.log.info("watching %s until %s", watch.told, watch.until.isoformat())
+        self.log.info("watching %s until %s", watch.told, moment_to_the_second(watch.until))
         kind = RehearsalTrigger if isinstance(watch, Watch) else CanaryTrigger
         self.defer(
             trigger=kind(watch.model_dump(mode="json")),

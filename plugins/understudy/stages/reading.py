@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from understudy.contract.moment import moment
 from understudy.contract.reports import SnapshotReport
 from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused
@@ -181,4 +182,4 @@ def inside(time: str, start: datetime | None, end: datetime | None) -> "pl.Expr"
 
 
 def _spoken(at: datetime | None) -> str:
-    return "the beginning" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
+    return "the beginning" if at is None else moment(at)

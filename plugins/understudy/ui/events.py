@@ -4,6 +4,7 @@ from datetime import datetime
 
 from understudy.contract.card_headline import headline_of
 from understudy.contract.declared import Fact
+from understudy.contract.local_run import local_run_in
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import Outcome, Verdict
 from understudy.ui.airflow_state import DagState
@@ -49,7 +50,9 @@ def retraining_event(began: LedgerEntry | None, ended: LedgerEntry | None, dag: 
     if began is not None and (ended is None or ended.seq < began.seq):
         if _is_cut_off(began, dag):
             return Event(seq=began.seq, at=began.at, word=Outcome.BROKEN.value, sentence=CUT_OFF)
-        return Event(seq=began.seq, at=began.at, word=RUNNING, sentence=began.reason)
+        local = local_run_in(began)
+        sentence = f"{began.reason}; {local.sentence}" if local else began.reason
+        return Event(seq=began.seq, at=began.at, word=RUNNING, sentence=sentence)
     if ended is None:
         return None
     return Event(seq=ended.seq, at=ended.at, word=str(ended.facts.get("outcome", "ended")), sentence=ended.reason)

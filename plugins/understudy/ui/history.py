@@ -6,6 +6,7 @@ from datetime import datetime
 from pydantic import Field
 
 from understudy.contract.declared import Fact
+from understudy.contract.moment import stretch
 from understudy.contract.read_facts import read_as, whole_number, word_of
 from understudy.contract.release import Bundle, LedgerEntry
 from understudy.contract.reports import Comparison
@@ -64,8 +65,7 @@ def timeline(reigns: Sequence[Reign], denied: Mapping[int, str], now: datetime) 
                 start=reign.at,
                 end=max(end, reign.at),
                 label=f"v{reign.champion.version}",
-                told=f"version {reign.champion.version}, {reign.at:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, "
-                f"by {reign.actor}: {reign.reason}",
+                told=f"version {reign.champion.version}, {stretch(reign.at, end)}, by {reign.actor}: {reign.reason}",
                 kind="denied" if reign.champion.version in denied else "now" if reign is reigns[-1] else "",
             )
             for reign, end in zip(reigns, ends, strict=True)

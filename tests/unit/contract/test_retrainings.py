@@ -156,6 +156,11 @@ def test_a_request_may_wait_for_the_run_before_it() -> None:
     assert "that began at 2026-03-01 13:00 UTC had to be over by 2026-03-02 13:00 UTC" in sentence
 
 
+def test_a_run_that_never_said_how_it_ended_does_not_run_beside_what_began_later() -> None:
+    past = told(began(1, "killed"), began(2, "r2"), ended(3, "r2", Outcome.PROMOTED))
+    assert past.trouble(at(99), HOUR, DAY) == ()
+
+
 def test_a_request_does_not_wait_for_a_run_that_has_ended() -> None:
     past = told(began(1, "r1"), ended(2, "r1", Outcome.PROMOTED), look(3, due=True))
     (sentence,) = past.trouble(at(30), HOUR, DAY)

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -11,9 +13,10 @@ from tests.unit.hooks.told_runs import ToldRuns
 from understudy.contract.run_time import LONGEST_LOOK
 from understudy.contract.words import AlertKind, Change, EntryKind
 from understudy.hooks.alert_conditions import conditions
+from understudy.hooks.alert_life import note_sweep
 from understudy.hooks.condition import Condition
 from understudy.hooks.connect import Hooks
-from understudy.hooks.known_runs import KnownRun
+from understudy.hooks.known_runs import KnownRun, KnownRuns
 from understudy.workspace import key_in
 
 DAG = "monitor__price"
@@ -88,6 +91,41 @@ def test_a_look_that_failed_after_it_had_said_what_it_saw_is_not_told_as_broken(
     hooks.ledger.append("price", EntryKind.MONITORED, "scheduled", "blind", key_in(DAG, "scheduled__1"))
     failed = run("failed", slot + minutes(1), slot + minutes(20))
     assert found(hooks, slot + minutes(90), failed) == []
+
+
+def look_at(hooks: Hooks, number: int, at: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=lambda _zone: at, fromisoformat=datetime.fromisoformat)
+    monkeypatch.setattr("understudy.hooks.ledger_pen.datetime", clock)
+    hooks.ledger.append("price", EntryKind.MONITORED, "scheduled", "well", key_in(DAG, f"scheduled__{number}"))
+
+
+def due(number: int, state: str, at: datetime) -> KnownRun:
+    return KnownRun(run_id=f"scheduled__{number}", state=state, begun_at=at, ended_at=at + minutes(2), due_at=at)
+
+
+def test_looks_that_failed_between_two_sweeps_are_told_though_the_next_one_went_well(
+    hooks: Hooks, slot: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [due(0, "failed", slot - minutes(60)), due(1, "failed", slot), due(2, "failed", slot + minutes(3))]
+    runs.append(due(3, "success", slot + minutes(6)))
+    note_sweep(hooks.ledger, slot + minutes(1))
+    look_at(hooks, 3, slot + minutes(8), monkeypatch)
+    told = found(hooks, slot + minutes(9), *runs)
+    assert [one.kind for one in told] == [AlertKind.RUN_BROKEN] * 2, "the first was seen by the sweep before"
+    assert {one.name for one in told} == {f"run_broken/price/{key_in(DAG, f'scheduled__{n}')}" for n in (1, 2)}
+    assert all(one.is_final for one in told)
+    note_sweep(hooks.ledger, slot + minutes(24))
+    assert found(hooks, slot + minutes(29), *runs) == []
+
+
+def test_airflow_is_not_asked_for_failures_where_nothing_was_due_since_the_last_sweep(
+    hooks: Hooks, slot: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_at(hooks, 1, slot + minutes(2), monkeypatch)
+    note_sweep(hooks.ledger, slot + minutes(25))
+    runs = create_autospec(KnownRuns, instance=True)
+    conditions(hooks, slot + minutes(30), runs)
+    assert runs.newest.call_count == 0
 
 
 def test_a_retraining_that_broke_before_its_first_word_is_told_as_broken_and_not_as_missed(tmp_path: Path) -> None:

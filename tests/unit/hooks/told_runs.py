@@ -28,7 +28,8 @@ class ToldRuns(NamedTuple):
     def newest(self, dag_id: str, before: datetime, state: str | None = None) -> KnownRun | None:
         assert dag_id
         assert before.tzinfo is not None
-        return next((run for run in self.scheduled[::-1] if state in {None, run.state}), None)
+        asked = (run for run in self.scheduled[::-1] if run.due_at is None or run.due_at < before)
+        return next((run for run in asked if state in {None, run.state}), None)
 
     def is_any_running(self, dag_id: str) -> bool:
         return self.is_by_hand or self.newest(dag_id, datetime.now().astimezone(), RUNNING) is not None

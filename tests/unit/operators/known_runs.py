@@ -33,6 +33,8 @@ class KnownRuns:
     pushed: dict[str, Any] = field(default_factory=dict)
     sweeps: list[str] = field(default_factory=list)
     previous: PreviousTIResponse | None = None
+    listed: list[str] = field(default_factory=list)
+    """The DAGs of which all states of all times were asked for."""
 
     def context(self, **more: Any) -> Any:
         return {"ti": self, "dag_run": SimpleNamespace(logical_date=None), **more}
@@ -71,7 +73,11 @@ class KnownRuns:
         # What Airflow gives, whatever its own signature promises: no text but one of an enum.
         return DagRunStateResult.model_validate({"state": self._run(dag_id, run_id).state}).state
 
+    def get_ti_count(self, dag_id: str, states: list[str]) -> int:
+        return sum(state in states for tasks in self.tasks.get(dag_id, {}).values() for state in tasks.values())
+
     def get_task_states(self, dag_id: str) -> dict[str, dict[str, str | None]]:
+        self.listed.append(dag_id)
         return self.tasks.get(dag_id, {})
 
     def get_previous_ti(self, logical_date: datetime) -> PreviousTIResponse | None:

@@ -7,12 +7,14 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from tests.unit.operators.price import context, declare, entries
+from understudy.contract.local_run import local_run_in
 from understudy.contract.words import EntryKind
+from understudy.hooks.local_runs import this_process
 from understudy.hooks.sources import SourceNotFound
 from understudy.operators import (
     SnapshotDataOperator,
 )
-from understudy.operators.decisions import REFUSAL_KEY
+from understudy.operators.decisions import LOCAL_RUN, REFUSAL_KEY
 from understudy.operators.errors import (
     GatewaysMissing,
 )
@@ -86,3 +88,16 @@ def test_a_database_s_address_goes_to_standard_input_and_not_into_the_request(mo
     told = snapshot.secrets(run, snapshot.declared())["connection_url"]
     assert told.get_secret_value() == "postgresql+psycopg://ann:open-sesame@db/market"
     assert snapshot.reaches_out(snapshot.declared())
+
+
+def test_a_run_without_a_scheduler_says_where_it_can_be_told_whether_it_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("up\n", encoding="utf-8")
+    declare(data={"source": str(tmp_path / "x.csv"), "target": "up", "time": "at"})
+    snapshot = SnapshotDataOperator(task_id="snapshot", model="price")
+    asked(context(), snapshot)
+    run = context(run_id="manual__2")
+    run["dag_run"].triggering_user_name = LOCAL_RUN
+    asked(run, snapshot)
+    by_scheduler, local = (local_run_in(entry) for entry in entries(EntryKind.TRIGGERED))
+    assert by_scheduler is None
+    assert local == this_process(tmp_path)

@@ -4,6 +4,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from understudy.contract.moment import moment
 from understudy.contract.replay import ReplayPlan
 from understudy.contract.replay_report import Walk
 from understudy.contract.spec import ModelSpec
@@ -68,7 +69,7 @@ def _walk(context: StageContext, plan: ReplayPlan, history: "History") -> StageO
     trainings = KeptTrainings(context.inputs[TRAININGS], history, code)
     refused = trainings[0].facts.refused
     if refused is not None:
-        raise Refused(f"The first training, at {plan.grid.moments[0]:%Y-%m-%d %H:%M} UTC, is refused: {refused}")
+        raise Refused(f"The first training, at {moment(plan.grid.moments[0])}, is refused: {refused}")
     gatekeeper, lookout = Gatekeeper(history, trainings, plan, code), Lookout(history, trainings)
     asked = context.request.params.get("policies")
     names = asked if isinstance(asked, list) else []

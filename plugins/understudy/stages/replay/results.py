@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from understudy.contract.metrics import METRICS
+from understudy.contract.moment import moment
 from understudy.contract.policies import Policy
 from understudy.contract.recommend_policy import recommend
 from understudy.contract.replay import ReplayPlan
@@ -174,13 +175,13 @@ def _notes(hindsight: Hindsight, plan: ReplayPlan, results: Sequence[PolicyResul
     if refused:
         notes.append(
             f"{len(refused)} of {steps} trainings were refused, the first at "
-            f"{plan.grid.moments[refused[0]]:%Y-%m-%d %H:%M} UTC: {hindsight.trainings[refused[0]].facts.refused}"
+            f"{moment(plan.grid.moments[refused[0]])}: {hindsight.trainings[refused[0]].facts.refused}"
         )
     turned_away = [r for r in hindsight.every.retrainings if not r.takes_over and r.place not in refused]
     if turned_away:
         notes.append(
             f"{len(turned_away)} of {len(hindsight.every.retrainings)} challengers of a training at every step did not "
-            f"take over, the first at {turned_away[0].at:%Y-%m-%d %H:%M} UTC: {turned_away[0].sentence}"
+            f"take over, the first at {moment(turned_away[0].at)}: {turned_away[0].sentence}"
         )
     if history.is_thinned:
         notes.append("Steps with more than 5,000 rows were answered on 5,000 evenly spread ones.")
