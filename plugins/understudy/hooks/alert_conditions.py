@@ -31,18 +31,6 @@ PAUSE_S = 2.0
 """Between two tries: one that restarts listens again within a few seconds."""
 
 
-STANDING = (
-    AlertKind.GATEWAY_DEAD,
-    AlertKind.SPEC_BROKEN,
-    AlertKind.SCHEDULE_MISSED,
-    AlertKind.CHAMPION_STALE,
-    AlertKind.ROLLBACK_FAILED,
-    AlertKind.RUN_BROKEN,
-    AlertKind.REFUSED,
-)
-"""The kinds of what sweeps look for, here or in what Airflow knows."""
-
-
 def conditions(hooks: Hooks, now: datetime, runs: KnownRuns) -> list[Condition]:
     """Look for everything that is wrong now.
 

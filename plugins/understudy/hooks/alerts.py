@@ -12,13 +12,12 @@ from understudy.contract.card_text import LONGEST_LINE, shortened
 from understudy.contract.declared import Fact
 from understudy.contract.failed_rollback import FailedRollback
 from understudy.contract.words import AlertKind, EntryKind
-from understudy.hooks.alert_conditions import STANDING
 from understudy.hooks.alert_outbox import LOOK_BACK, Addressed, Outbox
 from understudy.hooks.alert_pages import page_of
 from understudy.hooks.alert_receivers import NotTaken, ReceiverUnusable, send
 from understudy.hooks.alert_terms import AlertTerms, alert_terms
 from understudy.hooks.approval_alerts import reminders
-from understudy.hooks.condition import Condition
+from understudy.hooks.condition import SWEPT, Condition
 from understudy.hooks.direct_alerts import ToldDirectly
 from understudy.hooks.entry_alerts import entry_alerts
 from understudy.hooks.ledger import Ledger
@@ -99,7 +98,7 @@ class Alerts:
         told = earlier.and_also(failed).to
         new = self.put([rollback_alert(self._settings, one) for one in failed if not self._was_done(one)], told=told)
         new += self.put(reminders(self._ledger, self._settings, now))
-        since = self.outbox.stand([one.name for one in found], [f"{kind}/" for kind in STANDING], now)
+        since = self.outbox.stand([one.name for one in found], [f"{kind}/" for kind in SWEPT], now)
         new += self.put(self._of_condition(one, since[one.name]) for one in found)
         sent = self.tell(now)
         return sent.model_copy(update={"found": sent.found + new})

@@ -3,6 +3,17 @@
 from understudy.contract.declared import Fact
 from understudy.contract.words import AlertKind
 
+SWEPT = (
+    AlertKind.GATEWAY_DEAD,
+    AlertKind.SPEC_BROKEN,
+    AlertKind.SCHEDULE_MISSED,
+    AlertKind.CHAMPION_STALE,
+    AlertKind.ROLLBACK_FAILED,
+    AlertKind.RUN_BROKEN,
+    AlertKind.REFUSED,
+)
+"""The kinds of conditions that sweeps look for, by themselves or in what Airflow knows."""
+
 
 class Condition(Fact):
     """Say that something is wrong, and has been since somebody looked first."""
