@@ -59,12 +59,12 @@ class Grid(Fact):
 
     @property
     def steps(self) -> int:
-        """Count the steps."""
+        """Count the stretches between the moments."""
         return len(self.moments) - 1
 
     @property
     def step(self) -> timedelta:
-        """Give the length of a step."""
+        """Give the time between two moments, which is the same everywhere."""
         return self.moments[1] - self.moments[0]
 
     def known_until(self, place: int) -> datetime:

@@ -28,7 +28,7 @@ class EngineProxy:
         self._desk, self._open = desk, 0
 
     async def listen(self, host: str, port: int) -> asyncio.Server:
-        """Start to listen.
+        """Listen at the address; clients are served from then on.
 
         :raises OSError: where the address cannot be had.
         """

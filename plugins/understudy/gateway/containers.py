@@ -56,7 +56,7 @@ class InContainer:
         return self._rss
 
     async def measure(self) -> None:
-        """Measure it now."""
+        """Ask the engine how much memory its processes hold now."""
         self._measured_at = monotonic()
         await asyncio.get_running_loop().run_in_executor(self._calls, self._measure)
 

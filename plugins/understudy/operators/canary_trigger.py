@@ -18,11 +18,11 @@ class CanaryTrigger(LiveTrigger[CanaryWatch]):
     """
 
     def read(self) -> CanaryWatch:
-        """Read the watch."""
+        """Give the canary that is watched."""
         return CanaryWatch.model_validate(self.watch)
 
     def look(self, watch: CanaryWatch) -> Look:
-        """Ask how it goes; it blocks."""
+        """Ask the gateways how the canary does; it blocks."""
         hooks = connect()
         try:
             replaced = _replaced(hooks, watch)

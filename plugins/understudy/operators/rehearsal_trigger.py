@@ -28,11 +28,11 @@ class RehearsalTrigger(LiveTrigger[Watch]):
     """
 
     def read(self) -> Watch:
-        """Read the watch."""
+        """Give the rehearsal or probation that is watched."""
         return Watch.model_validate(self.watch)
 
     def look(self, watch: Watch) -> Look:
-        """Ask how it goes; it blocks."""
+        """Ask the gateways how both versions do; it blocks."""
         return look_at(watch)
 
     def seen(self, watch: Watch, look: Look, report: RehearsalReport | None, blind_s: float | None) -> Seen | None:

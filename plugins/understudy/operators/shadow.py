@@ -41,7 +41,7 @@ class ShadowDeployOperator(TryingOperator):
         return spec.shadow is not None
 
     def start(self, context: "Context", evaluated: Evaluated, spec: ModelSpec, hooks: Hooks, served: Served) -> Watch:
-        """Start the mirror."""
+        """Have the challenger answer live requests unseen."""
         shadow, challenger = spec.shadow or ShadowSpec(), evaluated.bundle
         run = run_folder(context, self.model).run
         record = start_mirror(

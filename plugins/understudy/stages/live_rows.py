@@ -28,7 +28,7 @@ class LiveRows:
 
     @property
     def columns(self) -> list[str]:
-        """Name the columns."""
+        """Name the columns of the table, in order."""
         return self.table.collect_schema().names()
 
     def has(self, column: LiveColumn) -> bool:
