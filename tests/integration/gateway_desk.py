@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.integration.blessed import bless
 from tests.integration.fake_gateway import TOKEN, FakeGateway, running
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.serving import ServingTerms
 from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.stage import artefact_of
-from understudy.contract.words import Change, EntryKind, MlTask
+from understudy.contract.words import Change, MlTask
 from understudy.hooks.beside import end_beside
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.gateways import Gateways
@@ -56,18 +57,7 @@ class Desk:
         )
 
     def bless(self, challenger: Bundle) -> Blessing:
-        serving = self.deployments.current(self.model)
-        blessing = Blessing(
-            challenger=challenger,
-            champion_version=serving.champion.version if serving else None,
-            champion_epoch=serving.champion_since if serving else 0,
-            judgement_sha256="a" * 64,
-            rubber_stamped=serving is None,
-        )
-        self.deployments.ledger.append(
-            self.model, EntryKind.BLESSED, "ann", "passed", challenger.run, blessing.model_dump(mode="json")
-        )
-        return blessing
+        return bless(self.deployments, challenger)
 
     def promote(self, blessing: Blessing, within_s: float = 60, mirror: float | None = None) -> Deployment:
         return promote(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.blessed import bless
 from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.stage import artefact_of
@@ -61,18 +62,7 @@ class Desk:
         return bundle
 
     def bless(self, challenger: Bundle) -> Blessing:
-        serving = self.deployments.current(self.model)
-        blessing = Blessing(
-            challenger=challenger,
-            champion_version=serving.champion.version if serving else None,
-            champion_epoch=serving.epoch if serving else 0,
-            judgement_sha256="a" * 64,
-            rubber_stamped=serving is None,
-        )
-        self.deployments.ledger.append(
-            self.model, EntryKind.BLESSED, "ann", "all gates passed", challenger.run, blessing.model_dump(mode="json")
-        )
-        return blessing
+        return bless(self.deployments, challenger)
 
     def rollback(
         self,
