@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from understudy.contract.release import Blessing, Bundle
+from tests.integration.blessed import bless
+from understudy.contract.release import Bundle
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.deployments import Deployments
@@ -162,21 +163,6 @@ def train(registry: Registry, folder: Path, model: str, number: int) -> Bundle:
         metrics={},
         tags={},
     )
-
-
-def bless(deployments: Deployments, challenger: Bundle) -> Blessing:
-    serving = deployments.current(challenger.model)
-    blessing = Blessing(
-        challenger=challenger,
-        champion_version=serving.champion.version if serving else None,
-        champion_epoch=serving.epoch if serving else 0,
-        judgement_sha256="a" * 64,
-        rubber_stamped=serving is None,
-    )
-    deployments.ledger.append(
-        challenger.model, EntryKind.BLESSED, "ann", "passed", challenger.run, blessing.model_dump(mode="json")
-    )
-    return blessing
 
 
 def test_of_a_hundred_promotions_over_one_epoch_one_wins(shared: Path, registry: Registry) -> None:
