@@ -4,8 +4,9 @@ from understudy.action_dags import build_action_dag, build_rollback_dag
 from understudy.alerts_dag import build_alerts_dag
 from understudy.contract.load import declared
 from understudy.contract.words import Action
-from understudy.dag_factory import build_housekeeping_dag, declaration_of
+from understudy.dag_factory import declaration_of
 from understudy.drill_dag import build_drill_dag
+from understudy.housekeeping_dag import build_housekeeping_dag
 from understudy.replay_dag import build_replay_dag
 from understudy.settings import settings
 

@@ -9,7 +9,7 @@ from understudy.contract.declared import MODEL_NAME
 from understudy.contract.reason import REASON_LIMIT, SAYS_SOMETHING
 from understudy.contract.words import Action
 from understudy.dag_factory import START, TAG, retry_policy
-from understudy.dag_pages import ACTIONS_IN_WORDS, action_page, rollback_page
+from understudy.operation_pages import ACTIONS_IN_WORDS, action_page, rollback_page
 from understudy.operators.act import CHAMPION, ActOperator
 from understudy.operators.alerting import tell_failed_rollback
 from understudy.operators.failed_rollbacks import ROLLBACK

@@ -5,7 +5,7 @@ from datetime import timedelta
 from airflow.sdk import DAG
 
 from understudy.dag_factory import START, TAG
-from understudy.dag_pages import alerts_page
+from understudy.operation_pages import alerts_page
 from understudy.operators.sweep import SweepAlertsOperator
 
 

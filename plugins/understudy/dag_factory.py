@@ -26,7 +26,7 @@ from understudy.contract.cause import RETRAIN_PREFIX, retrain_uri
 from understudy.contract.errors import SpecProblem
 from understudy.contract.run_time import longest_run
 from understudy.contract.spec import ModelSpec
-from understudy.dag_pages import broken_page, housekeeping_page, retraining_page
+from understudy.dag_pages import broken_page, retraining_page
 from understudy.hooks.search import rounds
 from understudy.operators.approval import AskApprovalOperator
 from understudy.operators.broken_spec import BrokenSpecOperator
@@ -35,12 +35,10 @@ from understudy.operators.conclude import ConcludeOperator
 from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.evaluate import EvaluateVsChampionOperator
 from understudy.operators.guard import GuardOperator
-from understudy.operators.mirrors import HOUSEKEEPING
 from understudy.operators.promote import PromoteOperator
 from understudy.operators.run_context import AS_OF
 from understudy.operators.shadow import ShadowDeployOperator
 from understudy.operators.snapshot import SnapshotDataOperator
-from understudy.operators.tidy import TidyOperator
 from understudy.operators.train import TrainOperator
 from understudy.operators.trial import AskTrialsOperator, TrialOperator
 
@@ -241,23 +239,6 @@ def build_broken_dag(model: str, problem: SpecProblem, prefix: str = RETRAIN_PRE
         description=str(problem),
     ) as dag:
         BrokenSpecOperator(task_id="broken_spec", problem=str(problem), retries=0)
-    return dag
-
-
-def build_housekeeping_dag() -> DAG:
-    """Wire the hourly tidying up."""
-    with DAG(
-        dag_id=HOUSEKEEPING,
-        schedule="@hourly",
-        start_date=START,
-        catchup=False,
-        max_active_runs=1,
-        tags=[TAG, "operations"],
-        doc_md=housekeeping_page(),
-        description="Remove stages, mirrors and canaries that nobody waits for, and old run folders.",
-        default_args={"owner": TAG, "retries": 1, "retry_delay": timedelta(minutes=1)},
-    ) as dag:
-        TidyOperator(task_id="tidy")
     return dag
 
 

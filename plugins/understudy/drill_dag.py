@@ -6,7 +6,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param
 
 from understudy.contract.drill import DRILL_DAG
 from understudy.dag_factory import START, TAG, retry_policy
-from understudy.dag_pages import drill_page
+from understudy.operation_pages import drill_page
 from understudy.operators.drill import ClearSandboxOperator, DrillOperator
 from understudy.operators.drill_models import DrillModelsOperator
 from understudy.settings import settings

@@ -7,7 +7,7 @@ from airflow.listeners import hookimpl
 
 DAGS = (
     "understudy.action_dags", "understudy.alerts_dag", "understudy.dag_factory", "understudy.drill_dag",
-    "understudy.monitoring_dag", "understudy.replay_dag",
+    "understudy.housekeeping_dag", "understudy.monitoring_dag", "understudy.replay_dag",
 )  # fmt: skip
 """What the files in dags/ import: a second of processor time, which each task and each look at a file would pay."""
 

@@ -143,7 +143,7 @@ class Settings(BaseSettings):
     alerts_kinds: str = ""
     """Which kinds of alerts are sent, separated by commas; all when empty."""
     alerts_per_hour: int = Field(default=10, ge=2, le=1000)
-    """The most messages about one model to one receiver within an hour; what is more is summed up in one."""
+    """The most messages about one model to one receiver within an hour; any more are summed up in one."""
     alerts_runbooks: str = ""
     """The address at which docs/runbooks.md can be read; each alert points to its heading there. Our own page in
     Airflow when empty."""

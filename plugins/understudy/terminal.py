@@ -1,4 +1,4 @@
-"""The terminal that work is followed on while it goes on; what people wrote is shown on it as they wrote it."""
+"""The terminal on which work is followed as it goes on; what people wrote is shown as they wrote it."""
 
 from typing import IO, TYPE_CHECKING
 

@@ -48,10 +48,6 @@ class RunFolder(Fact):
         """Describe a file or folder below the workspace."""
         return artefact_of(path, self.workspace)
 
-    def rebase(self, artefact: Artefact, outputs: Path) -> Artefact:
-        """Turn an output's path, which starts at the task's own folder, into one that starts at the workspace."""
-        return artefact.model_copy(update={"path": (outputs / artefact.path).relative_to(self.workspace).as_posix()})
-
     def freeze_spec(self, spec: ModelSpec) -> ModelSpec:
         """Keep the declaration that the whole run uses; the first caller decides, later edits wait for the next run."""
         kept = self.path / "spec.json"

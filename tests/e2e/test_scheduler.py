@@ -246,7 +246,7 @@ def test_many_events_are_one_retraining(site: Site) -> None:
     assert (ends[0], set(ends[1:]) <= {"held_back"}) == ("promoted", True)
     assert len(site.entries("storm", EntryKind.TRIGGERED)) == 1
     triggered, cause, _ = site.began("storm")
-    assert cause.is_external
+    assert cause.reasons == (Trigger.EXTERNAL,)
     assert "the meters were replaced" in triggered.reason
 
 

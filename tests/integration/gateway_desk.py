@@ -10,11 +10,12 @@ from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.serving import ServingTerms
 from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.stage import artefact_of
-from understudy.contract.words import EntryKind, MlTask
+from understudy.contract.words import Change, EntryKind, MlTask
+from understudy.hooks.beside import end_beside
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.gateways import Gateways
 from understudy.hooks.ledger import Ledger
-from understudy.hooks.mirroring import end_mirror, start_mirror
+from understudy.hooks.mirroring import start_mirror
 from understudy.hooks.places import Places
 from understudy.hooks.promotion import promote
 from understudy.hooks.registry import Registry
@@ -98,8 +99,16 @@ class Desk:
         )
 
     def end(self, run: str | None = "rehearsal", within_s: float = 60) -> Deployment | None:
-        return end_mirror(
-            self.deployments, self.registry, self.gateways, self.terms, self.model, **WHO, run=run, within_s=within_s
+        return end_beside(
+            self.deployments,
+            self.registry,
+            self.gateways,
+            self.terms,
+            self.model,
+            Change.MIRROR_ENDED,
+            **WHO,
+            run=run,
+            within_s=within_s,
         )
 
     def served(self) -> list[tuple[int | None, int]]:

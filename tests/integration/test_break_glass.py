@@ -278,7 +278,7 @@ def test_what_cannot_be_meant_is_refused(place: Place) -> None:
     place.west.orders[place.model] = place.east.orders[place.model].model_copy(
         update={"record": place.deployments.history(place.model)[0].deployment}
     )
-    assert "Say with --taking-back which" in typed(*glass, expect=1)
+    assert "Say which with --taking-back" in typed(*glass, expect=1)
     place.east.orders.clear()
     place.west.orders.clear()
     assert "none of them serves it" in typed(*glass, expect=1)

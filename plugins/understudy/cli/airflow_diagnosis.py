@@ -36,7 +36,7 @@ def _named(url: str) -> Finding:
         return Finding(
             about=ABOUT,
             severity=Severity.BROKEN,
-            found=f"{url} answers, and does not hear of its {parts}",
+            found=f"{url} answers, but has not heard from its {parts}",
             way_out="Start it: until then nothing is retrained or looked at, and alerts are not swept.",
         )
     return Finding(about=ABOUT, severity=Severity.FINE, found=f"{url} answers, and all of its parts are healthy")

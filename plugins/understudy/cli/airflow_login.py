@@ -27,7 +27,7 @@ class NoCredential(UnderstudyError):
 
     def __init__(self, url: str) -> None:
         super().__init__(
-            f"Nobody said as whom to log in to {url}: what is done there is done in somebody's name. "
+            f"No account was given to log in to {url}: what is done there is done in somebody's name. "
             "A terminal is asked for an account; elsewhere set AIRFLOW__UNDERSTUDY__AIRFLOW_TOKEN, or "
             "AIRFLOW__UNDERSTUDY__AIRFLOW_USER and AIRFLOW__UNDERSTUDY__AIRFLOW_PASSWORD, to your own."
         )

@@ -39,7 +39,7 @@ class GatewaysDisagree(UnderstudyError):
         self.model = model
         told = ", ".join(f"{status.gateway} version {status.version}" for status in found)
         super().__init__(
-            f"The gateways answer with different versions of {model} ({told}). Say with --taking-back which."
+            f"The gateways answer with different versions of {model} ({told}). Say which with --taking-back."
         )
 
 
@@ -51,7 +51,7 @@ class GlassNotBroken(UnderstudyError):
         told = "; ".join(f"{late.gateway}: {late.problem.rstrip('.')}" for late in lagging)
         super().__init__(
             f"{done} of {done + len(lagging)} gateways took version {version} of {model} back. Not done: {told}. "
-            "What was done stays done; type the same again for the others, which changes nothing where it was done."
+            "What was done stays done; type the same again for the others; it changes nothing where it was done."
         )
 
 

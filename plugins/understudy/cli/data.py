@@ -1,4 +1,4 @@
-"""``understudy data``: which windows were read, one of them back, two of them side by side."""
+"""``understudy data``: list the windows that were read, restore one, compare two."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

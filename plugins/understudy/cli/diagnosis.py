@@ -74,7 +74,7 @@ def _disk(settings: Settings) -> list[Finding]:
             Finding(
                 about="disk",
                 severity=Severity.BROKEN,
-                found=f"{folder} {'cannot be written to' if folder.is_dir() else 'is no folder'}",
+                found=f"{folder} {'cannot be written to' if folder.is_dir() else 'is not a folder'}",
                 way_out="Change its permissions, or point UNDERSTUDY_HOME elsewhere.",
             )
         ]
@@ -140,7 +140,7 @@ def _declarations(settings: Settings) -> list[Finding]:
             Finding(
                 about="models",
                 severity=Severity.NOTE,
-                found=f"{settings.models_dir} is no folder, so no model is declared",
+                found=f"{settings.models_dir} is not a folder, so no model is declared",
                 way_out="`understudy init` makes it; or point AIRFLOW__UNDERSTUDY__MODELS_DIR at your declarations.",
             )
         ]

@@ -34,7 +34,7 @@ class CannotListen(UnderstudyError):
         elif problem.errno in {errno.EACCES, errno.EPERM}:
             told = f"this user may not listen on port {port}"
         else:
-            told = f"{host} is no address of this machine ({problem.strerror or problem})"
+            told = f"{host} is not an address of this machine ({problem.strerror or problem})"
             way_out = "Give another one with --host; 127.0.0.1 is this machine only, 0.0.0.0 all of its networks."
         super().__init__(f"{what} cannot start: {told}. {way_out}")
 
@@ -134,6 +134,6 @@ def own_url(url: str) -> str:
 def _tell(lasted_s: float, status: int, pause_s: float) -> None:
     typer.echo(
         f"The follower ended after {lasted_s:.0f} s with status {status}; it starts again in {pause_s:.0f} s. "
-        "Until then the gateway serves what it serves.",
+        "Until then the gateway goes on serving what it serves now.",
         err=True,
     )

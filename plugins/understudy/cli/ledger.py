@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from understudy.hooks.ledger_chain import ChainCheck
 
 VERIFY = "Check that no entry was changed or taken out; that the end was cut off shows with --against only."
-CUT_OFF = "Whether newer ones were cut off, only a backup can tell: --verify --against FOLDER."
+CUT_OFF = "Only a backup can tell whether newer ones were cut off: --verify --against FOLDER."
 NOTHING = "The ledger holds nothing about that."
 Model = Annotated[str | None, typer.Argument(help="One model; all of them when left out.")]
 
@@ -74,7 +74,7 @@ def ledger(
     elif why is not None and model is not None:
         told = hooks().ledger.why(model, why)
         if not told:
-            problem = f"is no version of {model} that the ledger knows"
+            problem = f"is not a version of {model} that the ledger knows"
             raise BadArgument(f"--why {why}", problem, f"See: understudy ledger {model}")
         cards = [card_of(entry, told) for entry in told]
         answer(as_json, cards, lambda console: _why(console, cards))

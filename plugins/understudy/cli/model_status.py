@@ -49,7 +49,7 @@ class Replica(Fact):
     """What became of the labels that it keeps."""
     problem: str | None = None
     unconfined: tuple[str, ...] = ()
-    """For each version whose process cannot be held to everything there, to what it is not."""
+    """What the process of each version is not held to, where it cannot be held to everything."""
 
 
 class LastLook(Fact):

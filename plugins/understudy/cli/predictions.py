@@ -46,7 +46,7 @@ def reproduce(
     mirror: Annotated[bool, typer.Option("--mirror", help="Take the version that answered unseen.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the very version again that answered a request; the exit code is 1 where its answer differs."""
+    """Ask the version that answered a request once more; the exit code is 1 where its answer differs."""
     from understudy.contract.words import Role
     from understudy.gateway.log.find import NoSuchPrediction, find
 
@@ -64,7 +64,7 @@ def reproduce(
 def show(
     model: Model,
     since: Annotated[
-        str, typer.Option(metavar="TIME", help="From when on: a time, or how long ago, such as 90m or 7d.")
+        str, typer.Option(metavar="TIME", help="Since when: a time, or how long ago, such as 90m or 7d.")
     ] = "1d",
     last: Annotated[int, typer.Option(min=1, help="How many of the newest rows to show.")] = 20,
     as_json: AsJson = False,

@@ -17,6 +17,9 @@ from understudy.hooks.account import own_account
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from understudy.hooks.connect import Hooks
+    from understudy.hooks.gateway_errors import GatewayLagging
+
 
 class RolledBack(Deployment):
     """The record that a rollback wrote, and where it is served."""
@@ -55,9 +58,7 @@ def rollback(  # noqa: PLR0917 - one for each word that may be typed
     as_json: AsJson = False,
 ) -> None:
     """Take a model back to what served before, as a whole bundle; the version taken back is denied from then on."""
-    from understudy.hooks.gateway_errors import GatewayLagging
     from understudy.hooks.rollback import plan_rollback
-    from understudy.hooks.rollback import rollback as roll_back
 
     given = checked_reason(reason)
     if break_glass:
@@ -73,6 +74,20 @@ def rollback(  # noqa: PLR0917 - one for each word that may be typed
         answer(as_json, plan, lambda console: console.print(f"Dry run: {plan.sentence}"))
         return
     before = connected.deployments.current(model)
+    done, late = _rolled_back(connected, model, to, given)
+    taken_back = f" Version {before.champion.version} was taken back and is denied." if before else ""
+    answer(as_json, done, lambda console: _page(console, done, taken_back))
+    if late is not None:
+        raise late
+
+
+def _rolled_back(
+    connected: "Hooks", model: str, to: int | None, reason: str
+) -> "tuple[RolledBack, GatewayLagging | None]":
+    """Roll back; where a gateway lags, the record stands all the same and is shown before that is said."""
+    from understudy.hooks.gateway_errors import GatewayLagging
+    from understudy.hooks.rollback import rollback as roll_back
+
     places, terms = connected.served_now(model)
     late: GatewayLagging | None = None
     try:
@@ -82,7 +97,7 @@ def rollback(  # noqa: PLR0917 - one for each word that may be typed
             model,
             to,
             actor=own_account(),
-            reason=given,
+            reason=reason,
             run=None,
             gateways=places,
             terms=terms,
@@ -93,11 +108,7 @@ def rollback(  # noqa: PLR0917 - one for each word that may be typed
         if written is None:
             raise
         late, record, acks = lagging, written, lagging.acks
-    done = RolledBack(**record.model_dump(), acks=acks, lagging=late.lagging if late else ())
-    taken_back = f" Version {before.champion.version} was taken back and is denied." if before else ""
-    answer(as_json, done, lambda console: _page(console, done, taken_back))
-    if late is not None:
-        raise late
+    return RolledBack(**record.model_dump(), acks=acks, lagging=late.lagging if late else ()), late
 
 
 def _page(console: "Console", done: RolledBack, taken_back: str) -> None:

@@ -47,7 +47,7 @@ def print_page(console: "Console", status: ModelStatus) -> None:
     for sentence in _explained(status):
         print_row(console, f"            {sentence}")
     if not status.is_declared and status.model != DRILL_MODEL:
-        print_row(console, "  declared  not any more: nothing looks at what serves, and nothing retrains it")
+        print_row(console, "  declared  no longer: nothing looks at what serves, and nothing retrains it")
     last = status.last_run
     print_row(console, f"  last run  {f'{last.outcome} {moment(last.at)}: {last.sentence}' if last else 'never'}")
     look = status.last_look

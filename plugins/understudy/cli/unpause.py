@@ -18,5 +18,5 @@ def refuse_unpausing_locally(*, local: bool, unpause: bool) -> None:
     """
     if local and unpause:
         raise BadArgument(
-            "--local and --unpause", "exclude each other", "A pause on Airflow stops no run with --local."
+            "--local and --unpause", "exclude each other", "A pause in Airflow does not stop a run with --local."
         )

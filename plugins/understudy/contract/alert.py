@@ -32,9 +32,9 @@ class Alert(Fact):
     page: str | None = None
     """The address of its card, else of the model; where it wants an answer, the address that takes one."""
     runbook: str | None = None
-    """Where it is written what to do."""
+    """Where to read what to do."""
     is_test: bool = False
-    """Whether nothing happened, and only the receiver is tried."""
+    """Whether this is only a test of the receiver."""
 
     @property
     def severity(self) -> Severity:
@@ -48,7 +48,7 @@ class Alert(Fact):
 
     @property
     def subject(self) -> str:
-        """Say it in as few words as a subject line has; it ends no header, whatever was given as the model."""
+        """Give the subject line, which no line break in the name of a model can end."""
         if self.is_test:
             return "[test] Understudy tries its alerts"
         about = f" of {self.model}" if self.model else ""

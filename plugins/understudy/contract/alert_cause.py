@@ -28,7 +28,7 @@ def told_of(entry: LedgerEntry, before: Sequence[LedgerEntry], patience: int) ->
 
     :param before: earlier entries of the model: those of the same run, the deployment record before it, and the newest
         looks and runs, back to where the row of those began that could not decide.
-    :param patience: so many looks, or retrainings, in a row that could not decide are told.
+    :param patience: after how many looks, or retrainings, in a row that could not decide people are told.
     """
     rule = _RULES.get(entry.kind)
     if rule is None or (entry.model == DRILL_MODEL and entry.kind is not EntryKind.DRILLED):

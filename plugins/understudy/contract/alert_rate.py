@@ -12,7 +12,7 @@ GATHER = timedelta(minutes=1)
 """How long the last message of an hour waits for others to sum up."""
 
 CRITICAL_PER_HOUR = 60
-"""How many messages of an hour may be out before what is critical waits too: a person can take one a minute."""
+"""How many messages may go out in an hour before critical ones wait too: a person can take in one a minute."""
 
 
 class Turn(Fact):
@@ -20,7 +20,7 @@ class Turn(Fact):
 
     alerts: tuple[Alert, ...] = ()
     wait_until: datetime | None = None
-    """When to look again, where what waits may not go out yet."""
+    """When to look again where nothing may go out yet."""
 
 
 def next_turn(waiting: Sequence[Alert], sent: Sequence[datetime], now: datetime, per_hour: int) -> Turn:

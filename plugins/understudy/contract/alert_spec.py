@@ -16,6 +16,6 @@ class AlertsSpec(Declared):
     mail_to: tuple[str, ...] | None = None
     """The addresses that connections of the type smtp write to."""
     inconclusive_after: int = Field(default=3, ge=1, le=1000)
-    """So many looks, or retrainings, in a row that could not decide are told."""
+    """After how many looks, or retrainings, in a row that could not decide people are told."""
     per_hour: int | None = Field(default=None, ge=2, le=1000)
-    """The most messages to one receiver within an hour; what is more is summed up in one."""
+    """The most messages to one receiver within an hour; any more are summed up in one."""

@@ -58,6 +58,6 @@ class GlassAcknowledgement(Fact):
 
     glass: BrokenGlass
     is_repeated: bool
-    """Whether that was done before; then its first actor and reason stand."""
+    """Whether it had been taken back before: then the first actor and reason stand."""
     flip_ms: float
     """From the order's arrival to the first moment when all new answers are the target's."""

@@ -22,7 +22,7 @@ JUDGING = (
     EntryKind.MONITORED,
 )
 KEPT_COLUMNS = 20
-"""So many columns of data are shown; the report has all."""
+"""How many columns of data are shown; the report has all."""
 NEEDED: dict[EntryKind, tuple[str, ...]] = {
     EntryKind.TRIGGERED: ("cause",),
     EntryKind.DATA_JUDGED: ("verdict", "rows"),

@@ -39,8 +39,3 @@ class Cause(Fact):
     """The looks that asked for it, oldest first."""
     events: int = 0
     """How many asset events the run answers at once."""
-
-    @property
-    def is_external(self) -> bool:
-        """Tell whether nothing but somebody else's events asked for it."""
-        return self.reasons == (Trigger.EXTERNAL,)

@@ -44,7 +44,7 @@ class DataSpec(Declared):
     """How long after a row its label is final; younger rows are left out."""
     incremental: bool = False
     """Read only rows that are not older than the last accepted window, and append those that are not in it, by key or
-    whole. Older rows that arrive late are never read. Not to a window that a rollback made suspect."""
+    whole. Older rows that arrive late are never read. Nothing is appended to a window that a rollback made suspect."""
     key: tuple[str, ...] = ()
     """Columns that identify a row."""
     drop: tuple[str, ...] = ()
@@ -102,7 +102,7 @@ class DataSpec(Declared):
         if self.connection is not None and self.query is None:
             raise ValueError("connection is read with query only; add query or remove connection")
         if self.decimal == self.thousands:
-            raise ValueError(f"decimal and thousands are both {self.decimal!r}, so that no number could be told")
+            raise ValueError(f"decimal and thousands are both {self.decimal!r}, so no number could be read")
         if self.time is None and (self.window or self.label_delay or self.incremental):
             raise ValueError("window, label_delay and incremental need time, the column that dates each row")
         if self.target == self.time:

@@ -73,7 +73,7 @@ class MonitorSpec(Declared):
     drift_share: float = Field(default=0.3, gt=0, le=1)
     """The share of the columns' importance that has to have moved."""
     looks: int = Field(default=2, ge=1, le=50)
-    """In how many looks in a row, at windows that differ, before drift makes a retraining due."""
+    """How many looks in a row, at different windows, have to see drift before a retraining is due."""
     max_false_alarms: float = Field(default=0.02, ge=0, le=0.5)
     """The share of windows without any change that may look like drift; measured on the champion's own data."""
     skew: bool = False

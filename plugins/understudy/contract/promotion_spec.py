@@ -16,11 +16,11 @@ class PromotionSpec(Declared):
     approvers: tuple[str, ...] = ()
     """Who may answer, by the ids of Airflow's auth manager; when empty, whoever may answer on the model's DAG."""
     timeout: Duration = Field(default_factory=lambda: parse_duration("3d"))
-    """After how long without an answer the challenger is rejected; of two persons, each has so long."""
+    """After how long without an answer the challenger is rejected; each of two persons has that long."""
     remind_after: Duration | None = None
     """After how long without an answer people are reminded; half of the timeout when absent."""
     two_persons: bool = False
-    """Ask a second person after the first: nobody, who started the run included, approves alone."""
+    """Ask a second person after the first, so that nobody approves alone, not even whoever started the run."""
 
     @property
     def persons(self) -> int:

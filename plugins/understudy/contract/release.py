@@ -120,6 +120,11 @@ class LedgerEntry(Fact):
     prev_hash: str
     hash: str
 
+    @property
+    def deployment(self) -> Deployment:
+        """Read the deployment record; only entries of the kind ``deployed`` are one."""
+        return Deployment.model_validate(self.facts["deployment"])
+
     def expected_hash(self) -> str:
         """Digest the entry's content and its predecessor's hash."""
         return sha256_of(self.model_dump(mode="json", exclude={"hash"}))

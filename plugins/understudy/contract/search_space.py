@@ -60,7 +60,7 @@ def _one_way_to_search(value: Any) -> Any:
     if isinstance(value, Declared):
         return value
     if not isinstance(value, dict) or not value:
-        raise ValueError(f"{shown(value or None)} is no range; {WAY_OUT}")
+        raise ValueError(f"{shown(value or None)} is not a range; {WAY_OUT}")
     bounds = [name for name in ("low", "high", "step", "log") if name in value]
     if "choices" in value and bounds:
         raise ValueError(f"choices and {bounds[0]} do not go together; keep the list, or the bounds")

@@ -104,8 +104,8 @@ class WorkerStatus(Fact):
 class LabelAccounts(Fact):
     """Count the labels that a gateway keeps of a model by what became of them; every label is counted once.
 
-    Of several replicas, each is given all labels and finds only the rows that it answered itself: for it, the others'
-    are unmatched.
+    Each of several replicas is given all labels and finds only the rows that it answered itself; there, the others'
+    labels are unmatched.
     """
 
     given: int = 0
@@ -144,7 +144,7 @@ class ModelStatus(Fact):
 
     @property
     def unconfined(self) -> tuple[str, ...]:
-        """Say for each version whose process cannot be held to everything there to what it is not."""
+        """Say what the process of each version is not held to, where it cannot be held to everything."""
         return tuple(unconfined_sentence(w.version, w.role, w.not_held) for w in self.workers if w.not_held)
 
 
@@ -206,8 +206,8 @@ def added(some: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
 class Tally(Fact):
     """Count what one version did.
 
-    ``score_ms`` counts answers by the upper edges of :data:`LATENCY_EDGES_MS`: of requests only that both versions
-    scored among equally many others, because one costs less in a larger batch.
+    ``score_ms`` counts answers by the upper edges of :data:`LATENCY_EDGES_MS`, and only those to requests that both
+    versions scored in batches of the same size, because a request costs less in a larger batch.
     """
 
     requests: int = 0

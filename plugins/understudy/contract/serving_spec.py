@@ -44,7 +44,7 @@ class ServingSpec(Declared):
     @classmethod
     def _names_a_class(cls, target: str | None) -> str | None:
         if target is not None and not CLASS_NAME.fullmatch(target):
-            raise ValueError(f"{shown(target)} names no class; write package.module:Class")
+            raise ValueError(f"{shown(target)} does not name a class; write package.module:Class")
         return target
 
     @model_validator(mode="after")

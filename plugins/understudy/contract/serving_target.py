@@ -1,4 +1,4 @@
-"""What a place has to offer that serves models: one of our gateways, or a service of somebody else's.
+"""What a place that serves models has to offer: one of our gateways, or somebody else's service.
 
 A team that serves elsewhere writes a class of :class:`ServingTarget` and names it as ``serving.target``.
 """

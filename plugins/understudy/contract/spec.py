@@ -48,7 +48,7 @@ class RetrainSpec(Declared):
     quality: bool = True
     """Whether lost quality that a monitor saw makes a retraining due."""
     new_labels: int | None = Field(default=None, ge=1)
-    """So many new labelled rows make a retraining due; not asked about when absent."""
+    """How many new labelled rows make a retraining due; not asked about when absent."""
     max_age: PositiveDuration | None = None
     """How old the champion's newest training row may become before a retraining is due."""
     cooldown: Duration = Field(default_factory=lambda: parse_duration("1d"))
@@ -207,7 +207,9 @@ class ModelSpec(Declared):
             if getattr(self, name) is not None and self.serving is None:
                 raise ValueError(f"{name}: needs live traffic, and the model is not served; add serving: {{}}")
         if self.canary is not None and self.serving is not None and self.serving.target is not None:
-            raise ValueError("canary: only our gateways share callers out; remove canary, or remove serving.target")
+            raise ValueError(
+                "canary: only our gateways split callers between versions; remove canary, or remove serving.target"
+            )
         return self
 
     @model_validator(mode="after")

@@ -10,7 +10,6 @@ from pydantic import Field, JsonValue, field_validator
 
 from understudy.contract.declared import Fact, sha256_of
 
-SCHEMA_VERSION = 1
 RESULT_LIMIT_BYTES = 2_000_000
 
 

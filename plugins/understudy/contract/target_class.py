@@ -20,7 +20,7 @@ WAY_OUT = "Name package.module:Class of an installed package, or of a module bel
 
 
 class TargetUnusable(UnderstudyError):
-    """What is named as a serving target is none, or is not installed here."""
+    """What is named as a serving target is not one, or is not installed here."""
 
     def __init__(self, reference: str, problem: str) -> None:
         self.reference, self.problem = reference, problem

@@ -117,7 +117,7 @@ class EvaluateSpec(Declared):
     value: ValueSpec | None = None
     """What an answer is worth; makes the metric ``value`` available to gates."""
     must_beat: tuple[Literal["dummy", "linear"], ...] = ("dummy", "linear")
-    """Reference trainings that the challenger must beat by the first gate's metric; the dummy surely, not by chance."""
+    """Reference models that the challenger must beat by the first gate's metric; the dummy by more than chance."""
 
 
 class RuntimeSpec(Declared):

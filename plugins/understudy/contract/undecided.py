@@ -17,7 +17,7 @@ class Streak(Fact):
 
     names: tuple[str, ...] = ()
     is_whole: bool = False
-    """Whether what ended it was read too, so that no earlier one belongs to it."""
+    """Whether the entry that ended the row was read too, so that no earlier one can belong to it."""
 
 
 def undecided_runs(newest_first: Iterable[LedgerEntry]) -> Streak:

@@ -131,7 +131,7 @@ class AlertKind(Word):
     SCHEDULE_MISSED = "schedule_missed"
     RUN_BROKEN = "run_broken"
     APPROVAL_WAITS = "approval_waits"
-    APPROVAL_REMINDER = "approval_reminder"  # it waits still, and no answer in time is a no
+    APPROVAL_REMINDER = "approval_reminder"  # it still waits, and no answer in time counts as a no
     ANSWER_VOID = "answer_void"  # somebody answered in a way that does not count, and may not know it
     LEDGER_UNREADABLE = "ledger_unreadable"  # it does not answer: nothing is promoted, taken back or recorded
     LEDGER_BROKEN = "ledger_broken"  # an entry cannot be what was written
@@ -183,7 +183,7 @@ class LinkKind(Word):
 
 
 class Lacking(Word):
-    """Say of what a question needs more before it can be answered."""
+    """Say what a question needs more of before it can be answered."""
 
     REQUESTS = "requests"
     LABELS = "labels"
@@ -255,7 +255,7 @@ class CanaryMode(Word):
 
 
 class Role(Word):
-    """Say as what a version answered a request."""
+    """Say in which role a version answered a request."""
 
     CHAMPION = "champion"
     SHADOW = "shadow"

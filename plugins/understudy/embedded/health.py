@@ -18,7 +18,7 @@ LAST_WORDS = 5
 
 
 class ComponentDied(UnderstudyError):
-    """A component ended while it should have started."""
+    """A component ended instead of starting."""
 
     def __init__(self, name: str, log: str, last_words: str) -> None:
         self.name, self.log = name, log
@@ -31,7 +31,7 @@ class PortTaken(UnderstudyError):
     def __init__(self, name: str, purpose: str, port: int) -> None:
         self.name, self.purpose, self.port = name, purpose, port
         super().__init__(
-            f"Another program took port {port} while {PURPOSES[purpose]} was starting, and so it went with the ports "
+            f"Another program took port {port} while {PURPOSES[purpose]} was starting, as happened with the ports "
             "tried before. Wait until it has started, then run `understudy up` again."
         )
 

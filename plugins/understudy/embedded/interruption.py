@@ -17,7 +17,7 @@ class RunStopped(UnderstudyError):
     def __init__(self, dag_id: str, by: signal.Signals, log: str) -> None:
         self.by = by
         super().__init__(
-            f"{dag_id} was stopped ({by.name}): what ran was ended, and no task was begun after it. "
+            f"{dag_id} was stopped ({by.name}): what was running was ended, and no further task was begun. "
             f"`understudy status` tells who is champion; what happened until then is in {log}."
         )
 

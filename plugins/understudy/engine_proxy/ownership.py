@@ -1,4 +1,4 @@
-"""Whose containers and images are: the proxy acts on what it made, and creates from what is meant for stages."""
+"""Who owns containers and images: the proxy acts on what it made, and creates from what is meant for stages."""
 
 import json
 from http import HTTPStatus

@@ -77,7 +77,7 @@ class TooSlow(NotHandedOn):
 
 
 class TooMany(NotHandedOn):
-    """As many requests are under way as are served."""
+    """No more requests are served at once."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 

@@ -14,7 +14,8 @@ READ = 256 << 10
 class Request:
     """Hold what a client asks, and read what it sends with it.
 
-    llhttp reads strictly: two lengths, a length beside chunks, folded lines and bare line feeds are errors.
+    llhttp reads strictly: two lengths, a length beside chunks, folded lines and bare line feeds are errors. It calls
+    the methods whose names begin with ``on_``.
     """
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
@@ -89,8 +90,6 @@ class Request:
         except httptools.HttpParserError as wrong:
             told = wrong.__context__ if isinstance(wrong.__context__, Unreadable) else None
             raise told or Unreadable(str(wrong)) from wrong
-
-    # What the parser calls.
 
     def on_message_begin(self) -> None:
         """Refuse a second request on the connection."""

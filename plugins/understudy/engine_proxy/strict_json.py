@@ -19,7 +19,7 @@ def read_object(text: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as wrong:
         raise Unreadable(f"its JSON is broken ({str(wrong)[:80]})") from wrong
     if not isinstance(read, dict):
-        raise Unreadable("its JSON is no object")
+        raise Unreadable("its JSON is not an object")
     return read
 
 

@@ -69,7 +69,7 @@ def written(description: Description, allowance: Allowance) -> bytes:
 
 
 def _told(wrong: ValidationError) -> OutOfItsBox:
-    # What must not be there before what is missing: it is what the sender has to know.
+    # What must not be there is told before what is missing: the sender needs to know it first.
     problems: list[Any] = sorted(wrong.errors(include_url=False, include_context=False), key=_gravity)
     first = problems[0]
     field = ".".join(str(part) for part in first["loc"] if isinstance(part, str)) or "it"

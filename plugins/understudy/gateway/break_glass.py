@@ -83,7 +83,7 @@ class Glasses:
         self._save((*self._kept, KeptGlass(glass=glass)))
 
     def reported(self, glass: BrokenGlass, record: Deployment | None) -> None:
-        """Remember that the ledger knows of one; again is harmless. Raise OSError."""
+        """Remember that the ledger knows of one; repeating that is harmless. Raise OSError."""
         told = tuple(
             KeptGlass(glass=kept.glass, is_reported=kept.is_reported or kept.glass == glass) for kept in self._kept
         )

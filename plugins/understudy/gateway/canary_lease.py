@@ -1,4 +1,4 @@
-"""Until when a canary may answer callers at this gateway without anybody who could end it having come by."""
+"""How long a canary may answer callers at this gateway while nobody comes by who could end it."""
 
 import time
 from datetime import datetime, timedelta, timezone

@@ -48,7 +48,7 @@ class Channel:
         self.fall_back: Callable[[Waiting, MirrorLoss, Answer | None], None] | None = None
         """Who takes the requests that it cannot answer; without it, they wait for the process's successor."""
         self.is_expendable = False
-        """Whether it is left dead after too many deaths."""
+        """Whether it is given up after too many deaths."""
         self.stamp: Stamp | None = None
         self.worker: Worker | None = None
         """The process while it can answer."""

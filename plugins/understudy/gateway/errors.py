@@ -107,7 +107,7 @@ class NoSuchVersion(UnderstudyError):
 
 
 class Overloaded(UnderstudyError):
-    """As many requests wait as may wait."""
+    """No more requests may wait."""
 
     def __init__(self, model: str, waiting: int) -> None:
         self.model = model

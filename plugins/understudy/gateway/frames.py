@@ -57,7 +57,7 @@ def unpack(payload: bytes) -> Frame:
     except (struct.error, orjson.JSONDecodeError) as broken:
         raise FrameBroken("its header cannot be read") from broken
     if not isinstance(header, dict):
-        raise FrameBroken("its header is no record")
+        raise FrameBroken("its header is not a record")
     return Frame(header, payload[LENGTH.size + size :])
 
 

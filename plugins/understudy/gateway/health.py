@@ -25,10 +25,10 @@ class ModelHealth(Fact):
     canary_share: float
     """The share of the callers' keys that the canary answers."""
     canary_left_s: float | None
-    """After so many seconds it answers nobody any more, unless somebody comes by who could end it."""
+    """How many seconds until it answers nobody, unless somebody comes by who could end it."""
     problems: tuple[str, ...] = ()
     unconfined: tuple[str, ...] = ()
-    """For each version whose process cannot be held to everything on this machine, to what it is not."""
+    """What the process of each version is not held to, where this machine cannot hold it to everything."""
     refused: int
     """Requests that there was no room for, or nobody to answer."""
     log: LogHealth | None

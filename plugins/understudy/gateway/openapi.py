@@ -22,7 +22,7 @@ VERSION = {404: "No model of this name is served here, or this version of it ans
 BODY = {413: "The body is too large, or has too many rows."}
 SCORING = {
     415: "The body is compressed, or of a type that is not taken.",
-    429: "As many requests wait as may wait.",
+    429: "No more requests may wait.",
     504: "No answer within the model's time.",
 }
 

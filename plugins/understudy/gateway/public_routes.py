@@ -1,5 +1,7 @@
 """What anybody may ask beside scores: is it there, which version is it, here are labels."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 import orjson
@@ -23,6 +25,8 @@ from understudy.gateway.roster import Roster
 from understudy.gateway.scoring_route import version_of
 from understudy.gateway.served_model import ServedModel
 
+Handler = Callable[[Request], Awaitable[Response]]
+
 JSON = "application/json"
 ONCE_MORE = "Send them once more: where they are kept, that changes nothing."
 
@@ -40,22 +44,23 @@ class PublicRoutes:
             self._protocol = __version__
 
     def routes(self) -> list[Route]:
-        """List the routes."""
+        """List the routes; those about a model refuse in the protocol that they belong to."""
+        mlflow, v2 = partial(_refusing, Wire.MLFLOW_JSON), partial(_refusing, Wire.V2_JSON)
         return [
             Route("/health", self._health),
             Route("/metrics", self._metrics),
             Route("/openapi.json", self._openapi),
-            Route("/models/{model}/ping", self._ping),
-            Route("/models/{model}/health", self._ping),
-            Route("/models/{model}/version", self._version),
-            Route("/models/{model}/labels", self._labels, methods=["POST"]),
+            Route("/models/{model}/ping", mlflow(self._ping)),
+            Route("/models/{model}/health", mlflow(self._ping)),
+            Route("/models/{model}/version", mlflow(self._version)),
+            Route("/models/{model}/labels", mlflow(self._labels), methods=["POST"]),
             Route("/v2", self._server),
             Route("/v2/health/live", self._live),
             Route("/v2/health/ready", self._ready),
-            Route("/v2/models/{model}", self._metadata),
-            Route("/v2/models/{model}/ready", self._model_ready),
-            Route("/v2/models/{model}/versions/{version}", self._metadata),
-            Route("/v2/models/{model}/versions/{version}/ready", self._model_ready),
+            Route("/v2/models/{model}", v2(self._metadata)),
+            Route("/v2/models/{model}/ready", v2(self._model_ready)),
+            Route("/v2/models/{model}/versions/{version}", v2(self._metadata)),
+            Route("/v2/models/{model}/versions/{version}/ready", v2(self._model_ready)),
         ]
 
     async def _health(self, _request: Request) -> Response:
@@ -70,34 +75,29 @@ class PublicRoutes:
         return Response(orjson.dumps(document()), media_type=JSON)
 
     async def _ping(self, request: Request) -> Response:
-        model, wire = self._find(request), Wire.MLFLOW_JSON
-        if model is None:
-            return no(wire, 404, "No model of this name is served here.")
+        model = self._find(request)
         if not model.is_serving:
-            return no(wire, 503, f"{model.name} does not serve at the moment.")
+            raise RequestRefused(503, f"{model.name} does not serve at the moment.")
         return Response(b"\n", media_type=JSON, headers=_stamped(model))
 
     async def _version(self, request: Request) -> Response:
-        model = self._find(request)
-        if model is None:
-            return no(Wire.MLFLOW_JSON, 404, "No model of this name is served here.")
-        return Response(self._protocol, media_type=JSON, headers=_stamped(model))
+        return Response(self._protocol, media_type=JSON, headers=_stamped(self._find(request)))
 
     async def _labels(self, request: Request) -> Response:
-        model, wire = self._find(request), Wire.MLFLOW_JSON
-        if model is None:
-            return no(wire, 404, "No model of this name is served here.")
+        model = self._find(request)
         if model.log is None:
-            return no(wire, 503, f"{model.name} has no log yet. Try again shortly.")
+            raise RequestRefused(503, f"{model.name} has no log yet. Try again shortly.")
         try:
             accepted, lacking = await self._keep(request, model, model.log)
-        except Disconnected:
-            return no(wire, 400, "The request ended before its end.")
-        except (RequestRefused, LabelsRefused, LogUnwritable) as failed:
-            status = failed.status if isinstance(failed, RequestRefused) else 400
-            return no(wire, 503 if isinstance(failed, LogUnwritable) else status, str(failed))
+        except Disconnected as gone:
+            raise RequestRefused(400, "The request ended before its end.") from gone
+        except LabelsRefused as refused:
+            raise RequestRefused(400, str(refused)) from refused
+        except LogUnwritable as unwritable:
+            raise RequestRefused(503, str(unwritable)) from unwritable
         if lacking:
-            return no(wire, 503, f"The labels are kept here and not by {lacking} of the other gateways. {ONCE_MORE}")
+            sentence = f"The labels are kept here and not by {lacking} of the other gateways. {ONCE_MORE}"
+            raise RequestRefused(503, sentence)
         return Response(orjson.dumps({"accepted": accepted}), media_type=JSON)
 
     async def _keep(self, request: Request, model: ServedModel, log: PredictionLog) -> tuple[int, int]:
@@ -127,27 +127,17 @@ class PublicRoutes:
 
     async def _model_ready(self, request: Request) -> Response:
         model = self._find(request)
-        if model is None:
-            return no(Wire.V2_JSON, 404, "No model of this name is served here.")
-        try:
-            channel = _named(model, request)
-        except RequestRefused as unknown:
-            return no(Wire.V2_JSON, unknown.status, str(unknown))
+        channel = _named(model, request)
         is_ready = channel is not None and channel.worker is not None
         body = orjson.dumps({"name": model.name, "ready": is_ready})
         return Response(body, status_code=200 if is_ready else 503, media_type=JSON)
 
     async def _metadata(self, request: Request) -> Response:
         model = self._find(request)
-        if model is None:
-            return no(Wire.V2_JSON, 404, "No model of this name is served here.")
-        try:
-            channel = _named(model, request)
-        except RequestRefused as unknown:
-            return no(Wire.V2_JSON, unknown.status, str(unknown))
+        channel = _named(model, request)
         worker = channel.worker if channel is not None else None
         if worker is None:
-            return no(Wire.V2_JSON, 503, f"{model.name} does not serve at the moment.")
+            raise RequestRefused(503, f"{model.name} does not serve at the moment.")
         named = zip(worker.ready.inputs, worker.ready.input_datatypes, strict=True)
         inputs = [{"name": column, "datatype": datatype, "shape": [-1]} for column, datatype in named]
         told = {
@@ -160,8 +150,24 @@ class PublicRoutes:
         headers = _stamped(model) if channel is model.lineup.front else None
         return Response(orjson.dumps(told), media_type=JSON, headers=headers)
 
-    def _find(self, request: Request) -> ServedModel | None:
-        return self._roster.find(str(request.path_params["model"]))
+    def _find(self, request: Request) -> ServedModel:
+        """Find the model that a path names; raise RequestRefused."""
+        model = self._roster.find(str(request.path_params["model"]))
+        if model is None:
+            raise RequestRefused(404, "No model of this name is served here.")
+        return model
+
+
+def _refusing(wire: Wire, handler: Handler) -> Handler:
+    """Answer what a handler refuses in a protocol's shape."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except RequestRefused as refused:
+            return no(wire, refused.status, str(refused))
+
+    return answer
 
 
 def _named(model: ServedModel, request: Request) -> Channel | None:

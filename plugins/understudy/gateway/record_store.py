@@ -33,7 +33,7 @@ class RecordStore(Generic[Kept]):
         self._settle()
 
     def drop(self, model: str) -> None:
-        """Forget a model's fact so that no restart finds it; again is harmless. Raise OSError if it cannot."""
+        """Forget a model's fact so that no restart finds it; repeating that is harmless. Raise OSError if it cannot."""
         if self._folder.is_dir():
             self._path(model).unlink(missing_ok=True)
             self._settle()

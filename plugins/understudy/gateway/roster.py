@@ -91,7 +91,7 @@ class Roster:
         """Serve a model no more, also after a restart; with ``purge``, delete its log and its versions' files too.
 
         What was taken back by break-glass is remembered unless it is purged: a follower would bring the model back.
-        Raise OSError where something cannot be deleted; again is harmless.
+        Raise OSError where something cannot be deleted; repeating it is harmless.
         """
         model = self._model(name)
         await model.forget()

@@ -1,4 +1,4 @@
-"""The gateway's side of a scoring process: one model version, behind a socket, believed in nothing."""
+"""The gateway's side of a scoring process: one model version, behind a socket, and nothing it says is trusted."""
 
 import asyncio
 import os
@@ -67,7 +67,7 @@ class WorkerRefused(UnderstudyError):
 
 
 class WorkerUnborn(WorkerRefused):
-    """No process came out of the nursery; the version has no part in it."""
+    """No process came out of the nursery; the version is not to blame."""
 
     def __init__(self, bundle: Bundle) -> None:
         super().__init__(bundle, "no process could be started for it. Try again, and look at the gateway's output.")

@@ -8,7 +8,7 @@ from understudy.contract.airflow_run import COMMAND_LINE
 
 
 def own_account() -> str:
-    """Name this process's account and machine as the ledger's actor, unlike anybody who logged in to Airflow.
+    """Name this process's account and machine as the ledger's actor, in a form that no login to Airflow has.
 
     The operating system is asked, not the environment, in which everybody may call themselves what they like.
     """

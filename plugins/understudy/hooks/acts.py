@@ -24,7 +24,6 @@ from understudy.hooks.holds import HOLDING, hold_in
 from understudy.hooks.known_models import refuse_unknown
 from understudy.hooks.ledger_schema import LEDGER
 from understudy.hooks.locks import locks_in
-from understudy.hooks.places import WAIT_S
 from understudy.hooks.registry_errors import UnknownVersion
 
 TOLD = (*HOLDING, EntryKind.LOCKED, EntryKind.UNLOCKED, EntryKind.DEPLOYED)
@@ -88,9 +87,7 @@ def decide(action: Action, model: str, version: int | None, told: list[LedgerEnt
     """Say what an act would be recorded as, and what it means, from what was told so far, oldest first."""
     if not action.is_about_a_version:
         return _decide_about_model(action, model, told)
-    served = [
-        Deployment.model_validate(entry.facts["deployment"]) for entry in told if entry.kind is EntryKind.DEPLOYED
-    ]
+    served = [entry.deployment for entry in told if entry.kind is EntryKind.DEPLOYED]
     locks = locks_in([entry for entry in told if entry.kind in {EntryKind.LOCKED, EntryKind.UNLOCKED}])
     chosen = version or (served[-1].champion.version if served else None)
     if chosen is None:
@@ -159,7 +156,6 @@ def _stop(
         actor=actor,
         reason=reason,
         run=run,
-        within_s=WAIT_S,
     )
     return acted
 

@@ -13,7 +13,7 @@ from understudy.contract.words import AlertKind, Severity
 from understudy.hooks.alert_schema import ALERTS, DELIVERIES, moment_of, text_of
 
 CLAIM = timedelta(minutes=5)
-"""After that a delivery whose sender says nothing any more is taken over; longer than any receiver may take."""
+"""How long until a delivery whose sender has gone silent is taken over; longer than any receiver may take."""
 
 
 class Delivery(Fact):

@@ -31,7 +31,7 @@ def note_sweep(ledger: Ledger, now: datetime) -> None:
 
 
 def alert_life(ledger: Ledger, now: datetime) -> AlertLife:
-    """Read how alerting is; what a limit an hour holds back has failed nobody and is not counted.
+    """Read how alerting is; what the hourly limit holds back has not failed and is not counted.
 
     :raises LedgerUnavailable: where the ledger's database does not answer.
     """

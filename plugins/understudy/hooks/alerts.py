@@ -29,11 +29,11 @@ from understudy.settings import Settings
 log = logging.getLogger(__name__)
 
 AT_ONCE = 500
-"""So many ledger entries are looked at before what came of them is written down."""
+"""How many ledger entries are looked at before it is written down what came of them."""
 PASS_S = 60.0
 """How long one pass sends: a task that has decided something else must not wait for a thousand messages."""
 ADDRESS_WITHIN = timedelta(days=1)
-"""How long an alert waits for a process that knows whom to tell; who is named later is not told of it."""
+"""How long an alert waits for a process that knows whom to tell; whoever is named after that is not told of it."""
 
 
 class Delivered(Fact):

@@ -35,7 +35,7 @@ def reminders(ledger: Ledger, chosen: Settings, now: datetime) -> list[Alert]:
 
 
 def void_answer(ledger: Ledger, entry: LedgerEntry, alert: Alert) -> Alert:
-    """Say whose answer did not count and why, for somebody believes that they have answered."""
+    """Say whose answer did not count and why: somebody believes that they have answered."""
     asked = ledger.entries(entry.model, [EntryKind.APPROVAL_ASKED], entry.run, before=entry.seq, newest_first=True)
     questions = (read_as(Question, told.facts) for told in asked)
     mine = next((one for one in questions if one and one.person == entry.facts.get("person")), None)

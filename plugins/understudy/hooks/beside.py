@@ -10,7 +10,7 @@ from understudy.hooks.deployments import Deployments, Served
 from understudy.hooks.errors import EpochConflict
 from understudy.hooks.fleet import Fleet, fleet_of
 from understudy.hooks.gateway_errors import GatewayLagging
-from understudy.hooks.places import Places
+from understudy.hooks.places import WAIT_S, Places
 from understudy.hooks.registry import Registry
 from understudy.hooks.repair import reconcile
 
@@ -82,12 +82,13 @@ def end_beside(  # noqa: PLR0917 - as bring_beside
     actor: str,
     reason: str,
     run: str | None,
-    within_s: float,
+    within_s: float = WAIT_S,
 ) -> Deployment | None:
     """End what a run tries beside the champion and return the record; None where that is gone already.
 
-    Without a run, end it whoever began it. A gateway that does not follow in time is only reported: the record says
-    that nothing is tried, and its follower brings it the news.
+    ``change`` says which of both is meant: the end of a mirror, or that of a canary. Without a run, end it whoever
+    began it. A gateway that does not follow in time is only reported: the record says that nothing is tried, and its
+    follower brings it the news.
     """
     record = _ended(deployments, model, change, actor=actor, reason=reason, run=run)
     if record is None:

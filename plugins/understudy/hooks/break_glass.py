@@ -53,9 +53,9 @@ def spread(
     gateways: Gateways | None,
     terms: ServingTerms | None,
 ) -> None:
-    """Bring the record after what a gateway did alone to all gateways and to the registry.
+    """Bring the record of what one gateway did alone to all gateways and to the registry.
 
-    Who lags is left to the next touch.
+    Whatever lags is left to the next touch.
 
     :param gateways: all replicas; where they are not known here, their followers find it, and the next touch confirms.
     :param terms: the model's; where they are not known, those under which it was served last.

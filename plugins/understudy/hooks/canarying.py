@@ -1,9 +1,9 @@
-"""Let a challenger answer a share of the callers, let the share rise, and end that: records beside the champion."""
+"""Let a challenger answer a share of the callers, and let the share rise: records beside the champion."""
 
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Change
-from understudy.hooks.beside import bring_beside, end_beside, write_beside
+from understudy.hooks.beside import bring_beside, write_beside
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict, NothingServes, NothingToRehearse
 from understudy.hooks.fleet import Fleet
@@ -78,30 +78,3 @@ def step_canary(  # noqa: PLR0917 - as start_canary
             deployments, record, Change.CANARY_STEPPED, challenger, share, actor=actor, reason=reason, run=run
         )
     return bring_beside(deployments, registry, Fleet(gateways, terms), record, actor, within_s)
-
-
-def end_canary(
-    deployments: Deployments,
-    registry: Registry,
-    gateways: Places | None,
-    terms: ServingTerms | None,
-    model: str,
-    *,
-    actor: str,
-    reason: str,
-    run: str | None,
-    within_s: float = WAIT_S,
-) -> Deployment | None:
-    """Give all callers back to the champion, as :func:`end_beside` says."""
-    return end_beside(
-        deployments,
-        registry,
-        gateways,
-        terms,
-        model,
-        Change.CANARY_ENDED,
-        actor=actor,
-        reason=reason,
-        run=run,
-        within_s=within_s,
-    )

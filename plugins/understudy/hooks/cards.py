@@ -7,7 +7,7 @@ from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.ledger import Ledger
 
 LOOKED_BACK = 50
-"""So many judgements of data are looked through for the last window that was accepted."""
+"""How many judgements of data are searched for the last window that was accepted."""
 
 
 class UnknownDecision(UnderstudyError):

@@ -25,7 +25,7 @@ Serves = tuple[int | None, int]
 
 @dataclass
 class _Examiner:
-    """Serve copies of one model as several versions; note what goes otherwise than it must."""
+    """Serve copies of one model as several versions; note what does not go as it must."""
 
     build: Callable[[], ServingTarget]
     """Makes the target anew for each step, as each task and each command does."""

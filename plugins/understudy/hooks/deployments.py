@@ -53,11 +53,11 @@ class Deployments:
     def current(self, model: str) -> Deployment | None:
         """Return the record of the highest epoch: what serves."""
         newest = self.ledger.entries(model, [EntryKind.DEPLOYED], limit=1, newest_first=True)
-        return _deployment(newest[0]) if newest else None
+        return newest[0].deployment if newest else None
 
     def all_current(self) -> list[Deployment]:
         """Return what serves of every model, in one query."""
-        return [_deployment(entry) for entry in self.ledger.newest(EntryKind.DEPLOYED)]
+        return [entry.deployment for entry in self.ledger.newest(EntryKind.DEPLOYED)]
 
     def confirmed(self, model: str) -> Deployment | None:
         """Return the newest record that was confirmed."""
@@ -78,7 +78,7 @@ class Deployments:
             )
             for entry in entries
             if entry.kind is EntryKind.DEPLOYED
-            for record in (_deployment(entry),)
+            for record in (entry.deployment,)
         ]
 
     def acknowledged(self, model: str, epoch: int) -> tuple[Acknowledgement, ...]:
@@ -118,7 +118,7 @@ class Deployments:
             raise EpochConflict(model, over_epoch, deployment.epoch)
         with self.ledger.writing() as pen:
             newest = _read(pen, model, EntryKind.DEPLOYED, newest_first=True, limit=1)
-            found = _deployment(newest[0]) if newest else None
+            found = newest[0].deployment if newest else None
             if (found.epoch if found else 0) != over_epoch:
                 raise EpochConflict(model, over_epoch, found.epoch if found else 0)
             if deployment.change.is_held:
@@ -214,10 +214,6 @@ def _read(
         newest_first=newest_first,
         limit=limit,
     )
-
-
-def _deployment(entry: LedgerEntry) -> Deployment:
-    return Deployment.model_validate(entry.facts["deployment"])
 
 
 def _refuse(champion: Bundle, serving: Deployment | None, locks: dict[int, str], denials: dict[str, Denial]) -> None:

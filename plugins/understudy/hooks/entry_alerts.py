@@ -15,9 +15,9 @@ from understudy.hooks.ledger import Ledger
 from understudy.settings import Settings
 
 PAGE = 50
-"""So many entries are read at once to see how long nothing could be decided."""
+"""How many entries are read at once to see how long nothing could be decided."""
 LONGEST_STREAK = 1_000
-"""So many entries are read at most; a longer row was told long ago, and where it began is not known any more."""
+"""How many entries are read at most; a longer row was told long ago, and where it began is no longer known."""
 
 
 def entry_alerts(ledger: Ledger, chosen: Settings, entry: LedgerEntry) -> list[Alert]:
@@ -40,7 +40,7 @@ def entry_alerts(ledger: Ledger, chosen: Settings, entry: LedgerEntry) -> list[A
 def _before(ledger: Ledger, entry: LedgerEntry) -> tuple[list[LedgerEntry], bool]:
     """Read what says whether an entry is news: its run, what served before it, the looks and runs before it.
 
-    Return, too, whether that reaches back to where a row began that could not decide.
+    Also return whether that reaches back to the beginning of a row that could not decide.
     """
     if entry.kind is EntryKind.MONITORED:
         return _back_to_a_decision(ledger, entry, (EntryKind.MONITORED,), blind_looks)

@@ -149,7 +149,7 @@ class Follower:
         (status,) = self.gateways.status(record.model, ASK_S)
         if isinstance(status, Lagging):
             return status.problem
-        # The first look also sends: whether the gateway has these terms, its epoch does not tell.
+        # The first look sends the order too: a gateway's epoch does not tell whether it has these terms.
         problem = self._send(record, terms) if not is_known or status.epoch < record.epoch else None
         if problem is not None:
             pause_s = FIRST_PAUSE_S if failed is None else min(failed.pause_s * 2, LONGEST_PAUSE_S)

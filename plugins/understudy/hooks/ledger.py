@@ -133,7 +133,7 @@ class Ledger:
             raise ValueError(f"{moment} has no time zone; add one, for example +00:00")
         records = self.entries(model, [EntryKind.DEPLOYED], newest_first=True)
         in_force = next((entry for entry in records if entry.at <= moment), None)
-        return Deployment.model_validate(in_force.facts["deployment"]) if in_force else None
+        return in_force.deployment if in_force else None
 
     def why(self, model: str, version: int) -> list[LedgerEntry]:
         """Return, in order, all that led to a version and all that befell it."""

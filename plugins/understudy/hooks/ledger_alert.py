@@ -1,4 +1,4 @@
-"""How it is told that the ledger does not answer, or cannot be what was written: without it, so by nobody else."""
+"""How people are told, without the ledger, that it does not answer or cannot be what was written."""
 
 from datetime import datetime
 

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
-# Everything between the user's colon and the last @ of an address: rather a word too many than a password too few.
+# Everything between the user's colon and the last @ of an address: better to mask a word too many than to miss a
+# password.
 PASSWORD_IN_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s:/@]*):[^\s]+@")
 
 

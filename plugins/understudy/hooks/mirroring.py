@@ -1,9 +1,9 @@
-"""Let a version answer the same requests unseen, and stop that again: records beside the champion."""
+"""Let a version answer the same requests unseen: a record beside the champion."""
 
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Change
-from understudy.hooks.beside import bring_beside, end_beside, write_beside
+from understudy.hooks.beside import bring_beside, write_beside
 from understudy.hooks.deployments import Deployments, Served
 from understudy.hooks.errors import NothingServes, NothingToRehearse
 from understudy.hooks.fleet import Fleet
@@ -53,33 +53,6 @@ def start_mirror(  # noqa: PLR0917 - where, under which terms, what, how much: t
             run=run,
         )
     return bring_beside(deployments, registry, fleet, record, actor, within_s)
-
-
-def end_mirror(
-    deployments: Deployments,
-    registry: Registry,
-    gateways: Places | None,
-    terms: ServingTerms | None,
-    model: str,
-    *,
-    actor: str,
-    reason: str,
-    run: str | None,
-    within_s: float = WAIT_S,
-) -> Deployment | None:
-    """End the mirror that a run began, as :func:`end_beside` says."""
-    return end_beside(
-        deployments,
-        registry,
-        gateways,
-        terms,
-        model,
-        Change.MIRROR_ENDED,
-        actor=actor,
-        reason=reason,
-        run=run,
-        within_s=within_s,
-    )
 
 
 def _mirrored_by(history: list[Served], challenger: Bundle, share: float, run: str | None) -> Deployment | None:

@@ -149,7 +149,7 @@ def _look(hooks: Hooks, due: Clockwork, now: datetime, runs: KnownRuns) -> Itera
         if waiting is not None:
             since = f"which runs since {moment(under_way.begun_at)}; does it hang, or is its DAG paused?"
             yield due.missed(waiting, f"waits for the look {under_way.run_id}, {since}")
-    # A look that a person began is bound to no slot. It can be told that it runs, and not since when.
+    # A look that a person began belongs to no slot: it is known that it runs, but not since when.
     elif slot is None or now - due.first() > LONGEST_LOOK or not runs.is_any_running(due.dag_id):
         yield from _not_begun(hooks, due, now, runs)
 

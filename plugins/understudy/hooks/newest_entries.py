@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from understudy.contract.release import Deployment, LedgerEntry
+from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind
 from understudy.hooks.ledger import Ledger
 
@@ -43,7 +43,7 @@ class NewestEntries:
         found: dict[str, LedgerEntry] = {}
         wanted: list[str] = []
         for entry in deployed:
-            record = Deployment.model_validate(entry.facts["deployment"])
+            record = entry.deployment
             if record.epoch == record.champion_since:
                 found[entry.model] = entry
             else:

@@ -1,4 +1,4 @@
-"""Champions that had to be taken back and that serve all the same, because who found it out was killed or refused."""
+"""Champions that had to be taken back and still serve, because what found that out was killed or refused."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta

@@ -173,7 +173,7 @@ class Registry:
         write_evidence(self._mlflow, model, name, files, metrics)
 
     def trace(self, bundle: Bundle, metrics: Mapping[str, float], at: datetime, step: int) -> None:
-        """Log numbers of one moment to a version's run, which MLflow draws over time; again changes nothing."""
+        """Log numbers of one moment to a version's run, which MLflow draws over time; a repetition changes nothing."""
         from mlflow.entities import Metric
 
         run_id = str(self._version(bundle.model, bundle.version).run_id)

@@ -179,7 +179,7 @@ def _about_baseline(baseline: Baseline | None, *, is_dated: bool) -> list[str]:
         )
     if not baseline.learns:
         found = (
-            "It is not sure that the features help: the gain lies within its sampling error."
+            "It is not certain that the features help: the gain lies within its sampling error."
             if baseline.lead > 0
             else "The features did not help that small model at all."
         )

@@ -77,7 +77,7 @@ def _lost(raw: "pl.Series", times: "pl.Series") -> str:
     empty = times.null_count() - len(broken)
     shown = ", ".join(repr(str(value)) for value in broken.head(3))
     parts = [f"{empty:,} are empty"] if empty else []
-    parts += [f"{len(broken):,} are no times, for example {shown}"] if len(broken) else []
+    parts += [f"{len(broken):,} are not times, for example {shown}"] if len(broken) else []
     return f"of {len(raw):,} values {' and '.join(parts)}"
 
 

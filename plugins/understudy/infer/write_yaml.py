@@ -152,7 +152,7 @@ def _gates(draft: Draft) -> Iterator[str]:
         )
     else:
         bound = "ceiling" if DEFAULT_PRIMARY[draft.task] == "mae" else "floor"
-        why = "could not be measured" if baseline is None else "it is not sure that the features help"
+        why = "could not be measured" if baseline is None else "it is not certain that the features help"
         yield f"    # {bound}: ?  # {why}; set it after the first run"
     yield "  - {metric: latency_p95_ms, ceiling: 250}  # milliseconds to answer for one row"
     if draft.task.is_classification and draft.roles.sensitive:

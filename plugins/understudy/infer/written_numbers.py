@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from understudy.infer.disguised_nulls import WORDS
-from understudy.stages.column_kind import NUMERIC, kind_of
+from understudy.stages.column_kind import NUMERIC, is_text, kind_of
 from understudy.stages.numerals import Numerals, all_match
 
 if TYPE_CHECKING:
@@ -22,19 +22,19 @@ def likely_numerals(table: "pl.DataFrame", delimiter: str | None) -> list[Numera
     Where 1,234 could be either, a file whose fields are not separated by commas has a decimal comma.
     """
     ways = (*DECIMAL_POINT, *DECIMAL_COMMA) if delimiter in (None, ",") else (*DECIMAL_COMMA, *DECIMAL_POINT)
-    texts = [_without_words(table[column]) for column in table.columns if _is_text(table[column])]
+    texts = [_without_words(table[column]) for column in table.columns if is_text(table[column])]
     explained = {way: sum(all_match(values, rf"[+-]?{way.number}") for values in texts) for way in ways}
     return sorted((way for way in ways if explained[way]), key=lambda way: -explained[way])
 
 
 def loses_numbers(before: "pl.DataFrame", after: "pl.DataFrame") -> bool:
     """Tell whether a column of numbers is one of texts in another reading."""
-    return any(kind_of(before.schema[c]) in NUMERIC and _is_text(after[c]) for c in before.columns)
+    return any(kind_of(before.schema[c]) in NUMERIC and is_text(after[c]) for c in before.columns)
 
 
 def about_numerals(before: "pl.DataFrame", after: "pl.DataFrame", numerals: Numerals) -> list[str]:
     """Say in which columns the numerals made numbers of texts."""
-    changed = [c for c in before.columns if _is_text(before[c]) and not _is_text(after[c])]
+    changed = [c for c in before.columns if is_text(before[c]) and not is_text(after[c])]
     if not changed:
         return []
     fields = ["data.decimal"] if numerals.decimal == "," else []
@@ -62,7 +62,7 @@ def about_units(table: "pl.DataFrame") -> list[str]:
 
 def number_with_unit(values: "pl.Series") -> str | None:
     """Give an example where all values of a text column are numbers with a currency or a percent sign."""
-    if not _is_text(values):
+    if not is_text(values):
         return None
     shown = _without_words(values)
     numbers = "|".join(way.number for way in (*DECIMAL_POINT, *DECIMAL_COMMA))
@@ -91,9 +91,3 @@ def _listed(columns: list[str]) -> str:
     if more > 0:
         return f"{', '.join(columns[:SHOWN_COLUMNS])} and {more} more"
     return " and ".join([", ".join(columns[:-1]), columns[-1]] if len(columns) > 1 else columns)
-
-
-def _is_text(values: "pl.Series") -> bool:
-    import polars as pl
-
-    return values.dtype == pl.String

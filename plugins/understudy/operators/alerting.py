@@ -30,7 +30,8 @@ def tell_now(hooks: Hooks) -> None:
         log.warning("alerts are left to the next sweep: %s", unreachable)
         return
     except Exception:
-        # The decision stands and is recorded; whatever keeps people from being told, the sweep meets it too and is red.
+        # The decision stands and is recorded. Whatever keeps people from being told will meet the sweep too, which
+        # turns red.
         log.exception("alerts are left to the next sweep")
         return
     for problem in told.problems:
@@ -45,7 +46,7 @@ def tell_failed_rollback(context: "Context") -> None:
     model, problem = str(asked.get("model", "")), context.get("exception")
     run, why = run_folder(context, model).run, str(problem or KILLED)
     hooks = connect()
-    # A program that is told no cannot see to it, as the person can who presses the button.
+    # A program that is told no cannot see to it; a person who pressed the button can.
     is_refused = isinstance(problem, RollbackRefused) and bool(context["dag_run"].triggering_user_name)
     at = datetime.now(timezone.utc)
     alert = rollback_alert(hooks.settings, FailedRollback(model=model, run=run, at=at, why=why, is_refused=is_refused))

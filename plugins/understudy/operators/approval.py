@@ -46,7 +46,7 @@ FORM = Param(
     description="Why, for either answer; kept in the ledger, with your name.",
 )
 SHOWN = "question"
-"""Under which the task's state store keeps which question Airflow shows."""
+"""The key under which the task's state store keeps the question that Airflow shows."""
 
 
 class AskApprovalOperator(HITLOperator):
@@ -136,7 +136,7 @@ class AskApprovalOperator(HITLOperator):
         return answered.model_dump(mode="json")
 
     def _standing_answer(self, context: "Context", hooks: "Hooks", evaluated: Evaluated) -> Answered | None:
-        """Give a person's answer of an earlier try; that nobody answered in time stands for that try only."""
+        """Give a person's answer to an earlier try; a time that ran out counts for its own try only."""
         for answered in reversed(answers(hooks.ledger, self.model, run_folder(context, self.model).run)):
             is_mine = answered.is_about(evaluated.bundle.version, evaluated.judgement.digest())
             if (

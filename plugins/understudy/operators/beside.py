@@ -1,8 +1,8 @@
 """End what a run tries beside the champion, whichever it is."""
 
-from understudy.hooks.canarying import end_canary
+from understudy.contract.words import Change
+from understudy.hooks.beside import end_beside
 from understudy.hooks.connect import Hooks
-from understudy.hooks.mirroring import end_mirror
 
 
 def end_of_run(hooks: Hooks, model: str, run: str | None, actor: str, reason: str) -> None:
@@ -11,13 +11,13 @@ def end_of_run(hooks: Hooks, model: str, run: str | None, actor: str, reason: st
     if current is None or (current.mirror is None and current.canary is None):
         return
     places, terms = hooks.served_now(model)
-    end = end_mirror if current.canary is None else end_canary
-    end(
+    end_beside(
         hooks.deployments,
         hooks.registry,
         places,
         terms,
         model,
+        Change.MIRROR_ENDED if current.canary is None else Change.CANARY_ENDED,
         actor=actor,
         reason=reason,
         run=run,

@@ -19,8 +19,8 @@ from understudy.workspace import run_key
 def broken_drills(ledger: Ledger, runs: OtherRuns, now: datetime) -> Iterator[Condition]:
     """List the drills that ended early; what one has measured and not passed is told by its ledger entry.
 
-    A drill that a person ended before its task began is none that Airflow fails: it skips that task, clears the sandbox
-    and calls the run a success. One that had no gateway to drill at is skipped too, and has said so.
+    Airflow does not fail a drill that a person ended before its task began: it skips that task, clears the sandbox and
+    calls the run a success. One that had no gateway to drill at is skipped too, and has said so.
     """
     for run, tasks in runs.undone(DRILL_DAG, now):
         key = run_key(run.run_id)

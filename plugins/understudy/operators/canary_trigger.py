@@ -2,8 +2,8 @@
 
 from understudy.contract.canary_report import CanaryReport
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.words import CanaryMode, Verdict
-from understudy.hooks.canarying import end_canary
+from understudy.contract.words import CanaryMode, Change, Verdict
+from understudy.hooks.beside import end_beside
 from understudy.hooks.connect import Hooks, connect
 from understudy.operators.canary_watch import CanarySeen, CanaryWatch
 from understudy.operators.errors import GatewaysMissing
@@ -12,7 +12,7 @@ from understudy.operators.watch import Ending
 
 
 class CanaryTrigger(LiveTrigger[CanaryWatch]):
-    """Watch a canary at one share. What nobody can see answer callers is ended after its grace.
+    """Watch a canary at one share. One that nobody can see while it answers callers is ended after its grace.
 
     :param watch: a :class:`CanaryWatch` as JSON; it holds no secret.
     """
@@ -51,12 +51,13 @@ def end_watched_canary(watch: CanaryWatch, actor: str, reason: str) -> None:
     hooks = connect()
     record = hooks.deployments.current(watch.model)
     if record is not None and record.canary is not None and record.canary.version == watch.canary:
-        end_canary(
+        end_beside(
             hooks.deployments,
             hooks.registry,
             hooks.places(watch.terms),
             watch.terms,
             watch.model,
+            Change.CANARY_ENDED,
             actor=actor,
             reason=reason,
             run=watch.run,

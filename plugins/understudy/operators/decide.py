@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 SHOWN = "report"
 BLIND_LOOKS = 3
-"""After so many looks in a row that could not compare anything, the task is red: somebody has to look."""
+"""After how many looks in a row that could not compare anything the task turns red: somebody has to look."""
 
 
 class DecideRetrainingOperator(BaseOperator):
@@ -107,8 +107,6 @@ class DecideRetrainingOperator(BaseOperator):
             self._complain(context, recorded, past, looked)
             return looked.model_dump(mode="json")
 
-    # What the look saw.
-
     def _report(self, context: "Context", current: Deployment, spec: ModelSpec) -> MonitorReport:
         collected = Collected.model_validate(self.collected) if self.collected else None
         is_about = collected is not None and collected.champion_since == current.champion_since
@@ -151,8 +149,6 @@ class DecideRetrainingOperator(BaseOperator):
                 told.append(f"{task_id}: {sentence}")
         return told
 
-    # What it means.
-
     def _judged(
         self, context: "Context", report: MonitorReport, current: Deployment, spec: ModelSpec, known: Retrainings
     ) -> tuple[Look, str]:
@@ -193,8 +189,6 @@ class DecideRetrainingOperator(BaseOperator):
         given = {"drift": self.drift, "quality": self.quality}
         written = {name: Measured.model_validate(one).shown for name, one in given.items() if one}
         return {name: outputs[SHOWN] for name, outputs in written.items() if SHOWN in outputs}
-
-    # What is done about it.
 
     def _taken_back(self, context: "Context", recorded: Recorded) -> int | None:
         if not recorded.look.is_breach:

@@ -165,7 +165,7 @@ class ClearSandboxOperator(BaseOperator):
     ui_color = "#eeeeee"
 
     def execute(self, context: "Context") -> None:
-        """Clear it; again is harmless."""
+        """Clear it; repeating that is harmless."""
         with telling(context):
             sandbox = sandbox_of(context)
             if sandbox is not None:

@@ -39,7 +39,7 @@ class DrillStopped(UnderstudyError, AirflowFailException):
     """A person ended the drill."""
 
     def __init__(self) -> None:
-        super().__init__("The drill was ended before it was over; it says nothing. Trigger rollback_drill anew.")
+        super().__init__("The drill was ended before it was over, so it says nothing. Trigger rollback_drill anew.")
 
 
 class SandboxLeftBehind(UnderstudyError):

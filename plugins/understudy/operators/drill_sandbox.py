@@ -7,10 +7,10 @@ from understudy.contract.drill import DRILL_MODEL, DRILL_SERVING
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.serving import ServingTerms
-from understudy.contract.words import EntryKind, MlTask, Verdict
+from understudy.contract.words import Change, EntryKind, MlTask, Verdict
+from understudy.hooks.beside import end_beside
 from understudy.hooks.connect import Hooks
 from understudy.hooks.gateways import Gateways
-from understudy.hooks.mirroring import end_mirror
 from understudy.hooks.promotion import promote
 from understudy.operators.drill_errors import SandboxLeftBehind
 
@@ -88,7 +88,17 @@ def clear_sandbox(hooks: Hooks, gateways: Gateways, actor: str, run: str | None)
     for bundle in left_by_drills(hooks):
         hooks.deployments.deny(DRILL_MODEL, bundle.model_sha256, OVER, actor, run=run, bundle=bundle)
     # Without gateways: nobody sends them the record.
-    end_mirror(hooks.deployments, hooks.registry, None, None, DRILL_MODEL, actor=actor, reason=OVER, run=None)
+    end_beside(
+        hooks.deployments,
+        hooks.registry,
+        None,
+        None,
+        DRILL_MODEL,
+        Change.MIRROR_ENDED,
+        actor=actor,
+        reason=OVER,
+        run=None,
+    )
     hooks.registry.forget_copies(DRILL_MODEL)
     if left:
         raise SandboxLeftBehind("; ".join(f"{late.gateway}: {late.problem.rstrip('.')}" for late in left))

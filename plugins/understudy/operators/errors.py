@@ -6,18 +6,17 @@ from understudy.contract.errors import UnderstudyError
 from understudy.contract.words import Action
 
 
-class WindowRefused(UnderstudyError, AirflowFailException):
+class _BadWindow(UnderstudyError):
+    def __init__(self, model: str, sentence: str, evidence: str) -> None:
+        super().__init__(f"The window of {model!r} was refused: {sentence}. The champion stays; evidence: {evidence}")
+
+
+class WindowRefused(_BadWindow, AirflowFailException):
     """The sanity check refused a window of data."""
 
-    def __init__(self, model: str, sentence: str, evidence: str) -> None:
-        super().__init__(f"The window of {model!r} was refused: {sentence}. The champion stays; evidence: {evidence}")
 
-
-class WindowSetAside(UnderstudyError, AirflowSkipException):
+class WindowSetAside(_BadWindow, AirflowSkipException):
     """The sanity check refused a window, and a later task of the same DAG reports it as the run's outcome."""
-
-    def __init__(self, model: str, sentence: str, evidence: str) -> None:
-        super().__init__(f"The window of {model!r} was refused: {sentence}. The champion stays; evidence: {evidence}")
 
 
 class RetrainingHeldBack(UnderstudyError, AirflowSkipException):
@@ -31,7 +30,7 @@ class NothingToMonitor(UnderstudyError, AirflowFailException):
     """A declaration does not say how its model is watched."""
 
     def __init__(self, model: str, problem: str) -> None:
-        super().__init__(f"model.yaml of {model!r} {problem}; `understudy check {model}` after the repair.")
+        super().__init__(f"model.yaml of {model!r} {problem}; run `understudy check {model}` after the repair.")
 
 
 class LooksInconclusive(UnderstudyError, AirflowFailException):

@@ -19,7 +19,7 @@ from understudy.operators.take_back import MONITOR, lost_within_probation
 
 log = logging.getLogger(__name__)
 STILL_WANTED = timedelta(days=1)
-"""How long after it was found out. Who let a champion serve on for longer has decided, and is not overruled."""
+"""How long after it was found out; whoever let a champion serve on for longer has decided so, and is not overruled."""
 
 
 def finish_rollbacks(hooks: Hooks, runs: OtherRuns, now: datetime) -> None:
@@ -29,7 +29,7 @@ def finish_rollbacks(hooks: Hooks, runs: OtherRuns, now: datetime) -> None:
             if _is_orphaned(breach, runs, now):
                 _conclude(hooks, breach, _take_back(hooks, breach))
         except Exception:
-            # Whatever keeps one champion from being taken back keeps nobody from being told, of this one least of all.
+            # A champion that cannot be taken back must not keep people from being told, least of all of this one.
             log.exception("%s: version %s was not taken back", breach.record.model, breach.record.champion.version)
 
 
@@ -38,7 +38,7 @@ def _is_orphaned(breach: OpenBreach, runs: OtherRuns, now: datetime) -> bool:
     if now - breach.entry.at > STILL_WANTED or breach.state(now, runs) not in {FAILED, None}:
         return False
     run = breach.airflow
-    # The task of a guard is called as the guard is; a look that was told no has succeeded.
+    # A guard's task has the guard's own name; a look that was refused has succeeded.
     return run is None or not runs.left(run.dag_id, run.run_id, GUARD, REFUSAL_KEY)
 
 

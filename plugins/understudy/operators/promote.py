@@ -9,17 +9,17 @@ from understudy.contract.approval import approval, missing_approval
 from understudy.contract.load import load_model
 from understudy.contract.release import Blessing
 from understudy.contract.spec import ModelSpec
-from understudy.contract.words import EntryKind
 from understudy.hooks.approvals import answers
 from understudy.hooks.connect import connect
 from understudy.hooks.errors import ModelHeld, Refused
 from understudy.hooks.promotion import promote
 from understudy.operators.beside import end_of_run
-from understudy.operators.decisions import REFUSAL_KEY, actor_of, reason_of
+from understudy.operators.decisions import actor_of, reason_of
 from understudy.operators.errors import PromotionRefused
 from understudy.operators.handover import Canaried, Deployed, Evaluated, Rehearsed
 from understudy.operators.held import held_back
 from understudy.operators.problem import telling
+from understudy.operators.refusal import recorded_refusal
 from understudy.operators.run_context import run_folder
 from understudy.operators.served import served_by
 from understudy.settings import settings
@@ -127,17 +127,7 @@ class PromoteOperator(BaseOperator):
         return (approval(given),)
 
     def _refusal(self, context: "Context", version: int, why: str) -> PromotionRefused:
-        run, hooks = run_folder(context, self.model).run, connect()
+        run = run_folder(context, self.model).run
         # A canary that passed still answers callers.
-        end_of_run(hooks, self.model, run, actor_of(context), "its promotion was refused")
-        hooks.ledger.append_once(
-            f"{self.model}/{run}/promotion_refused/{version}",
-            self.model,
-            EntryKind.REFUSED,
-            actor_of(context),
-            why,
-            run,
-            {"version": version},
-        )
-        context["ti"].xcom_push(key=REFUSAL_KEY, value=why)
-        return PromotionRefused(self.model, version, why)
+        end_of_run(connect(), self.model, run, actor_of(context), "its promotion was refused")
+        return recorded_refusal(context, self.model, "promotion", version, why)

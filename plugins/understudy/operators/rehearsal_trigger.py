@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import Lagging, RehearsalReport
-from understudy.contract.words import Verdict
+from understudy.contract.words import Change, Verdict
+from understudy.hooks.beside import end_beside
 from understudy.hooks.connect import connect
 from understudy.operators.errors import GatewaysMissing
 from understudy.operators.live_trigger import LiveTrigger, Look
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from understudy.hooks.places import Places
 
 CRASHES = 3
-"""After how many deaths of its process a champion cannot be trusted to go on living."""
+"""After how many deaths of its process a champion is not trusted to stay alive."""
 
 
 class RehearsalTrigger(LiveTrigger[Watch]):
@@ -65,7 +66,7 @@ def look_at(watch: Watch) -> Look:
 def _silence(watch: Watch, places: "Places") -> str | None:
     """Tell of a place that cannot be reached, or of a champion whose process does not live there.
 
-    The one before answers in a dead champion's place, so that no request shows it.
+    The version before it answers in a dead champion's place, so no request shows that it is dead.
     """
     for status in places.status(watch.model):
         if isinstance(status, Lagging):
@@ -81,16 +82,15 @@ def _silence(watch: Watch, places: "Places") -> str | None:
 
 def end_watched_mirror(watch: Watch, actor: str, reason: str) -> None:
     """End the mirror if it still is the watch's; gateways that lag are told by their followers."""
-    from understudy.hooks.mirroring import end_mirror
-
     hooks = connect()
     if watch.is_about(hooks.deployments.current(watch.model)):
-        end_mirror(
+        end_beside(
             hooks.deployments,
             hooks.registry,
             hooks.places(watch.terms),
             watch.terms,
             watch.model,
+            Change.MIRROR_ENDED,
             actor=actor,
             reason=reason,
             run=watch.run,

@@ -112,7 +112,7 @@ class DealReplayOperator(BaseOperator):
         self.part = part
 
     def execute(self, context: "Context") -> list[list[Any]]:
-        """Deal."""
+        """Name the pieces of work that are still to be done."""
         with telling(context):
             replay = replay_in(cast("dict[str, Any]", self.rows), run_folder(context, self.model))
             return list(replay.shards()) if self.part is ReplayPart.TRAIN else list(replay.walkers())

@@ -76,7 +76,7 @@ class Replay:
         return self._request(ReplayPart.REPORT, asked), self._inputs(trainings=self.trainings)
 
     def take_in(self, written: Path) -> int:
-        """Remember what a container trained; again is harmless."""
+        """Remember what a container trained; repeating that is harmless."""
         self.trainings.mkdir(parents=True, exist_ok=True)
         files = sorted(written.glob(f"*{SUFFIX}"))
         for path in files:

@@ -47,8 +47,8 @@ class ResumableStage(ResumableJobMixin):
     def submit_job(self, context: "Context") -> JsonValue:
         """Start the job, unless a try that died before it could note the id did so.
 
-        What is about to be asked is noted first, so that an answer that nobody concluded is told from what is left of
-        a task that a person cleared.
+        What is about to be asked is noted first: so an answer that was never concluded is told from the remains of a
+        task that a person cleared.
         """
         attempt = self._require_attempt()
         store, asked = context.get("task_state_store"), attempt.job.labels[REQUEST_LABEL]

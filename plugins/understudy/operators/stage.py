@@ -76,8 +76,6 @@ class StageOperator(ResumableStage, BaseOperator):
         self.timeout = timeout
         self._attempt = None
 
-    # What a subclass may say.
-
     def build_request(
         self, context: "Context", spec: ModelSpec, folder: RunFolder
     ) -> tuple[StageRequest, dict[str, Path]]:
@@ -97,8 +95,6 @@ class StageOperator(ResumableStage, BaseOperator):
         """Judge the report and act on it; what is returned is the task's XCom. Must be safe to run twice."""
         outputs = {name: self.output_of(result, folder, name).model_dump(mode="json") for name in result.outputs}
         return {"report": result.report, "outputs": outputs}
-
-    # What a subclass may use.
 
     def declared(self) -> ModelSpec:
         """Read the model's declaration.
@@ -147,8 +143,6 @@ class StageOperator(ResumableStage, BaseOperator):
         """Name the image where it is another than the deployment's own; empty where it is that."""
         image = str(self._runtime(spec).image)
         return "" if image == settings().image else image
-
-    # How it runs.
 
     def execute(self, context: "Context") -> Any:
         """Run the stage, or attach to the one that an earlier try left, and conclude."""

@@ -42,7 +42,7 @@ def _artefact(name: str, value: Any, folder: RunFolder) -> Artefact:
 
 def _described(name: str, path: Path, root: Path | None = None) -> Artefact:
     if PurePosixPath(name).name != name:
-        raise InputUnusable(name, "its name is no plain file name")
+        raise InputUnusable(name, "its name is not a plain file name")
     if not path.exists():
         raise InputUnusable(name, f"{path} does not exist")
     try:

@@ -24,7 +24,7 @@ def is_lost(decision: Decision) -> bool:
 
 
 def is_in_probation(spec: ModelSpec, current: Deployment, report: MonitorReport) -> bool:
-    """Tell whether the champion is as new as its ``guard`` section watches it, and another one could serve.
+    """Tell whether the champion is in the probation of its ``guard`` section, and another one could serve.
 
     Labels come late, so a probation may end before they do; only a look from within it takes back. One that pretends
     a time before the champion served never does.

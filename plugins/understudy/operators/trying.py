@@ -15,10 +15,10 @@ from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.errors import ModelHeld, Refused
 from understudy.hooks.target_errors import TargetRefused
 from understudy.operators.canary_watch import CanaryWatch
-from understudy.operators.decisions import REFUSAL_KEY, actor_of
-from understudy.operators.errors import PromotionRefused, RehearsalDeclined
+from understudy.operators.errors import RehearsalDeclined
 from understudy.operators.handover import Evaluated, Rehearsed
 from understudy.operators.held import held_back
+from understudy.operators.refusal import recorded_refusal
 from understudy.operators.run_context import run_folder
 from understudy.operators.served import Served, served_by
 from understudy.operators.watch import Watch
@@ -96,27 +96,14 @@ class TryingOperator(WatchingOperator):
         """Give the error for a challenger that may not be tried: a hold skips, anything else fails."""
         if isinstance(refused, ModelHeld):
             return held_back(context, version, refused)
-        return self.refused(context, version, str(refused))
-
-    def refused(self, context: "Context", version: int, why: str) -> PromotionRefused:
-        """Record that the challenger may not be tried, and give the error that says so."""
-        run = run_folder(context, self.model).run
-        connect().ledger.append_once(
-            f"{self.model}/{run}/{self.kind}_refused/{version}",
-            self.model,
-            EntryKind.REFUSED,
-            actor_of(context),
-            why,
-            run,
-            {"version": version},
-        )
-        context["ti"].xcom_push(key=REFUSAL_KEY, value=why)
-        return PromotionRefused(self.model, version, why)
+        return recorded_refusal(context, self.model, self.kind, version, str(refused))
 
     def _refuse_if_stale(self, context: "Context", evaluated: Evaluated, current: Deployment) -> None:
         if not has_champion(current, evaluated.champion_version, evaluated.champion_epoch):
-            raise self.refused(
+            raise recorded_refusal(
                 context,
+                self.model,
+                self.kind,
                 evaluated.bundle.version,
                 f"It was judged against version {evaluated.champion_version}, but version {current.champion.version} "
                 "serves now, so its blessing is stale. Run the retraining again.",

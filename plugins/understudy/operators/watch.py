@@ -19,7 +19,7 @@ class Ending(Word):
 
     DECIDED = "decided"
     TIME_IS_UP = "time_is_up"
-    OVERTAKEN = "overtaken"  # the record compares these two versions no more
+    OVERTAKEN = "overtaken"  # the record no longer compares these two versions
     OUT_OF_SIGHT = "out_of_sight"  # for longer than a new champion may go unwatched, nobody could see it answer
 
 
@@ -112,8 +112,8 @@ class Seen(Fact):
 
     def _asked_of_the_watch(self) -> GateResult | None:
         watch = self.watch
-        gone = f"version {watch.champion} is compared with version {watch.mirror} no more: another decision replaced "
-        return asked_of_ending(self.ending, self.problem, f"{gone}the one that was to be watched", watch.grace_s)
+        gone = f"version {watch.champion} is no longer compared with version {watch.mirror}: another decision replaced "
+        return asked_of_ending(self.ending, self.problem, f"{gone}the one that was watched", watch.grace_s)
 
 
 def asked_of_ending(ending: Ending, problem: str | None, overtaken: str, grace_s: float) -> GateResult | None:

@@ -1,4 +1,4 @@
-"""Spare the stages that a process starts one after the other the seconds that each would need for its imports.
+"""Save the stages that a process starts one after the other the seconds that each would spend on imports.
 
 For a process that runs several stages itself (a retraining without a scheduler, a replay): each of its stages is forked
 from one that has imported pandas and scikit-learn already, and is in everything else what it would be as a program of

@@ -121,7 +121,7 @@ class Traffic:
         )
 
     def stale(self, version: int, since: datetime) -> int:
-        """Count the requests sent after a moment that a version answered, which no longer served then."""
+        """Count the requests sent after a moment that were answered by a version which no longer served then."""
         return sum(one.version == version and one.sent_at > since for one in self._answered)
 
     def _send(self) -> None:

@@ -17,69 +17,78 @@ def check_skew(
     sample: "pl.DataFrame", reference: Mapping[str, ColumnProfile], ignored: frozenset[str], checks: ChecksSpec
 ) -> Iterator[Finding]:
     """Compare column names, kinds and histograms, but for the ignored columns."""
-    compared = frozenset(sample.columns) | reference.keys()
-    compared -= ignored
-    for column in sorted(compared & reference.keys() - set(sample.columns)):
+    there, known = set(sample.columns) - ignored, reference.keys() - ignored
+    yield from map(_missing, sorted(known - there))
+    yield from map(_new, sorted(there - known))
+    alike = []
+    for column in (column for column in sample.columns if column in there & known):
+        before, now = reference[column].type, kind_of(sample.schema[column])
+        if same_kind(before, now):
+            alike.append(column)
+        else:
+            yield _other_kind(column, before, now)
+    distances = {column: _distance(sample[column], reference[column]) for column in alike}
+    yield from _moved({column: far for column, far in distances.items() if far is not None}, checks)
+
+
+def _missing(column: str) -> Finding:
+    return Finding(
+        check="schema",
+        column=column,
+        bound="every column of the champion's training data",
+        failed=True,
+        batch_level=True,
+        measured=0.0,
+        sentence=f"column {column!r} of the champion's training data is missing",
+    )
+
+
+def _new(column: str) -> Finding:
+    return Finding(
+        check="schema",
+        column=column,
+        bound="the columns of the champion's training data",
+        failed=False,
+        batch_level=True,
+        measured=1.0,
+        sentence=f"column {column!r} is new: the champion was trained without it",
+    )
+
+
+def _other_kind(column: str, before: str, now: str) -> Finding:
+    return Finding(
+        check="type",
+        column=column,
+        bound=f"{before}, as in the champion's training data",
+        failed=True,
+        batch_level=True,
+        measured=0.0,
+        sentence=f"column {column!r} was {before} in the champion's training data and is {now} now",
+    )
+
+
+def _moved(distances: Mapping[str, float], checks: ChecksSpec) -> Iterator[Finding]:
+    moved = {column: far for column, far in distances.items() if far > checks.max_skew}
+    for column, far in moved.items():
         yield Finding(
-            check="schema",
+            check="skew",
             column=column,
-            bound="every column of the champion's training data",
-            failed=True,
-            batch_level=True,
-            measured=0.0,
-            sentence=f"column {column!r} of the champion's training data is missing",
-        )
-    for column in sorted(compared - reference.keys()):
-        yield Finding(
-            check="schema",
-            column=column,
-            bound="the columns of the champion's training data",
+            measured=far,
+            bound=f"at most {checks.max_skew:g}",
             failed=False,
             batch_level=True,
-            measured=1.0,
-            sentence=f"column {column!r} is new: the champion was trained without it",
+            sentence=f"column {column!r} has moved from the champion's training data: Jensen-Shannon distance "
+            f"{far:.2f}, noticed above {checks.max_skew:g}",
         )
-    shared = [column for column in sample.columns if column in compared and column in reference]
-    moved, measurable = 0, 0
-    for column in shared:
-        before, now = reference[column], kind_of(sample.schema[column])
-        if not same_kind(before.type, now):
-            yield Finding(
-                check="type",
-                column=column,
-                bound=f"{before.type}, as in the champion's training data",
-                failed=True,
-                batch_level=True,
-                measured=0.0,
-                sentence=f"column {column!r} was {before.type} in the champion's training data and is {now} now",
-            )
-            continue
-        distance = _distance(sample[column], before)
-        if distance is None:
-            continue
-        measurable += 1
-        if distance > checks.max_skew:
-            moved += 1
-            yield Finding(
-                check="skew",
-                column=column,
-                measured=distance,
-                bound=f"at most {checks.max_skew:g}",
-                failed=False,
-                batch_level=True,
-                sentence=f"column {column!r} has moved from the champion's training data: Jensen-Shannon "
-                f"distance {distance:.2f}, "
-                f"noticed above {checks.max_skew:g}",
-            )
-    if measurable:
-        share = moved / measurable
+    if distances:
+        share = len(moved) / len(distances)
         yield Finding(
             check="skewed_columns",
             measured=share,
             bound=f"at most {checks.max_skewed_share:.0%} of the columns",
             batch_level=True,
             failed=share > checks.max_skewed_share,
-            sentence=f"{moved} of {measurable} columns have moved far from the champion's training data; "
+            sentence=f"{len(moved)} of {len(distances)} columns have moved far from the champion's training data; "
             f"at most {checks.max_skewed_share:.0%} may",
         )
 

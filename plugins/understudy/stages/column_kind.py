@@ -35,6 +35,13 @@ def kind_of(dtype: "pl.DataType") -> Kind:
     return "number" if dtype.is_numeric() else kinds.get(dtype.base_type(), "other")
 
 
+def is_text(values: "pl.Series") -> bool:
+    """Tell whether a column is read as text."""
+    import polars as pl
+
+    return values.dtype == pl.String
+
+
 def same_kind(one: str, other: str) -> bool:
     """Tell whether values of one kind can stand for the other; whole numbers are numbers."""
     return one == other or {one, other} <= set(NUMERIC) or "nothing" in (one, other)

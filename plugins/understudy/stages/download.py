@@ -60,7 +60,9 @@ def _request(url: str) -> Request:
         name = f"[{name}]" if ":" in name else name.encode("idna").decode()
         host = f"{name}:{parts.port}" if parts.port else name
     except ValueError as unusable:
-        raise Refused(f"{without_secrets(url)} is no usable address; correct data.source", "data.source") from unusable
+        raise Refused(
+            f"{without_secrets(url)} is not a usable address; correct data.source", "data.source"
+        ) from unusable
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise Refused(
             f"{without_secrets(url)} cannot be downloaded; use http:// or https://, or a file path", "data.source"

@@ -93,7 +93,7 @@ def _moment(params: dict[str, Any], name: str) -> datetime | None:
     try:
         return None if given is None else datetime.fromisoformat(str(given).replace("Z", "+00:00"))
     except ValueError as unreadable:
-        raise Refused(f"params.{name} is {given!r}, which is no ISO 8601 time", f"params.{name}") from unreadable
+        raise Refused(f"params.{name} is {given!r}, which is not an ISO 8601 time", f"params.{name}") from unreadable
 
 
 def _size_mb(folder: Path) -> float:

@@ -102,7 +102,7 @@ def in_utc(table: pl.LazyFrame, column: str) -> pl.LazyFrame:
     elif kind == pl.Date:
         read = value.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     else:
-        raise Refused(f"The live rows' {column!r} holds {kind} values, which are no times", "data.time")
+        raise Refused(f"The live rows' {column!r} holds {kind} values, which are not times", "data.time")
     return table.with_columns(read.alias(column))
 
 

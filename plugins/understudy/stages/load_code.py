@@ -32,7 +32,7 @@ def load_function(folder: Path, reference: str) -> Callable[..., Any]:
         sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location(unique, path)
     if spec is None or spec.loader is None:
-        raise Refused(f"{reference}: {file} is no Python file; name one that ends in .py", reference)
+        raise Refused(f"{reference}: {file} is not a Python file; name one that ends in .py", reference)
     module = importlib.util.module_from_spec(spec)
     sys.modules[unique] = module
     try:

@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from understudy.stages.column_kind import is_text
+
 if TYPE_CHECKING:
     import polars as pl
 
-# Exports write several signs for one: spaces that do not break, the typographic apostrophe.
+# Exports write one mark in several ways: spaces that do not break, the typographic apostrophe.
 MARKS = {",": ",", ".": r"\.", " ": "[ \u00a0\u202f]", "'": "['\u2019]"}
 TRUTH = ("true", "false")
 NO_NUMBER = "(?i:inf(?:inity)?|nan)"
@@ -42,7 +44,7 @@ def typed(table: "pl.DataFrame", numerals: Numerals, texts: frozenset[str] = fro
     separate thousands.
     """
     return table.with_columns(
-        _typed(table[column], numerals) for column in table.columns if column not in texts and _is_text(table[column])
+        _typed(table[column], numerals) for column in table.columns if column not in texts and is_text(table[column])
     )
 
 
@@ -75,9 +77,3 @@ def _typed(values: "pl.Series", numerals: Numerals) -> "pl.Series":
             # A whole number that no column of numbers can hold is a code, and stays the text that it is.
             return number if number.null_count() == values.null_count() else values
     return values
-
-
-def _is_text(values: "pl.Series") -> bool:
-    import polars as pl
-
-    return values.dtype == pl.String

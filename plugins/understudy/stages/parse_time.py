@@ -52,7 +52,7 @@ def parse_times(values: "pl.Series", time_format: str | None) -> "pl.Series":
         nothing: pl.Series = values.cast(pl.Datetime("us", "UTC"))
         return nothing
     raise Refused(
-        f"data.time: the column {values.name!r} holds {kind} values, which are no times; name another column",
+        f"data.time: the column {values.name!r} holds {kind} values, which are not times; name another column",
         "data.time",
     )
 
@@ -75,7 +75,7 @@ def _from_epoch(values: "pl.Series") -> "pl.Series":
     import polars as pl
 
     size = _median(values)
-    # In the 32 bits of some exports, microseconds would run over without a word.
+    # In the 32 bits of some exports, microseconds would overflow silently.
     values = values.cast(pl.Int64 if values.dtype.is_integer() else pl.Float64, strict=False)
     factor = next((microseconds for limit, _, microseconds in EPOCHS if size < limit), None)
     in_us: pl.Series = values // 1_000 if factor is None else values * factor

@@ -143,7 +143,7 @@ class Reading:
                 )
             shown = ", ".join(repr(str(value)) for value in unreadable.head(SHOWN_EXAMPLES))
             raise Refused(
-                f"data.time: {lost:,} of {table.height:,} values of {self.time!r} in {name} are no times, for "
+                f"data.time: {lost:,} of {table.height:,} values of {self.time!r} in {name} are not times, for "
                 f'example {shown}; set data.time_format, for example "%d.%m.%Y %H:%M", with %y for years of two '
                 "digits",
                 "data.time",

@@ -136,7 +136,7 @@ def _by_content(places: Array, spec: ModelSpec) -> Split:
 def _share(text: str) -> float:
     match = SHARE.match(text)
     if match is None:
-        raise Refused(f"{text!r} is no share; rows without dates can only be split by shares such as 20%", "split")
+        raise Refused(f"{text!r} is not a share; rows without dates can only be split by shares such as 20%", "split")
     return float(match[1]) / 100
 
 

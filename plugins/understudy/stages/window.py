@@ -89,7 +89,7 @@ def _require(frame: pd.DataFrame, column: str, field: str) -> None:
 def _in_utc(column: pd.Series[Any], name: str) -> pd.Series[Any]:
     if not pd.api.types.is_datetime64_any_dtype(column):
         raise Refused(
-            f"data.time names {name!r}, whose values are no times ({column.dtype}); give data.time_format "
+            f"data.time names {name!r}, whose values are not times ({column.dtype}); give data.time_format "
             "or name another column",
             "data.time",
         )

@@ -85,7 +85,7 @@ ACTS = (
         look_at=JUST_BEFORE_THE_SHIFT,
         market=Market.OLD,
         outcome=None,
-        promise="winter is no drift: it was seen before, so nothing is asked for",
+        promise="winter is not drift: it was seen before, so nothing is asked for",
     ),
     Act(
         scene=Scene.BETTER,

@@ -215,7 +215,7 @@ def _seen(new: list[LedgerEntry]) -> list[str]:
 def _fault(before: Deployment | None, current: Deployment, new: list[LedgerEntry]) -> list[str]:
     assert before is not None  # noqa: S101 - the act before was checked
     guarded = [entry.facts.get("verdict") for entry in _of(new, EntryKind.GUARDED)]
-    changes = [Deployment.model_validate(entry.facts["deployment"]).change for entry in _of(new, EntryKind.DEPLOYED)]
+    changes = [entry.deployment.change for entry in _of(new, EntryKind.DEPLOYED)]
     denied = [entry.facts.get("version") for entry in _of(new, EntryKind.DENIED)]
     return [
         *_unless(Verdict.FAILED.value in guarded, f"the ledger's verdicts of the guard are {guarded}"),

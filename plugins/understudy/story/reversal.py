@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from pydantic import JsonValue
-
 from understudy.contract.declared import Fact
-from understudy.contract.release import Deployment, LedgerEntry
+from understudy.contract.release import LedgerEntry
 from understudy.contract.words import Change, EntryKind, Verdict
 
 
@@ -27,13 +25,13 @@ class Reversal(Fact):
 def reversal_of(entries: list[LedgerEntry], fault_at: datetime) -> Reversal | None:
     """Read the first rollback after a fault; None where there was none, or it was not confirmed."""
     later = [entry for entry in entries if entry.at >= fault_at]
-    breach = _first(later, EntryKind.GUARDED, lambda facts: facts.get("verdict") == Verdict.FAILED.value)
-    back = _first(later, EntryKind.DEPLOYED, _is_rollback)
+    breach = _first(later, EntryKind.GUARDED, lambda entry: entry.facts.get("verdict") == Verdict.FAILED.value)
+    back = _first(later, EntryKind.DEPLOYED, lambda entry: entry.deployment.change is Change.ROLLBACK)
     if breach is None or back is None:
         return None
     epoch = back.facts["epoch"]
-    confirmed = _first(later, EntryKind.CONFIRMED, lambda facts: facts.get("epoch") == epoch)
-    denied = _first(later, EntryKind.DENIED, lambda facts: facts.get("version") is not None)
+    confirmed = _first(later, EntryKind.CONFIRMED, lambda entry: entry.facts.get("epoch") == epoch)
+    denied = _first(later, EntryKind.DENIED, lambda entry: entry.facts.get("version") is not None)
     flips = _flips(confirmed) if confirmed else []
     if confirmed is None or denied is None or not flips:
         return None
@@ -51,11 +49,5 @@ def _flips(confirmed: LedgerEntry) -> list[float]:
     return [float(str(ack["flip_ms"])) for ack in acks if isinstance(ack, dict)] if isinstance(acks, list) else []
 
 
-def _is_rollback(facts: dict[str, JsonValue]) -> bool:
-    return Deployment.model_validate(facts["deployment"]).change is Change.ROLLBACK
-
-
-def _first(
-    entries: list[LedgerEntry], kind: EntryKind, fits: Callable[[dict[str, JsonValue]], bool]
-) -> LedgerEntry | None:
-    return next((entry for entry in entries if entry.kind is kind and fits(entry.facts)), None)
+def _first(entries: list[LedgerEntry], kind: EntryKind, fits: Callable[[LedgerEntry], bool]) -> LedgerEntry | None:
+    return next((entry for entry in entries if entry.kind is kind and fits(entry)), None)

@@ -20,7 +20,7 @@ DAG_WITHIN_S = 180.0
 ASKED_WITHIN_S = 120.0
 NOTHING_TOLD = "the run told nothing"
 SEEN = 40
-"""So many live answers end an act, of the version that is to give them."""
+"""How many live answers, from the version that is to give them, end an act."""
 SEEN_WITHIN_S = 30.0
 
 

@@ -38,7 +38,7 @@ class Offer(Fact):
     is_paused: bool = False
     """Whether its DAG is: Airflow would take the run and keep it in its queue."""
     command: str
-    """What does the same on a command line, without Airflow and without a reason yet."""
+    """The command that does the same without Airflow; a reason is still to be added."""
     chosen_option: str = ""
     """The option of the command that takes what is chosen."""
 

@@ -52,7 +52,7 @@ class Fleet(Fact):
     page: int
     pages: int
     counts: dict[Health, int]
-    """How many of those that fit the search are how well."""
+    """How many of those that fit the search are in which health."""
 
 
 def fleet(glances: Sequence[Glance], asked: Asked) -> Fleet:

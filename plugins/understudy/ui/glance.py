@@ -150,11 +150,6 @@ def is_probation(record: Deployment) -> bool:
     return record.change is Change.PROMOTION and record.mirror is not None
 
 
-def record_in(entry: LedgerEntry) -> Deployment:
-    """Read the deployment record of an entry."""
-    return Deployment.model_validate(entry.facts["deployment"])
-
-
 def beside(record: Deployment) -> str:
     """Say what else answers requests; empty where nothing does."""
     if record.canary is not None:
@@ -178,7 +173,7 @@ def _waits_for(retrain: DagState | None) -> str:
 
 def _record(told: Recorded) -> Deployment | None:
     newest = told.newest.get(EntryKind.DEPLOYED)
-    return record_in(newest) if newest else None
+    return newest.deployment if newest else None
 
 
 def _champion(record: Deployment, told: Recorded) -> Champion:
@@ -200,7 +195,7 @@ def _unwatched(
 ) -> Iterator[str]:
     """Say what should happen to a model and does not, though nobody paused it."""
     if retrain is None and champion is not None and model != DRILL_MODEL:
-        yield "it is not declared any more: nothing looks at what serves, and nothing retrains it"
+        yield "it is no longer declared: nothing looks at what serves, and nothing retrains it"
     for name, dag in (("retraining", retrain), ("look", monitor)):
         if dag is not None and dag.overdue_since is not None:
             at = moment(dag.overdue_since)

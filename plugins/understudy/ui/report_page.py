@@ -60,7 +60,7 @@ def look(model: str, seq: int, part: Literal["drift", "quality"], caller: Caller
     card = readable_card(model, seq, caller)
     version = card.versions.champion
     if version is None or f"{model}/{seq}/{part}" not in {link.name for link in card.links}:
-        raise NotThere(f"Decision {seq} of {model} is no look that left a report about {part}.")
+        raise NotThere(f"Decision {seq} of {model} is not a look that left a report about {part}.")
     (entry,) = connect().ledger.entries(model, after=seq - 1, before=seq + 1)
     written = Look.model_validate(entry.facts).reports_sha256
     with _fetched(model, version, f"looks/{seq}/{part}") as report:

@@ -32,7 +32,7 @@ class Trouble(Fact):
 
     said: str
     told: str = ""
-    """Where, why and what to do, as the one who found it put it; empty where ``said`` is all."""
+    """Where, why and what to do, in the words of whatever found it; empty where ``said`` is all."""
     seq: int | None = None
     """The ledger entry that has the numbers."""
 

@@ -127,7 +127,7 @@ def test_an_airflow_without_a_credential_is_one_sentence(monkeypatch: pytest.Mon
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__AIRFLOW_TOKEN", "")
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__AIRFLOW_USER", "ann")
     settings.cache_clear()
-    assert "Nobody said as whom to log in" in type_in("approvals", expect=1)
+    assert "No account was given to log in" in type_in("approvals", expect=1)
 
 
 def test_a_user_logs_in_with_a_password(airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:

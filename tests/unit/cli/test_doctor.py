@@ -162,7 +162,7 @@ def test_a_gateway_that_stays_root_is_told_to_run_as_somebody_else(
 def test_a_folder_of_declarations_that_is_not_there_is_said(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(models / "nowhere"))
     (finding,) = findings()["models"]
-    assert (finding["severity"], "no folder" in finding["found"]) == ("note", True)
+    assert (finding["severity"], "not a folder" in finding["found"]) == ("note", True)
     assert "understudy init" in finding["way_out"]
 
 
@@ -213,7 +213,7 @@ def test_the_airflow_that_commands_talk_to_is_asked_and_no_embedded_one_is_misse
     (airflow,) = found["airflow"]
     assert "ports" not in found
     assert airflow["severity"] == ("fine" if ill is None else "broken")
-    assert airflow["found"].startswith(f"{url} answers, and")
+    assert airflow["found"].startswith(f"{url} answers, ")
     assert ill is None or ill.replace("_", " ") in airflow["found"]
 
 

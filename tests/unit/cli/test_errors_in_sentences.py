@@ -33,7 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (["rollback", "powerprice", "--reason", " "], "--reason is empty"),
         (["rollback", "powerprice", "--reason", "x" * 3000], "--reason has 3,000 characters"),
         (["ledger", "powerprise"], "No model 'powerprise'"),
-        (["ledger", "powerprice", "--why", "3"], "--why 3 is no version of powerprice that the ledger knows"),
+        (["ledger", "powerprice", "--why", "3"], "--why 3 is not a version of powerprice that the ledger knows"),
         (["ledger", "powerprise", "--why", "3"], "Did you mean 'powerprice'?"),
         (["ledger", "powerprise", "--at", "2026-01-01"], "Did you mean 'powerprice'?"),
         (["ledger", "--against", "x"], "goes with --verify only"),

@@ -42,7 +42,7 @@ def test_a_taken_port_is_a_sentence_with_a_way_out(home: Path) -> None:
 def test_an_address_of_another_machine_is_a_sentence(home: Path) -> None:
     answer = CliRunner().invoke(app, ["gateway", "--host", "192.0.2.1", "--port", "0"])
     assert answer.exit_code == 1
-    assert "192.0.2.1 is no address of this machine" in answer.output
+    assert "192.0.2.1 is not an address of this machine" in answer.output
     assert "--host" in answer.output
 
 

@@ -51,7 +51,7 @@ def verified(*arguments: str) -> tuple[int, str]:
 def test_without_a_backup_it_says_what_it_cannot_see() -> None:
     code, told = verified()
     assert code == 0
-    assert told.startswith("All 3 entries are intact. Whether newer ones were cut off, only a backup can tell")
+    assert told.startswith("All 3 entries are intact. Only a backup can tell whether newer ones were cut off")
 
 
 def test_entries_of_a_backup_that_are_still_there_are_confirmed(tmp_path: Path, ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.table import Table
 from typer.testing import CliRunner
 
-from tests.unit.hooks.test_deployments import record
+from tests.unit.hooks.demand import record
 from understudy.cli.app import app
 from understudy.cli.page import Page
 from understudy.cli.row import GOES_ON, print_row

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.unit.embedded.test_airflow_api import FakeAirflow, airflow
-from tests.unit.hooks.test_deployments import WHY, record
+from tests.unit.hooks.demand import WHY, record
 from understudy.cli.app import app
 from understudy.hooks.connect import Hooks
 from understudy.settings import settings

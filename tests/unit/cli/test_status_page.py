@@ -92,5 +92,5 @@ def test_a_look_at_the_champion_before_is_told_as_that(hours: int, is_past: bool
 
 
 def test_a_model_that_is_not_declared_any_more_is_told_as_that() -> None:
-    assert "not any more: nothing looks at what serves" in page(status(is_declared=False))
-    assert "not any more" not in page(status())
+    assert "no longer: nothing looks at what serves" in page(status(is_declared=False))
+    assert "no longer" not in page(status())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.unit.hooks.test_deployments import WHY, record
+from tests.unit.hooks.demand import WHY, record
 from understudy.cli.app import app
 from understudy.hooks.account import own_account
 from understudy.hooks.connect import Hooks

@@ -1,66 +1,22 @@
 """What live traffic decides between two versions, and what it leaves open."""
 
 import math
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from understudy.contract.histograms import p95_ms, population_stability_index
+from tests.unit.contract.rehearsal_reports import MB, NOON, answer, gates, guard, losses, report, tally
 from understudy.contract.judge_rehearsal import judge_probation, judge_rehearsal
-from understudy.contract.judgement import Judgement, Lack
+from understudy.contract.judgement import Lack
 from understudy.contract.rehearsal import merged
-from understudy.contract.serving import LATENCY_EDGES_MS, LossBlock, RehearsalReport, Tally
+from understudy.contract.serving import LossBlock, Tally
 from understudy.contract.serving_spec import GuardSpec, ShadowSpec
 from understudy.contract.words import Lacking, MirrorLoss, Verdict
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 PASSED, FAILED, INCONCLUSIVE = Verdict.PASSED, Verdict.FAILED, Verdict.INCONCLUSIVE
-MB = 1_000_000
-
-
-def timed(ms: float, count: int) -> tuple[int, ...]:
-    """Count answers that all took so long."""
-    place = sum(edge < ms for edge in LATENCY_EDGES_MS)
-    return tuple(count if index == place else 0 for index in range(len(LATENCY_EDGES_MS) + 1))
-
-
-def tally(requests: int = 1000, errors: int = 0, ms: float = 2.0, rss: int | None = 200 * MB) -> Tally:
-    return Tally(requests=requests, errors=errors, score_ms=timed(ms, requests - errors), rss_bytes=rss)
-
-
-def losses(mirror: float, count: int = 12, rows: int = 50, champion: float = 0.2, wobble: float = 0.01) -> Any:
-    """Give blocks of an hour whose losses waver a little around their mean."""
-    return tuple(
-        LossBlock(
-            start=NOON + timedelta(hours=hour),
-            rows=rows,
-            champion_loss=rows * champion,
-            mirror_loss=rows * (mirror + wobble * (-1) ** hour),
-        )
-        for hour in range(count)
-    )
-
-
-def report(**parts: Any) -> RehearsalReport:
-    given = {
-        "model": "price", "champion_version": 3, "mirror_version": 7, "gateways": ("a",),
-        "since": NOON, "until": NOON + timedelta(days=2), "champion": tally(), "mirror": tally(),
-        "pairs": 1000, "rows": 1000, "agreeing_rows": 990, "score_edges": (0.25, 0.5, 0.75),
-        "champion_scores": (250, 250, 250, 250), "mirror_scores": (250, 250, 250, 250), "blocks": losses(0.2), **parts,
-    }  # fmt: skip
-    return RehearsalReport.model_validate(given)
-
-
-def gates(**parts: Any) -> ShadowSpec:
-    asked = {"block": "1h", "min_labels": 100, "min_agreement": 0.9, "max_score_shift": 0.2, "margin": 0.1, **parts}
-    return ShadowSpec.model_validate(asked)
-
-
-def answer(judgement: Judgement, gate: str) -> Any:
-    return next(result for result in judgement.results if result.gate == gate)
 
 
 def test_a_challenger_that_does_as_well_passes() -> None:
@@ -264,52 +220,6 @@ def test_identical_answers_pass_without_any_margin() -> None:
     assert judge_rehearsal(report(blocks=losses(0.2, wobble=0.0)), gates(margin=0.0)).verdict is PASSED
 
 
-# Probation: the champion is the candidate, the one before mirrors.
-
-
-def guard(**parts: Any) -> GuardSpec:
-    return GuardSpec.model_validate({"block": "1h", "min_labels": 100, "margin": 0.1, **parts})
-
-
-def test_a_new_champion_is_measured_by_the_one_before() -> None:
-    for worse in ({"champion": tally(ms=20)}, {"champion": tally(rss=900 * MB)}, {"champion": tally(errors=50)}):
-        assert judge_probation(report(**worse), guard()).verdict is FAILED
-        assert judge_rehearsal(report(**worse), gates()).verdict is PASSED
-    for better in ({"mirror": tally(ms=20)}, {"mirror": tally(rss=900 * MB)}):
-        assert judge_probation(report(**better), guard()).verdict is PASSED
-
-
-def test_losses_count_against_the_new_champion() -> None:
-    assert judge_probation(report(blocks=losses(0.1)), guard()).verdict is FAILED
-    assert judge_probation(report(blocks=losses(0.3)), guard()).verdict is PASSED
-
-
-def test_what_the_one_before_fails_at_as_well_is_no_breach() -> None:
-    bad_input = report(champion=tally(errors=300), mirror=tally(errors=300))
-    judgement = judge_probation(bad_input, guard())
-    assert judgement.verdict is INCONCLUSIVE
-    assert "did no better" in judgement.sentence
-
-
-def test_a_champion_that_answers_nobody_is_a_breach_though_nothing_could_be_compared() -> None:
-    dead = report(champion=Tally(requests=1000, errors=1000), pairs=0, rows=0, agreeing_rows=0, blocks=())
-    assert judge_probation(dead, guard()).verdict is FAILED
-
-
-def test_copies_that_the_one_before_lost_do_not_count_against_the_champion() -> None:
-    judgement = judge_probation(report(unpaired={MirrorLoss.QUEUE_FULL: 400}, pairs=600), guard())
-    assert judgement.verdict is PASSED
-    assert answer(judgement, "errors").sentence == "version 3 lost 0 of 1,000 requests (0.00%)"
-
-
-@pytest.mark.parametrize("errors", [-1, 1001])
-def test_an_impossible_number_of_errors_is_no_breach_and_no_pass(errors: int) -> None:
-    champion = tally().model_copy(update={"errors": errors})
-    judgement = judge_probation(report(champion=champion), guard())
-    assert answer(judgement, "errors").sentence == "it is unknown how many requests were lost"
-    assert judgement.verdict is INCONCLUSIVE
-
-
 def test_labels_that_could_never_decide_are_not_waited_for() -> None:
     with pytest.raises(ValueError, match="deadline 2d holds fewer than 5 blocks of 1d, so labels could never decide"):
         ShadowSpec.model_validate({"min_labels": 10, "deadline": "2d"})
@@ -317,8 +227,6 @@ def test_labels_that_could_never_decide_are_not_waited_for() -> None:
         GuardSpec.model_validate({"min_labels": 10, "block": "6h"})
     assert GuardSpec.model_validate({"min_labels": 10, "block": "4h"}).min_labels == 10
 
-
-# Nothing missing ever passes.
 
 NUMBERS = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.just(math.nan))
 HOLES: list[dict[str, Any]] = [
@@ -344,20 +252,3 @@ def test_no_strange_loss_passes_unless_it_is_a_small_number(number: float, place
     blocks[place] = blocks[place].model_copy(update={name: number})
     judgement = judge_rehearsal(report(blocks=tuple(blocks)), gates())
     assert judgement.verdict is not PASSED or 0 <= number < 1e3
-
-
-def test_percentiles_lie_between_the_edges() -> None:
-    took = p95_ms(timed(2.0, 100))
-    assert took is not None
-    assert 1.7 < took < 2.4
-    assert p95_ms(timed(60_000, 100)) == LATENCY_EDGES_MS[-1]
-    assert p95_ms(()) is None
-    assert p95_ms(timed(2.0, 0)) is None
-
-
-def test_the_stability_index_is_that_of_the_textbook() -> None:
-    assert population_stability_index((100, 100), (100, 100)) == 0
-    shifted = population_stability_index((5_000_000, 5_000_000), (4_000_000, 6_000_000))
-    assert shifted == pytest.approx(0.1 * math.log(0.6 / 0.5) - 0.1 * math.log(0.4 / 0.5), rel=1e-4)
-    assert population_stability_index((1, 2), (0, 0)) is None
-    assert population_stability_index((1, 2), (1, 2, 3)) is None

@@ -123,7 +123,7 @@ def test_what_is_no_target_is_refused_with_its_line(tmp_path: Path, target: str,
 @pytest.mark.parametrize(
     ("serving", "told"),
     [
-        ({"target": "Kserve"}, "serving.target: 'Kserve' names no class; write package.module:Class"),
+        ({"target": "Kserve"}, "serving.target: 'Kserve' does not name a class; write package.module:Class"),
         ({"options": {"where": "x"}}, "serving: options is read by a target only"),
         ({"connection": "kserve"}, "serving: connection is read by a target only"),
         ({"target": "team:Target", "max_batch": 3}, "max_batch is for our gateways, and team:Target serves the model"),

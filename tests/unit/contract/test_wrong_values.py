@@ -273,9 +273,9 @@ def test_code_is_named_by_file_and_function_in_the_models_folder(field: str, cod
         ),
         ("{low: a, high: 1}", "train.search.alpha.low: must be a whole number, not 'a'"),
         ("{low: 1}", "train.search.alpha.high: is required"),
-        ("3", "train.search.alpha: 3 is no range; write {low: 1, high: 9} or {choices: [a, b]}"),
-        ("[1, 2]", "train.search.alpha: a list is no range; write {low: 1, high: 9}"),
-        ("{}", "train.search.alpha: nothing is no range"),
+        ("3", "train.search.alpha: 3 is not a range; write {low: 1, high: 9} or {choices: [a, b]}"),
+        ("[1, 2]", "train.search.alpha: a list is not a range; write {low: 1, high: 9}"),
+        ("{}", "train.search.alpha: nothing is not a range"),
     ],
 )
 def test_a_range_that_cannot_be_searched_says_why(searched: str, says: str) -> None:
@@ -308,7 +308,7 @@ def test_its_keys_say_what_a_range_searches_and_a_run_reads_back_the_same(search
         ("stages: {train: {memry: 1g}}", "stages.train.memry: unknown field; did you mean 'memory'?"),
         ("gates: []", "gates: must hold 1 entry at least"),
         ("model: M1", "model: 'M1' cannot name a model; write up to 63 lower case letters, digits and underscores"),
-        ("serving: {target: foo}", "serving.target: 'foo' names no class; write package.module:Class"),
+        ("serving: {target: foo}", "serving.target: 'foo' does not name a class; write package.module:Class"),
         ("owner: 3", "owner: must be text, not 3; put it in quotes"),
         ("owner: yes", "owner: must be text, not true; put it in quotes"),
         ("owner: ''", "owner: is empty; write a text"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from tests.unit.hooks.test_deployments import bundle
+from tests.unit.hooks.demand import bundle
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Blessing, Bundle, Deployment, LedgerEntry
 from understudy.contract.serving import Acknowledgement, Confirmation, Lagging, PrepareOrder, ServingOrder, ServingTerms

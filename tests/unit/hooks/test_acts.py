@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.hooks.test_deployments import bundle, record
+from tests.unit.hooks.demand import bundle, record
 from understudy.contract.airflow_run import AirflowRun, airflow_run_in
 from understudy.contract.errors import UnknownModel
 from understudy.contract.words import Action, Change, EntryKind

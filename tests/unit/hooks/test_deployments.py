@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.contract.release import Bundle, Deployment
+from tests.unit.hooks.demand import WHY, bundle, record
+from understudy.contract.release import Deployment
 from understudy.contract.serving import Acknowledgement, ServingTerms
 from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.words import Change, EntryKind, MlTask
@@ -14,30 +15,10 @@ from understudy.hooks.errors import ChampionLocked, DigestDenied, EpochConflict,
 from understudy.hooks.ledger import Ledger
 from understudy.hooks.reigns import fit_instead, reigns
 
-WHY = ("ann", "because")
-
 
 @pytest.fixture
 def deployments(tmp_path: Path) -> Deployments:
     return Deployments(Ledger(f"sqlite:///{tmp_path / 'ledger.db'}"))
-
-
-def bundle(version: int, digest: str | None = None) -> Bundle:
-    return Bundle(
-        model="demand",
-        version=version,
-        model_sha256=digest or f"digest{version}",
-        image_digest="i",
-        code_commit="c",
-        spec_sha256="s",
-        data_version=f"data{version}",
-        run=f"run{version}",
-        reference_data="d",
-    )
-
-
-def record(epoch: int, version: int, digest: str | None = None, change: Change = Change.PROMOTION) -> Deployment:
-    return Deployment(model="demand", epoch=epoch, change=change, champion=bundle(version, digest), previous=None)
 
 
 def test_nothing_serves_at_first(deployments: Deployments) -> None:

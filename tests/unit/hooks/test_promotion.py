@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.unit.hooks.demand import bundle
 from tests.unit.hooks.release_desk import MODEL, TERMS, Desk
-from tests.unit.hooks.test_deployments import bundle
 from understudy.contract.release import Blessing, Deployment
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.errors import ChampionLocked, DigestDenied, ModelHeld, StaleBlessing, UnknownBlessing

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.hooks.demand import bundle
 from tests.unit.hooks.release_desk import MODEL, TERMS, Desk
-from tests.unit.hooks.test_deployments import bundle
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Deployment
 from understudy.contract.words import Alias, Change, EntryKind

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.unit.hooks.demand import bundle
 from tests.unit.hooks.release_desk import MODEL, OTHER, OTHER_TERMS, TERMS, Desk
-from tests.unit.hooks.test_deployments import bundle
 from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Deployment

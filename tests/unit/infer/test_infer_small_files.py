@@ -253,7 +253,9 @@ def test_empty_times_are_told_from_broken_ones(tmp_path: Path) -> None:
     with pytest.raises(CannotInfer, match="--time at: of 600 values 86 are empty; name another column"):
         infer(tmp_path, frame().with_columns(at=pl.Series(times)))
     broken = ["soon" if n % 7 == 1 else time for n, time in enumerate(times)]
-    with pytest.raises(CannotInfer, match="86 are empty and 86 are no times, for example 'soon', 'soon', 'soon'; name"):
+    with pytest.raises(
+        CannotInfer, match="86 are empty and 86 are not times, for example 'soon', 'soon', 'soon'; name"
+    ):
         infer(tmp_path, frame().with_columns(at=pl.Series(broken)))
 
 
@@ -302,7 +304,7 @@ def test_names_that_yaml_would_misread_survive(tmp_path: Path) -> None:
         ({"y": pl.lit(1)}, "y", "at", r"--target y has one value only"),
         ({"y": pl.lit(None, dtype=pl.Int8)}, "y", "at", r"--target y has no values"),
         ({"y": pl.format("t{}", pl.col("z"))}, "y", "at", r"--target y holds 499 different texts"),
-        ({}, "y", "x", r"--time x: .* are no times|holds Float64 values"),
+        ({}, "y", "x", r"--time x: .* are not times|holds Float64 values"),
     ],
 )
 def test_what_cannot_be_declared_is_said_in_one_sentence(

@@ -1,8 +1,10 @@
 """What the tests of shadow and guard stand on: a ledger of their own, a fake gateway, and a registry that nods."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +13,7 @@ import yaml
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.triggers.base import BaseTrigger
 
-from tests.integration.fake_gateway import FakeGateway
+from tests.integration.fake_gateway import TOKEN, FakeGateway, running
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.release import Blessing, Bundle, Deployment, LedgerEntry
 from understudy.contract.serving import LATENCY_EDGES_MS, RehearsalReport, Tally
@@ -39,6 +41,20 @@ class Registry:
     def forget_all_but(self, kept: Deployment) -> None: ...
 
     def mark_denied(self, *about: Any) -> None: ...
+
+
+@contextmanager
+def one_gateway(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGateway]:
+    """Run a gateway that the settings name, with a ledger and declarations below ``home``."""
+    monkeypatch.setenv("UNDERSTUDY_HOME", str(home))
+    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(home / "models"))
+    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
+    with running("east") as (fake,):
+        monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAYS", fake.url)
+        monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAY_TOKEN", TOKEN.get_secret_value())
+        settings.cache_clear()
+        yield fake
+    settings.cache_clear()
 
 
 def declare(**sections: Any) -> None:

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from tests.integration.fake_gateway import TOKEN, FakeGateway, running
+from tests.integration.fake_gateway import TOKEN, FakeGateway
 from tests.unit.contract.canary_reports import report_of
 from tests.unit.operators.live_traffic import (
     RUN,
     RUN_ID,
-    Registry,
     begin,
     bless,
     bundle,
@@ -26,6 +25,7 @@ from tests.unit.operators.live_traffic import (
     deferred_by,
     entries,
     evaluated,
+    one_gateway,
     report,
     seen_by,
     serve,
@@ -34,7 +34,8 @@ from understudy.contract.canary_report import CanaryQuery, CanaryReport
 from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.load import load_model
 from understudy.contract.words import Change, EntryKind
-from understudy.hooks.canarying import end_canary, start_canary, step_canary
+from understudy.hooks.beside import end_beside
+from understudy.hooks.canarying import start_canary, step_canary
 from understudy.hooks.connect import connect
 from understudy.hooks.errors import EpochConflict
 from understudy.hooks.gateway_errors import GatewayLagging
@@ -56,17 +57,10 @@ HASTY = {**QUICK, "step_deadline": "1s"}
 
 @pytest.fixture(autouse=True)
 def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGateway]:
-    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
-    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
-    with running("east") as (fake,):
-        monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAYS", fake.url)
-        monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAY_TOKEN", TOKEN.get_secret_value())
-        settings.cache_clear()
+    with one_gateway(tmp_path, monkeypatch) as fake:
         declare(canary=QUICK)
         serve(3)
         yield fake
-    settings.cache_clear()
 
 
 def canary(told: dict[str, Any] | None = None) -> CanaryOperator:
@@ -277,7 +271,7 @@ def test_a_gateway_that_does_not_follow_ends_it(gateway: FakeGateway, monkeypatc
     trigger = begin(canary(told), context())
     event = seen_by(trigger)
     gateway.status = 503
-    for function in (step_canary, end_canary):
+    for function in (step_canary, end_beside):
         assert function.__kwdefaults__ is not None
         monkeypatch.setitem(function.__kwdefaults__, "within_s", 0.1)
     with pytest.raises(GatewayLagging):

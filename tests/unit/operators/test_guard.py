@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from tests.integration.fake_gateway import TOKEN, FakeGateway, running
+from tests.integration.fake_gateway import FakeGateway
 from tests.unit.operators.live_traffic import (
     RUN,
-    Registry,
     begin,
     bundle,
     context,
@@ -20,6 +19,7 @@ from tests.unit.operators.live_traffic import (
     deployed,
     entries,
     mirrored_at,
+    one_gateway,
     report,
     seen_by,
     serve,
@@ -40,16 +40,9 @@ LONG, SHORT = {"probation": "1h", "min_requests": 100}, {"probation": "1s", "min
 
 @pytest.fixture(autouse=True)
 def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGateway]:
-    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
-    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
-    with running("east") as (fake,):
-        monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAYS", fake.url)
-        monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAY_TOKEN", TOKEN.get_secret_value())
-        settings.cache_clear()
+    with one_gateway(tmp_path, monkeypatch) as fake:
         declare(guard=LONG)
         yield fake
-    settings.cache_clear()
 
 
 def promoted(*, mirror: float = 1.0) -> Deployment:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.operators.live_traffic import declare, entries
 from understudy.contract.cause import Cause
-from understudy.contract.words import EntryKind, Outcome
+from understudy.contract.words import EntryKind, Outcome, Trigger
 from understudy.hooks.sources import SourceNotFound
 from understudy.operators import ConcludeOperator, SnapshotDataOperator
 from understudy.operators.decisions import HELD_BACK_KEY
@@ -61,7 +61,7 @@ def test_the_second_of_two_runs_within_the_cool_down_retrains_nothing() -> None:
     with pytest.raises(RetrainingHeldBack, match="within the cool-down of 1d"):
         operator.build_request(second, operator.declared(), run_folder(second, "price"))
     (began,) = entries(EntryKind.TRIGGERED)
-    assert Cause.model_validate(began.facts["cause"]).is_external
+    assert Cause.model_validate(began.facts["cause"]).reasons == (Trigger.EXTERNAL,)
 
     outcome = conclude(second)
     assert outcome["outcome"] == Outcome.HELD_BACK

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from tests.integration.fake_gateway import TOKEN, FakeGateway, running
+from tests.integration.fake_gateway import TOKEN, FakeGateway
 from tests.unit.operators.live_traffic import (
     RUN,
     RUN_ID,
-    Registry,
     begin,
     bless,
     bundle,
@@ -25,6 +24,7 @@ from tests.unit.operators.live_traffic import (
     entries,
     evaluated,
     mirrored_at,
+    one_gateway,
     report,
     seen_by,
     serve,
@@ -47,16 +47,9 @@ LONG, SHORT = {"deadline": "1h", "min_requests": 100}, {"deadline": "1s", "min_r
 
 @pytest.fixture(autouse=True)
 def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGateway]:
-    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
-    monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
-    with running("east") as (fake,):
-        monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAYS", fake.url)
-        monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAY_TOKEN", TOKEN.get_secret_value())
-        settings.cache_clear()
+    with one_gateway(tmp_path, monkeypatch) as fake:
         declare(shadow=LONG)
         yield fake
-    settings.cache_clear()
 
 
 def shadow(told: dict[str, Any] | None = None) -> ShadowDeployOperator:
@@ -154,7 +147,7 @@ def test_a_champion_that_is_replaced_meanwhile_leaves_nothing_to_decide(gateway:
     gateway.report = report(3, 7)
     event = seen_by(trigger)
     assert event["ending"] == "overtaken"
-    with pytest.raises(RehearsalDeclined, match="another decision replaced the one that was to be watched"):
+    with pytest.raises(RehearsalDeclined, match="another decision replaced the one that was watched"):
         shadow(told).execute_complete(context(), event)
     assert (current().champion.version, current().epoch) == (5, 3)
 

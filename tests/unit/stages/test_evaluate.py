@@ -3,79 +3,28 @@
 import json
 import shutil
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.stages.contested import HOSTILE, ROWS, TARGETS, context, spec, table
 from understudy.contract.judge import judge
 from understudy.contract.reports import Comparison, EvaluationReport, TrainingReport
 from understudy.contract.spec import ModelSpec
-from understudy.contract.stage import StageRequest, artefact_of
+from understudy.contract.stage import artefact_of
 from understudy.contract.words import Verdict
 from understudy.stages import latency
-from understudy.stages.context import Refused, StageContext, StageOutput
+from understudy.stages.context import Refused, StageOutput
 from understudy.stages.evaluate import run as evaluate
 from understudy.stages.report.write import show_number
 from understudy.stages.train import run as train
 
-ROWS = 1500
 SHELF = Path()
 SKILLS: dict[str, dict[str, Any]] = {"strong": {"max_iter": 25}, "weak": {"max_iter": 1, "max_depth": 1}}
-HOSTILE = "<script>alert('1')</script>"
-
-
-def table() -> pd.DataFrame:
-    draw = np.random.default_rng(5)
-    size, group = draw.normal(size=ROWS), draw.choice(["a", "b", HOSTILE], ROWS)
-    pull = 2 * size * np.where(group == "a", 1, -1)
-    chance = 1 / (1 + np.exp(-pull))
-    return pd.DataFrame(
-        {
-            "at": pd.date_range("2024-01-01", periods=ROWS, freq="h"),
-            "id": np.arange(ROWS),
-            "size": size,
-            "group": group,
-            "other": draw.normal(size=ROWS),
-            "won": np.where(draw.uniform(size=ROWS) < chance, "yes", "no"),
-            "level": draw.choice(["low", "mid", "high"], ROWS)
-            if False
-            else pd.cut(pull, [-99, -1, 1, 99], labels=["low", "mid", "high"]).astype(str),
-            "amount": 10 + pull + draw.normal(size=ROWS),
-        }
-    )
-
-
-TARGETS = {
-    "binary_classification": ("won", "roc_auc"),
-    "multiclass_classification": ("level", "balanced_accuracy"),
-    "regression": ("amount", "mae"),
-}
-
-
-def spec(task: str = "binary_classification", *, dated: bool = True, **changes: Any) -> dict[str, Any]:
-    target, primary = TARGETS[task]
-    others = [t for t, _ in TARGETS.values() if t != target]
-    return {
-        "model": "m",
-        "owner": "team",
-        "task": task,
-        "data": {
-            "source": "a.csv",
-            "target": target,
-            "time": "at" if dated else None,
-            "drop": [*others, "id"] if dated else [*others, "id", "at"],
-        },
-        "split": {"method": "time" if dated else "random"},
-        "train": {"params": {"max_iter": 25}},
-        "evaluate": {"slices": ["group", "other"], "fairness": ["group"], "min_slice_rows": 50},
-        "gates": [{"metric": primary}],
-        **changes,
-    }
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -97,21 +46,6 @@ def trained(task: str, dated: bool, skill: str) -> tuple[Path, TrainingReport]:
     )
     assert isinstance(output.report, TrainingReport)
     return folder / "out", output.report
-
-
-def context(
-    stage: str, declared: dict[str, Any], inputs: dict[str, Path], outputs: Path, **params: Any
-) -> StageContext:
-    outputs.mkdir(parents=True, exist_ok=True)
-    request = StageRequest(
-        stage=stage,
-        model="m",
-        run="r",
-        as_of=datetime(2024, 6, 1, tzinfo=timezone.utc),
-        spec=json.loads(json.dumps(declared)),
-        params=params,
-    )
-    return StageContext(request, inputs, outputs)
 
 
 def contest(

@@ -279,7 +279,7 @@ def test_time_zones_do_not_move_rows(look: Looking, written: Any) -> None:
     ("change", "told"),
     [
         (lambda rows: rows.assign(won=rows["won"] == "yes"), "labels of another kind"),
-        (lambda rows: rows.assign(at=range(len(rows))), "which are no times"),
+        (lambda rows: rows.assign(at=range(len(rows))), "which are not times"),
     ],
     ids=["labels of another type", "no times"],
 )

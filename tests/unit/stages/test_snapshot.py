@@ -156,7 +156,7 @@ def test_seconds_since_1970_mean_the_same_whatever_their_type(tmp_path: Path, ki
 
 @pytest.mark.parametrize("values", [["05/01/26", "25/01/26"], ["05.01.26", "25.01.26"], ["1/13/26", "1/14/26"]])
 def test_a_year_of_two_digits_is_never_guessed(tmp_path: Path, values: list[str]) -> None:
-    with pytest.raises(Refused, match=r"are no times, for example .* with %y for years of two digits"):
+    with pytest.raises(Refused, match=r"are not times, for example .* with %y for years of two digits"):
         snapshot(tmp_path, {"window.csv": "at,y\n" + "".join(f"{at},a\n" for at in values)})
 
 

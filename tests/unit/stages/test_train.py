@@ -77,7 +77,7 @@ def test_references_ride_along_and_useless_features_are_named(tmp_path: Path) ->
             r"'bougth', which the data do not have; did you mean 'bought'\?",
             "data.target",
         ),
-        ({"data": {"time": "color"}}, "whose values are no times", "data.time"),
+        ({"data": {"time": "color"}}, "whose values are not times", "data.time"),
         ({"data": {"target": "color"}}, "has 3 classes .* write task: multiclass_classification", "task"),
         (
             {"task": "regression", "gates": [{"metric": "mae"}]},

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.unit.cli.test_doctor import DUE
-from tests.unit.hooks.test_deployments import WHY, bundle, record
+from tests.unit.hooks.demand import WHY, bundle, record
 from understudy.contract.release import Deployment
 from understudy.contract.words import Change, EntryKind
 from understudy.embedded.stack import Running

@@ -1,7 +1,7 @@
 from typer.testing import CliRunner
 
 from tests.fleet_ledger import bundle
-from tests.unit.ui.test_glance import MODEL, confirmed, deployed, seen
+from tests.unit.ui.demand import MODEL, confirmed, deployed, seen
 from understudy.cli.app import app
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import Change

@@ -2,7 +2,7 @@ import pytest
 from sqlalchemy import event
 
 from tests.fleet_ledger import write_fleet
-from tests.unit.ui.test_glance import MODEL, confirmed, deployed, seen
+from tests.unit.ui.demand import MODEL, confirmed, deployed, seen
 from understudy.contract.words import EntryKind
 from understudy.hooks.ledger import Ledger
 from understudy.ui.airflow_state import Airflow

@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from tests.unit.ui.test_glance import AT, MODEL
+from tests.unit.ui.demand import AT, MODEL
 from understudy.contract.errors import UnderstudyError
 from understudy.ui.fleet_progress import FRESH_S, Trial, TrialsAsked, with_progress
 from understudy.ui.glance import Glance, Health

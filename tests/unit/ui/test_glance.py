@@ -1,42 +1,14 @@
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.fleet_ledger import bundle, look, record
+from tests.fleet_ledger import bundle, look
+from tests.unit.ui.demand import AT, MODEL, confirmed, dags, deployed, entry, seen
 from understudy.contract.drill import DRILL_MODEL
-from understudy.contract.release import LedgerEntry
 from understudy.contract.words import Change, EntryKind, Verdict
 from understudy.ui.airflow_state import Airflow, DagState, Question, Queued
-from understudy.ui.glance import Glance, Health, Recorded, glance
-
-AT = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)
-MODEL = "demand"
-
-
-def entry(kind: EntryKind, seq: int = 1, reason: str = "because", **facts: Any) -> LedgerEntry:
-    return LedgerEntry(
-        seq=seq, at=AT + timedelta(minutes=seq), model=MODEL, kind=kind, actor="ann", reason=reason, run="run",
-        facts=facts, prev_hash="0" * 64, hash="",
-    )  # fmt: skip
-
-
-def deployed(seq: int = 1, epoch: int = 2, **others: Any) -> LedgerEntry:
-    told = record(MODEL, 2, epoch, **others)
-    return entry(EntryKind.DEPLOYED, seq, epoch=epoch, deployment=told.model_dump(mode="json"))
-
-
-def confirmed(epoch: int = 2, seq: int = 2) -> LedgerEntry:
-    return entry(EntryKind.CONFIRMED, seq, epoch=epoch)
-
-
-def dags(**retrain: Any) -> Airflow:
-    return Airflow(dags={f"retrain__{MODEL}": DagState(dag_id=f"retrain__{MODEL}", owner="market-ml", **retrain)})
-
-
-def seen(*entries: LedgerEntry, airflow: Airflow | None = None, founding: LedgerEntry | None = None) -> Glance:
-    told = Recorded(newest={one.kind: one for one in entries}, founding=founding)
-    return glance(MODEL, told, dags() if airflow is None else airflow)
+from understudy.ui.glance import Health, Recorded, glance
 
 
 def test_a_model_that_serves_and_was_confirmed_is_well() -> None:
@@ -226,7 +198,7 @@ def test_what_serves_undeclared_is_not_called_well() -> None:
     facts = look(MODEL, 2, 0).model_dump(mode="json")
     shown = seen(deployed(), confirmed(), entry(EntryKind.MONITORED, 9, **facts), airflow=Airflow(dags={}))
     assert (shown.is_declared, shown.health) == (False, Health.UNKNOWN)
-    assert shown.notes == ("it is not declared any more: nothing looks at what serves, and nothing retrains it",)
+    assert shown.notes == ("it is no longer declared: nothing looks at what serves, and nothing retrains it",)
 
 
 def test_the_sandbox_of_the_drill_is_no_forgotten_model() -> None:

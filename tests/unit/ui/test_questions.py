@@ -1,7 +1,7 @@
 import pytest
 
 from tests.fleet_ledger import bundle, record
-from tests.unit.ui.test_glance import AT, MODEL, entry
+from tests.unit.ui.demand import AT, MODEL, entry
 from understudy.contract.approval import Answered, Person
 from understudy.contract.release import Blessing, Deployment, LedgerEntry
 from understudy.contract.words import Answer, Change, EntryKind

@@ -99,7 +99,7 @@ def _lost(asked: "pl.DataFrame") -> dict[MirrorLoss, int]:
 
 
 def _timed_alike(answered: "list[pl.DataFrame]") -> "list[pl.Series]":
-    """Take, of each number of requests scored together, equally many of both: one costs less among others."""
+    """Take equally many of both sides for each size of batch: a request costs less in a larger one."""
     import polars as pl
 
     mine, theirs = (side.group_by("batch").len() for side in answered)

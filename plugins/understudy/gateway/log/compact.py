@@ -48,7 +48,7 @@ class Compaction(Fact):
 
 
 def compact(folder: Path) -> Compaction:
-    """Compact all segments of a model that nobody writes to; again is harmless.
+    """Compact all segments of a model that nobody writes to; repeating that is harmless.
 
     :raises CompactionRunning: where another process is at it.
     """

@@ -112,7 +112,7 @@ def _embedded(body: bytes) -> bytes | None:
         orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    # Inside JSON's texts line breaks are escaped, so that those that remain mean nothing.
+    # Within JSON's texts line breaks are escaped, so those that remain are mere white space.
     return body.replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in body or b"\r" in body else body
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CLOSE = 0.01
 PROBABILITY_EDGES = tuple(round(0.05 * step, 2) for step in range(1, 20))
-# Fixed, so that the counts of several gateways add up: a third apart, from a ten-thousandth to a thousand millions.
+# Fixed, so that the counts of several gateways add up: a third apart, from a ten-thousandth to a thousand million.
 _SIZES = tuple(float(f"{10 ** (step / 8):.6g}") for step in range(-32, 73))
 NUMBER_EDGES = (*(-size for size in reversed(_SIZES)), *_SIZES)
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -118,7 +118,8 @@ def _tally(requests: "pl.DataFrame", name: str, rss_bytes: int | None) -> Tally:
     import polars as pl
 
     asked = requests.filter(pl.col(f"{name}_status").is_not_null())
-    # A request costs less among others: only those compare that both versions scored among equally many.
+    # A request costs less in a larger batch: only those are compared that both versions scored in batches of one
+    # size.
     alike = pl.col("champion_ok") & pl.col("mirror_ok") & (pl.col("champion_batch") == pl.col("mirror_batch"))
     took = asked.filter(alike)[f"{name}_us"] / 1000
     return Tally(

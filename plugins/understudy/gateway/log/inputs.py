@@ -67,7 +67,7 @@ def _tensors(tensors: list[dict[str, Any]]) -> Inputs | None:
 
 
 def _csv(text: str) -> Inputs:
-    # Without a say in line ends, so that it takes all of those that scoring takes.
+    # The line ends are left open, so that all that scoring takes are taken here.
     names, *rows = csv.reader(io.StringIO(text, newline=""))
     cells = [[_cell(value) for value in row] for row in rows if row]
     return Inputs(Table(tuple(names), cells), is_all=False)

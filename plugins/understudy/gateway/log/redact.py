@@ -18,10 +18,10 @@ def without(wire: Wire, body: bytes, columns: frozenset[str]) -> Any:
         try:
             return _csv(body.decode(), columns)
         except csv.Error as broken:
-            raise ValueError("the body is no table") from broken
+            raise ValueError("the body is not a table") from broken
     given = orjson.loads(body)
     if not isinstance(given, dict):
-        raise ValueError("the body is no object")
+        raise ValueError("the body is not an object")
     return _tensors(given, columns) if wire is Wire.V2_JSON else _mlflow(given, columns)
 
 

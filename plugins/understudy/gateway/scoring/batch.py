@@ -36,7 +36,7 @@ class Scoring:
         return Reader(self.predictor.scorer, self.max_rows)
 
     def __call__(self, items: Sequence[Item]) -> list[Answer]:
-        """Answer each request; what is wrong with one is only its own answer's matter."""
+        """Answer each request; what is wrong with one affects no other answer."""
         answers: dict[int, Answer] = {}
         requests: list[Numbered] = []
         for place, read in enumerate(self.reader(items)):

@@ -1,4 +1,4 @@
-"""What a scoring process takes from itself before it touches a model. Each is had where it can be had, and said."""
+"""What a scoring process takes from itself before it touches a model, as far as the system lets it."""
 
 import os
 import resource

@@ -74,7 +74,7 @@ def _answers_follow(model: Any) -> bool:
 
 
 def _has_tie(probabilities: Array) -> bool:
-    # Between equals each estimator has a rule of its own, and rounding can make equals of near ones.
+    # Each estimator breaks ties by a rule of its own, and rounding can make a tie of a near one.
     if probabilities.shape[1] < 2:
         return True
     two = np.partition(probabilities, -2, axis=1)[:, -2:]

@@ -59,7 +59,7 @@ class Reader:
         return tuple("BYTES" if name in texts else "FP64" for name in facts.inputs)
 
     def __call__(self, items: Sequence[Item]) -> list[Request | Unread]:
-        """Read each request; what is wrong with one is not the others' matter."""
+        """Read each request; what is wrong with one does not affect the others."""
         read = [self._read(item) for item in items]
         if self.scorer.prepare is None:
             return [self._typed(one) for one in read]

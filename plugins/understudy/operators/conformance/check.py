@@ -65,7 +65,7 @@ def check_operator(reference: str) -> list[Complaint]:
         return [
             Complaint(
                 check="is_operator",
-                problem=f"{reference} is no operator",
+                problem=f"{reference} is not an operator",
                 way_out="Derive from StageOperator (runs in a container) or from airflow.sdk.BaseOperator.",
             )
         ]

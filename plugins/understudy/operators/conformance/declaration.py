@@ -27,7 +27,7 @@ def template_fields_are_arguments(operator: OperatorClass) -> Iterator[Complaint
         if field not in own_parameters(operator):
             yield Complaint(
                 check="template_fields",
-                problem=f"template field {field!r} is no argument of the operator",
+                problem=f"template field {field!r} is not an argument of the operator",
                 way_out="Name an argument, or take it out of template_fields.",
             )
 
@@ -61,6 +61,6 @@ def documented(operator: OperatorClass) -> Iterator[Complaint]:
     for name in sorted(described - set(own_parameters(operator))):
         yield Complaint(
             check="documented",
-            problem=f"the docstring documents {name!r}, which is no argument",
+            problem=f"the docstring documents {name!r}, which is not an argument",
             way_out="Correct the name, or delete the line.",
         )
