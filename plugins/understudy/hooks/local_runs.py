@@ -45,10 +45,13 @@ def this_process(home: Path) -> LocalRun:
     return LocalRun(host=socket.gethostname(), place=path.read_text(encoding="utf-8"))
 
 
-def has_died(home: Path, dag_id: str, run: LocalRun) -> bool:
-    """Tell a run that is over from one that goes on; of one that has its process elsewhere nobody here can say so."""
+def has_died(home: Path, dag_id: str, place: str) -> bool:
+    """Tell a run that is over from one that goes on; of one that has its process elsewhere nobody here can say so.
+
+    :param place: where it has its process, as :class:`LocalRun` names it.
+    """
     try:
-        if _place_of(home).read_text(encoding="utf-8") != run.place:
+        if _place_of(home).read_text(encoding="utf-8") != place:
             return False
         with _lock_of(home, dag_id).open(encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -57,7 +57,7 @@ def _is_watched(hooks: Hooks, newest: Served, now: datetime, is_running: Running
         return True  # what no run of ours began belongs to a person, who ends it
     dag_id, local = str(triggered[0].facts["dag_id"]), local_run_in(triggered[0])
     if local is not None:
-        return not has_died(hooks.settings.home, dag_id, local)  # the scheduler never heard of it
+        return not has_died(hooks.settings.home, dag_id, local.place)  # the scheduler never heard of it
     return is_running(dag_id, str(triggered[0].facts["run_id"]))
 
 

@@ -12,7 +12,9 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest
 from understudy.contract.train_spec import RuntimeSpec, memory_bytes
 from understudy.contract.words import Isolation, StageName
-from understudy.operators.attempt import REQUEST_LABEL, Attempt, job_name, request_key
+from understudy.hooks.local_runs import this_process
+from understudy.operators.attempt import PLACE_LABEL, REQUEST_LABEL, Attempt, job_name, request_key
+from understudy.operators.decisions import is_without_scheduler
 from understudy.operators.engine_connection import engine_of
 from understudy.runners.choose import choose_runner, deployment_key
 from understudy.runners.protocol import Job, Resources, Runner
@@ -66,6 +68,7 @@ def plan(
         "map_index": str(_map_index(ti)),
         "try_number": str(ti.try_number),
         "model": folder.model,
+        **({PLACE_LABEL: this_process(settings().home).place} if is_without_scheduler(context) else {}),
         REQUEST_LABEL: request_key(asked.request.model_dump(mode="json"), runner.image_digest(image)),
     }
     job = Job(

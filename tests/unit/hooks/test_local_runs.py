@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from understudy.contract.local_run import LocalRun
 from understudy.hooks.local_runs import alone, has_died, this_process
 from understudy.settings import PROJECT
 
@@ -27,11 +26,11 @@ def test_a_process_that_is_killed_is_known_to_be_dead_and_before_it_to_live(tmp_
     with subprocess.Popen(command, stdout=subprocess.PIPE, env={"PYTHONPATH": str(PROJECT / "plugins")}) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        assert not has_died(tmp_path, DAG, run)
+        assert not has_died(tmp_path, DAG, run.place)
         with pytest.raises(BlockingIOError), alone(tmp_path, DAG):
             pass
         holder.kill()
-    assert has_died(tmp_path, DAG, run)
+    assert has_died(tmp_path, DAG, run.place)
 
 
 def test_a_place_keeps_its_name_and_a_copied_path_is_another_place(tmp_path: Path) -> None:
@@ -42,7 +41,7 @@ def test_a_place_keeps_its_name_and_a_copied_path_is_another_place(tmp_path: Pat
     for home in (here, there):
         with alone(home, DAG):
             pass
-    assert has_died(here, DAG, run)
-    assert not has_died(there, DAG, run)
-    assert not has_died(tmp_path / "nowhere", DAG, run)
-    assert not has_died(here, "retrain__other", LocalRun(host=run.host, place=run.place)), "it holds no lock here"
+    assert has_died(here, DAG, run.place)
+    assert not has_died(there, DAG, run.place)
+    assert not has_died(tmp_path / "nowhere", DAG, run.place)
+    assert not has_died(here, "retrain__other", run.place), "it holds no lock here"
