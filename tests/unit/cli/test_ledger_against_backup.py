@@ -58,7 +58,7 @@ def test_entries_of_a_backup_that_are_still_there_are_confirmed(tmp_path: Path, 
     code, told = verified("--against", str(backup(tmp_path / "b", ledger, 2)))
     assert (code, told) == (
         0,
-        "All 3 entries are intact. The 2 of the backup of 2026-03-01 00:00 are all among them.",
+        "All 3 entries are intact. The 2 of the backup of 2026-03-01 00:00 UTC are all among them.",
     )
 
 
