@@ -37,7 +37,7 @@ def actor_of(context: "Context") -> str:
 
 def is_without_scheduler(context: "Context") -> bool:
     """Tell a run in somebody's own process, where no other process can answer it."""
-    return getattr(context.get("dag_run"), "triggering_user_name", None) == LOCAL_RUN
+    return getattr(context["dag_run"], "triggering_user_name", None) == LOCAL_RUN
 
 
 def reason_of(context: "Context") -> str:

@@ -103,8 +103,8 @@ def jobs() -> list[dict[str, str]]:
     return choose_runner(Isolation.PROCESS, settings()).leftovers()
 
 
-def interrupted(store: Store, stage_params: dict[str, Any], **told: Any) -> None:
+def interrupted(store: Store, stage_params: dict[str, Any]) -> None:
     """Do what a worker does that is killed while it watches."""
     task = operator("slow", stage_params=stage_params)
-    task._attempt = task._plan(context(store, **told))
-    store.set(task.external_id_key, task.submit_job(context(store, **told)))
+    task._attempt = task._plan(context(store))
+    store.set(task.external_id_key, task.submit_job(context(store)))

@@ -304,8 +304,8 @@ def test_housekeeping_ends_the_mirror_of_a_run_without_a_scheduler_when_its_proc
     gateway: FakeGateway,
 ) -> None:
     home = settings().home
-    left_behind(local=this_process(home))
     with alone(home, "retrain__price"):
+        left_behind(local=this_process(home, "retrain__price"))
         assert tidied(is_running=False) == [], "Airflow knows nothing of it"
     assert tidied(is_running=False) == ["price"]
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +11,6 @@ from airflow.sdk.exceptions import AirflowFailException
 from tests.unit.operators.probe import Store, context, interrupted, jobs, operator
 from understudy.contract.words import Isolation
 from understudy.hooks.local_runs import alone
-from understudy.operators.decisions import LOCAL_RUN
 from understudy.operators.housekeeping import reap
 from understudy.operators.stage_errors import (
     ResultUnusable,
@@ -120,12 +119,9 @@ def test_a_refusal_names_its_field_once(message: str, field: str | None, told: s
 
 
 def test_housekeeping_leaves_the_stage_of_a_run_without_a_scheduler_for_as_long_as_its_process_lives() -> None:
-    due = datetime(2026, 3, 1, tzinfo=timezone.utc)
-    local = SimpleNamespace(run_after=due, triggering_user_name=LOCAL_RUN)
-    interrupted(Store(), {"seconds": 60}, dag_run=local)
-    nobody_knows = SimpleNamespace(get_task_states=lambda **_: {})
-    tidied = context(dag_run=SimpleNamespace(run_after=due, triggering_user_name=None), ti=nobody_knows)
+    tidied = context(ti=SimpleNamespace(get_task_states=lambda **_: {}))
     with alone(settings().home, "d"):
+        interrupted(Store(), {"seconds": 60})
         assert TidyOperator(task_id="tidy").execute(tidied)["stages"] == []
         assert len(jobs()) == 1
     assert len(TidyOperator(task_id="tidy").execute(tidied)["stages"]) == 1
