@@ -63,6 +63,10 @@ class LabelsReport(Fact):
     """What was read and its SHA-256, where it has one."""
 
 
+NOTICED = "noticed only"
+"""The bound of a finding that fails nothing, and that people should know of."""
+
+
 class Finding(Fact):
     """Describe one check on the data."""
 

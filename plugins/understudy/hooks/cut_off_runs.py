@@ -41,7 +41,7 @@ def is_dead(hooks: Hooks, begun: LedgerEntry, runs: KnownRuns) -> bool:
     if run is None:
         return False
     if local is not None:
-        return has_died(hooks.settings.home, run.dag_id, local)
+        return has_died(hooks.settings.home, run.dag_id, local.place)
     return runs.state(run.dag_id, run.run_id) == FAILED
 
 

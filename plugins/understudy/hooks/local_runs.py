@@ -14,6 +14,8 @@ from understudy.contract.local_run import LocalRun
 TRIES = 5
 PAUSE_S = 0.1
 """Between two tries: who asks whether a run goes on holds its lock for a moment."""
+_held: set[Path] = set()
+"""The locks of this process."""
 
 
 @contextmanager
@@ -30,13 +32,18 @@ def alone(home: Path, dag_id: str) -> Iterator[None]:
                 if not left:
                     raise
                 time.sleep(PAUSE_S)
-        yield
+        _held.add(path)
+        try:
+            yield
+        finally:
+            _held.discard(path)
 
 
-def this_process(home: Path) -> LocalRun:
-    """Say where this process runs a DAG."""
+def this_process(home: Path, dag_id: str) -> LocalRun | None:
+    """Say where this process runs a DAG; None where it holds no lock, so that nobody could tell whether it lives."""
+    if _lock_of(home, dag_id) not in _held:
+        return None
     path = _place_of(home)
-    path.parent.mkdir(parents=True, exist_ok=True)
     own = path.with_name(f"{path.name}-{os.getpid()}")
     own.write_text(uuid4().hex, encoding="utf-8")
     with suppress(FileExistsError):
@@ -45,10 +52,13 @@ def this_process(home: Path) -> LocalRun:
     return LocalRun(host=socket.gethostname(), place=path.read_text(encoding="utf-8"))
 
 
-def has_died(home: Path, dag_id: str, run: LocalRun) -> bool:
-    """Tell a run that is over from one that goes on; of one that has its process elsewhere nobody here can say so."""
+def has_died(home: Path, dag_id: str, place: str) -> bool:
+    """Tell a run that is over from one that goes on; of one that has its process elsewhere nobody here can say so.
+
+    :param place: where it has its process, as :class:`LocalRun` names it.
+    """
     try:
-        if _place_of(home).read_text(encoding="utf-8") != run.place:
+        if _place_of(home).read_text(encoding="utf-8") != place:
             return False
         with _lock_of(home, dag_id).open(encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

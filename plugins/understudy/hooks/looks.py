@@ -33,7 +33,7 @@ def trouble_with(past: Retrainings, model: str, chosen: Settings) -> tuple[str, 
     except (SpecProblem, UnknownModel):
         return ()
     running = next((begun for begun in past.begun[:1] if begun.outcome is None), None)
-    if running and running.local and has_died(chosen.home, f"{RETRAIN_PREFIX}{model}", running.local):
+    if running and running.local and has_died(chosen.home, f"{RETRAIN_PREFIX}{model}", running.local.place):
         return (f"the retraining that began at {moment(running.at)} was killed before it could say how it ended",)
     return past.trouble(datetime.now(timezone.utc), chosen.retrain_within, timeout)
 

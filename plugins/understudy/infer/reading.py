@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from understudy.contract.data_spec import DataSpec
 from understudy.infer.disguised_nulls import disguised_nulls
 from understudy.infer.errors import CannotInfer
-from understudy.infer.written_numbers import about_numerals, about_units, likely_numerals, loses_numbers
+from understudy.infer.written_numbers import (
+    about_numerals,
+    about_texts_among_numbers,
+    about_units,
+    likely_numerals,
+    loses_numbers,
+)
 from understudy.stages.context import Refused
 from understudy.stages.csv_shape import read_shape
 from understudy.stages.numerals import Numerals
@@ -87,6 +93,7 @@ def _read(path: Path, target: str, scratch: Path) -> Reading:
     table = table.with_columns(codes.values())
     notes += _about_codes(codes)
     notes += [*about_numerals(as_it_stands, table, numerals), *about_units(table)]
+    notes += about_texts_among_numbers(table.drop(codes), numerals)
     return Reading(table, kind, delimiter, encoding, numerals, spec.nulls, (*notes, *about_nulls))
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from understudy.infer.disguised_nulls import WORDS
 from understudy.stages.column_kind import NUMERIC, is_text, kind_of
-from understudy.stages.numerals import Numerals, all_match
+from understudy.stages.numerals import Numerals, all_match, is_no_number, mostly_numbers
 
 if TYPE_CHECKING:
     import polars as pl
@@ -14,6 +14,7 @@ DECIMAL_POINT = (Numerals(".", ","), Numerals(".", " "), Numerals(".", "'"))
 UNIT = r"(?:[\p{Sc}%‰]|EUR|USD|GBP|CHF|JPY)"
 MARK_NAMES = {",": "a comma", ".": "a point", " ": "a space", "'": "an apostrophe"}
 SHOWN_COLUMNS = 5
+SHOWN_TEXTS = 3
 
 
 def likely_numerals(table: "pl.DataFrame", delimiter: str | None) -> list[Numerals]:
@@ -58,6 +59,23 @@ def about_units(table: "pl.DataFrame") -> list[str]:
         for example in [number_with_unit(table[column])]
         if example
     ]
+
+
+def about_texts_among_numbers(table: "pl.DataFrame", numerals: Numerals) -> list[str]:
+    """Name the columns of numbers that a few texts have made columns of texts."""
+    notes = []
+    for column in table.columns:
+        if not mostly_numbers(table[column], numerals):
+            continue
+        texts = table.filter(is_no_number(column, numerals))[column]
+        shown = ", ".join(map(repr, texts.unique(maintain_order=True).head(SHOWN_TEXTS)))
+        if shown:
+            notes.append(
+                f"{column} holds numbers but for {len(texts):,} text{'s' if len(texts) > 1 else ''} ({shown}), and so "
+                "all its values are taken for texts. If these stand for a missing value, add them to data.nulls; else "
+                "repair the source."
+            )
+    return notes
 
 
 def number_with_unit(values: "pl.Series") -> str | None:

@@ -14,6 +14,8 @@ from understudy.workspace import RunFolder
 
 UNSAFE = re.compile(r"[^a-zA-Z0-9_.-]+")
 REQUEST_LABEL = "request"
+PLACE_LABEL = "place"
+"""The label of a stage whose run no scheduler knows: where its process tells by a lock that it goes on."""
 
 
 @dataclass

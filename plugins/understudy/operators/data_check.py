@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from understudy.contract.judge_data import judge_data
 from understudy.contract.judgement import Judgement
-from understudy.contract.reports import DataReport
+from understudy.contract.reports import NOTICED, DataReport
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName, Verdict
@@ -101,6 +101,8 @@ class DataSanityCheckOperator(DataStageOperator):
         for finding in report.findings:
             if finding.failed and not finding.batch_level:
                 self.log.warning("set aside: %s", finding.sentence)
+            if finding.bound == NOTICED and finding.measured:
+                self.log.info("noticed: %s", finding.sentence)
         for answer in judgement.results:
             if answer.verdict is not Verdict.PASSED:
                 self.log.warning("%s: %s", answer.gate, answer.sentence)

@@ -7,10 +7,12 @@ from pydantic import ValidationError
 
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.local_run import local_run_in
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.connect import Hooks
 from understudy.hooks.deployments import Served
+from understudy.hooks.local_runs import has_died
 from understudy.operators.beside import end_of_run
 from understudy.workspace import RunFolder
 
@@ -53,8 +55,12 @@ def _is_watched(hooks: Hooks, newest: Served, now: datetime, is_running: Running
     if now > newest.at + _longest(hooks, newest) + LATE:
         return False
     triggered = hooks.ledger.entries(model, [EntryKind.TRIGGERED], run=run) if run else []
-    # What no run of ours began belongs to a person, who ends it.
-    return not triggered or is_running(str(triggered[0].facts["dag_id"]), str(triggered[0].facts["run_id"]))
+    if not triggered:
+        return True  # what no run of ours began belongs to a person, who ends it
+    dag_id, local = str(triggered[0].facts["dag_id"]), local_run_in(triggered[0])
+    if local is not None:
+        return not has_died(hooks.settings.home, dag_id, local.place)  # the scheduler never heard of it
+    return is_running(dag_id, str(triggered[0].facts["run_id"]))
 
 
 def _longest(hooks: Hooks, newest: Served) -> timedelta:

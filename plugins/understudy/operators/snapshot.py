@@ -21,7 +21,6 @@ from understudy.operators.data_stage import DataStageOperator
 from understudy.operators.decisions import (
     HELD_BACK_KEY,
     actor_of,
-    is_without_scheduler,
     last_sound_window,
     may_promote,
 )
@@ -60,6 +59,7 @@ class SnapshotDataOperator(DataStageOperator):
         start = end - spec.data.window if end and spec.data.window else None
         cause = cause_of(context)
         self._hold_back(context, spec, folder, cause)
+        local = this_process(settings().home, context["dag"].dag_id)
         connect().ledger.append_once(
             f"{self.model}/{folder.run}/triggered",
             self.model,
@@ -74,7 +74,7 @@ class SnapshotDataOperator(DataStageOperator):
                 "window_start": format_moment(start),
                 "window_end": format_moment(end),
                 **airflow_run(context).model_dump(),
-                **({"local": this_process(settings().home).model_dump()} if is_without_scheduler(context) else {}),
+                **({"local": local.model_dump()} if local else {}),
                 "spec_sha256": spec.digest(),
             },
         )

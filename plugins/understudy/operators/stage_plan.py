@@ -12,7 +12,8 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest
 from understudy.contract.train_spec import RuntimeSpec, memory_bytes
 from understudy.contract.words import Isolation, StageName
-from understudy.operators.attempt import REQUEST_LABEL, Attempt, job_name, request_key
+from understudy.hooks.local_runs import this_process
+from understudy.operators.attempt import PLACE_LABEL, REQUEST_LABEL, Attempt, job_name, request_key
 from understudy.operators.engine_connection import engine_of
 from understudy.runners.choose import choose_runner, deployment_key
 from understudy.runners.protocol import Job, Resources, Runner
@@ -59,6 +60,7 @@ def plan(
 ) -> Attempt:
     """Describe the job that answers a request; nothing is started."""
     runner, image, ti = _settled(folder, isolation_of(runtime)), str(runtime.image), context["ti"]
+    local = this_process(settings().home, ti.dag_id)
     labels = {
         "dag_id": ti.dag_id,
         "run_id": str(context["run_id"]),
@@ -66,6 +68,7 @@ def plan(
         "map_index": str(_map_index(ti)),
         "try_number": str(ti.try_number),
         "model": folder.model,
+        **({PLACE_LABEL: local.place} if local else {}),
         REQUEST_LABEL: request_key(asked.request.model_dump(mode="json"), runner.image_digest(image)),
     }
     job = Job(

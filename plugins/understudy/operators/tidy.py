@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from understudy.hooks.connect import connect
+from understudy.hooks.local_runs import has_died
+from understudy.operators.attempt import PLACE_LABEL
 from understudy.operators.engine_connection import engine_of
 from understudy.operators.housekeeping import reap
 from understudy.operators.killed_drills import clear_after_killed_drills
@@ -42,6 +44,8 @@ class TidyOperator(BaseOperator):
         ti: Any = context["ti"]
 
         def is_alive(labels: Mapping[str, str]) -> bool:
+            if PLACE_LABEL in labels:
+                return not has_died(chosen.home, labels["dag_id"], labels[PLACE_LABEL])
             states = ti.get_task_states(
                 dag_id=labels["dag_id"], task_ids=[labels["task_id"]], run_ids=[labels["run_id"]]
             )

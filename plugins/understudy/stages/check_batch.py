@@ -6,7 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from understudy.contract.data_spec import ChecksSpec, DataSpec
-from understudy.contract.reports import ColumnProfile, Finding
+from understudy.contract.reports import NOTICED, ColumnProfile, Finding
 
 if TYPE_CHECKING:
     import polars as pl
@@ -124,7 +124,7 @@ def check_duplicates(rows_seen: "pl.DataFrame", data: DataSpec, checks: ChecksSp
             check="duplicate_timestamps",
             column=data.time,
             measured=shared,
-            bound="noticed only",
+            bound=NOTICED,
             failed=False,
             batch_level=True,
             failing_rows=round(shared * rows),

@@ -1,21 +1,20 @@
 """Measure whether a window may be trained on; set bad rows aside. The verdict is ``contract.judge_data``'s."""
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from shutil import copyfile
 
-from understudy.contract.reports import ColumnProfile, DataReport, Finding
+from understudy.contract.reports import ColumnProfile, DataReport
 from understudy.contract.spec import ModelSpec
 from understudy.stages.check_batch import check_duplicates, check_freshness, check_nulls, check_volume
 from understudy.stages.check_labels import check_conflicts, check_labels, label_shares
 from understudy.stages.check_skew import check_skew
 from understudy.stages.check_split import check_split
+from understudy.stages.check_texts import check_texts
 from understudy.stages.checked_window import SLICE_ROWS, CheckedWindow
 from understudy.stages.column_kind import kind_of
 from understudy.stages.context import StageContext, StageOutput, stage
-from understudy.stages.redact import looks_personal
 from understudy.stages.undated import Undated
 
 REPORTED_PROFILES = 200  # keeps the result of a very wide window below its size limit; profile.json has them all
@@ -57,7 +56,7 @@ def _report(context: StageContext, window: CheckedWindow, undated: Undated | Non
         *check_labels(
             spec, labels, kind_of(window.sample.schema[spec.data.target]), _texts(params.get("known_classes"))
         ),
-        *_undeclared_personal(window),
+        *check_texts(window),
     ]
     if "feature_hash" in window.hashes.columns:
         findings.append(check_conflicts(window.hashes, spec.checks))
@@ -87,27 +86,6 @@ def _is_worth_splitting(report: DataReport, spec: ModelSpec) -> bool:
     """Tell whether good rows and their labels are what they should be; else the split would only repeat the reason."""
     of_target = (finding for finding in report.findings if finding.column == spec.data.target and finding.batch_level)
     return report.bad_rows <= report.max_bad_share * report.rows and not any(finding.failed for finding in of_target)
-
-
-def _undeclared_personal(window: CheckedWindow) -> Iterator[Finding]:
-    import polars as pl
-
-    texts = [
-        column for column, kind in window.sample.schema.items() if kind == pl.String and column not in window.personal
-    ]
-    for column in texts:
-        values = window.sample[column].drop_nulls().head(200)
-        personal = sum(looks_personal(value) for value in values)
-        if personal > len(values) / 2:
-            yield Finding(
-                check="undeclared_pii",
-                column=column,
-                measured=personal / len(values),
-                bound="noticed only",
-                failed=False,
-                batch_level=True,
-                sentence=f"{column} looks like e-mail addresses or card numbers; declare it in data.classes.pii",
-            )
 
 
 def _write_good(context: StageContext, window: CheckedWindow) -> Path:

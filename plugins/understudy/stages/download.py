@@ -1,5 +1,6 @@
 """Fetch a source over HTTP."""
 
+import logging
 from base64 import b64encode
 from http.client import HTTPException
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.request import Request, urlopen
 from understudy.stages.context import Refused
 from understudy.stages.errors import SourceUnreachable
 
+log = logging.getLogger(__name__)
 TIMEOUT_S = 60
 RETRY_LATER = {408, 425, 429}
 MEANT_AS_IT_IS = "/%:;=@&+$,!~*'()?"  # what a part of an address may hold; the rest is escaped
@@ -28,6 +30,7 @@ def download(url: str, destination: Path) -> None:
             with destination.open("wb") as sink:
                 copyfileobj(answer, sink, 1 << 20)
             promised = str(answer.headers.get("Content-Length", ""))
+            in_chunks = answer.headers.get("Transfer-Encoding") is not None
     except HTTPError as status:
         status.close()
         answered = f"answers {status.code} {status.reason.splitlines()[0]}"
@@ -38,6 +41,8 @@ def download(url: str, destination: Path) -> None:
         raise SourceUnreachable(shown, f"does not answer ({unreachable.reason})") from unreachable
     except (HTTPException, TimeoutError, ConnectionError) as broken:
         raise SourceUnreachable(shown, f"broke off, or gave no HTTP ({broken!r})") from broken
+    if not promised and not in_chunks:  # the last chunk says that it is the last one
+        log.warning("%s does not say how long its answer is, so nobody can tell whether it broke off", shown)
     found = destination.stat().st_size
     if promised.isdecimal() and found != int(promised):
         raise SourceUnreachable(shown, f"broke off after {found:,} of {int(promised):,} bytes")

@@ -12,6 +12,8 @@ MARKS = {",": ",", ".": r"\.", " ": "[ \u00a0\u202f]", "'": "['\u2019]"}
 TRUTH = ("true", "false")
 NO_NUMBER = "(?i:inf(?:inity)?|nan)"
 LOOKED_AT_FIRST = 100
+MOSTLY = 0.9
+"""Which share of a column's values has to be numbers for the others to be what is odd about it."""
 
 
 class Numerals(NamedTuple):
@@ -60,6 +62,25 @@ def without_nan(table: "pl.DataFrame") -> "pl.DataFrame":
     import polars.selectors as cs
 
     return table.with_columns(cs.float().fill_nan(None))
+
+
+def mostly_numbers(values: "pl.Series", numerals: Numerals) -> bool:
+    """Tell a text column that would be one of numbers but for a few of its values, or none of those at hand."""
+    if not _is_text(values):
+        return False
+    filled = values.drop_nulls()
+    return len(filled) > 0 and len(filled.filter(filled.str.contains(_any_number(numerals)))) >= MOSTLY * len(filled)
+
+
+def is_no_number(column: str, numerals: Numerals) -> "pl.Expr":
+    """Tell which values of a text column are no numbers; a missing value is not one of them."""
+    import polars as pl
+
+    return pl.col(column).is_not_null() & ~pl.col(column).str.contains(_any_number(numerals))
+
+
+def _any_number(numerals: Numerals) -> str:
+    return rf"^\s*[+-]?(?:{numerals.number}|{Numerals().number}|{NO_NUMBER})\s*$"
 
 
 def _typed(values: "pl.Series", numerals: Numerals) -> "pl.Series":

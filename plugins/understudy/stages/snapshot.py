@@ -14,7 +14,7 @@ from understudy.stages.context import StageContext, StageOutput, stage
 from understudy.stages.download import download, without_secrets
 from understudy.stages.late_labels import join_labels, new_labels
 from understudy.stages.read_query import read_query
-from understudy.stages.read_source import read_file, without_null_texts
+from understudy.stages.read_source import read_file
 from understudy.stages.reading import Reading, inside
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ def _sources(context: StageContext, reading: Reading, scratch: Path) -> "Iterato
     texts |= {data.time} if data.time and data.time_format else frozenset()
     if data.query is not None:
         reading.digests["data.query"] = sha256(data.query.encode()).hexdigest()
-        rows = read_query(context.secrets[CONNECTION_URL], data.query, reading.start, reading.end)
-        yield "data.query", without_null_texts(rows, data.nulls)
+        database, window = context.secrets[CONNECTION_URL], (reading.start, reading.end)
+        yield "data.query", read_query(database, data.query, *window, nulls=data.nulls, texts=texts)
         return
     originals = context.request.params.get("sources")
     originals = originals if isinstance(originals, dict) else {}

@@ -114,8 +114,9 @@ def test_a_dead_run_is_concluded_though_another_had_nothing_to_do_since(hooks: H
 
 
 def test_a_killed_run_without_a_scheduler_is_concluded_where_it_ran(tmp_path: Path, hooks: Hooks) -> None:
-    here = this_process(tmp_path)
     with alone(tmp_path, DAG):
+        here = this_process(tmp_path, DAG)
+        assert here is not None
         begin(hooks, "r1", here)
         conclude(hooks)
         assert is_running(hooks, tmp_path)
@@ -134,8 +135,9 @@ def test_a_command_on_the_same_machine_says_so_where_nothing_sweeps(tmp_path: Pa
         "gates: [{metric: rmse, ceiling: 5}]\n",
         encoding="utf-8",
     )
-    here = this_process(tmp_path)
     with alone(tmp_path, DAG):
+        here = this_process(tmp_path, DAG)
+        assert here is not None
         begin(hooks, "r1", here)
     (sentence,) = trouble_with(retrainings(hooks.ledger, "price"), "price", hooks.settings)
     assert sentence.endswith("was killed before it could say how it ended")

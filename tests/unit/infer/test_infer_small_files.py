@@ -216,6 +216,15 @@ def test_numbers_with_a_unit_are_named_with_a_way_out(tmp_path: Path, unit: str)
         infer(tmp_path, table, target="x")
 
 
+def test_a_few_texts_among_numbers_are_named(tmp_path: Path) -> None:
+    row = pl.int_range(ROWS, eager=True)
+    x = pl.when(row % 100 == 7).then(pl.lit("n.n.")).otherwise(pl.col("x").cast(pl.String)).alias("x")
+    inference, _ = infer(tmp_path, frame().with_columns(x))
+    (told,) = (note for note in inference.notes if note.startswith("x holds numbers"))
+    count = (row % 100 == 7).sum()
+    assert told.startswith(f"x holds numbers but for {count} texts ('n.n.'), and so all its values are taken for texts")
+
+
 def test_features_that_say_nothing_give_a_note_and_no_bound(tmp_path: Path) -> None:
     draw = np.random.default_rng(1)
     rows = 1000

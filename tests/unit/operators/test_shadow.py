@@ -30,8 +30,10 @@ from tests.unit.operators.live_traffic import (
     serve,
 )
 from understudy.contract.load import load_model
+from understudy.contract.local_run import LocalRun
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.connect import connect
+from understudy.hooks.local_runs import alone, this_process
 from understudy.hooks.mirroring import start_mirror
 from understudy.hooks.serving_terms import terms_of
 from understudy.operators import PromoteOperator, ShadowDeployOperator
@@ -263,7 +265,7 @@ def test_a_passed_rehearsal_is_promoted_and_the_one_before_stays_as_mirror(gatew
     assert gateway.probes
 
 
-def left_behind(run: str | None = RUN) -> None:
+def left_behind(run: str | None = RUN, local: LocalRun | None = None) -> None:
     serve(3)
     hooks = connect()
     assert hooks.gateways is not None
@@ -271,7 +273,8 @@ def left_behind(run: str | None = RUN) -> None:
         hooks.deployments, hooks.registry, hooks.gateways, terms_of(load_model(settings().models_dir, "price")),
         bundle(7), 1.0, actor="ann", reason="rehearsal", run=run,
     )  # fmt: skip
-    facts = {"run_id": RUN_ID, "dag_id": "retrain__price"}
+    facts: dict[str, Any] = {"run_id": RUN_ID, "dag_id": "retrain__price"}
+    facts |= {"local": local.model_dump()} if local else {}
     if run:
         hooks.ledger.append("price", EntryKind.TRIGGERED, "ann", "weekly", run, facts)
 
@@ -295,6 +298,16 @@ def test_housekeeping_ends_the_mirror_of_a_run_that_is_gone(gateway: FakeGateway
     assert tidied(is_running=False) == ["price"]
     assert (current().mirror, mirrored_at(gateway)) == (None, None)
     assert tidied(is_running=False) == []
+
+
+def test_housekeeping_ends_the_mirror_of_a_run_without_a_scheduler_when_its_process_has_died(
+    gateway: FakeGateway,
+) -> None:
+    home = settings().home
+    with alone(home, "retrain__price"):
+        left_behind(local=this_process(home, "retrain__price"))
+        assert tidied(is_running=False) == [], "Airflow knows nothing of it"
+    assert tidied(is_running=False) == ["price"]
 
 
 def test_housekeeping_ends_a_mirror_that_is_late_whatever_its_run_does(gateway: FakeGateway) -> None:

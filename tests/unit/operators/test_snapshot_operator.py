@@ -9,12 +9,12 @@ from airflow.sdk.exceptions import AirflowFailException
 from tests.unit.operators.price import context, declare, entries
 from understudy.contract.local_run import local_run_in
 from understudy.contract.words import EntryKind
-from understudy.hooks.local_runs import this_process
+from understudy.hooks.local_runs import alone, this_process
 from understudy.hooks.sources import SourceNotFound
 from understudy.operators import (
     SnapshotDataOperator,
 )
-from understudy.operators.decisions import LOCAL_RUN, REFUSAL_KEY
+from understudy.operators.decisions import REFUSAL_KEY
 from understudy.operators.errors import (
     GatewaysMissing,
 )
@@ -96,8 +96,9 @@ def test_a_run_without_a_scheduler_says_where_it_can_be_told_whether_it_goes_on(
     snapshot = SnapshotDataOperator(task_id="snapshot", model="price")
     asked(context(), snapshot)
     run = context(run_id="manual__2")
-    run["dag_run"].triggering_user_name = LOCAL_RUN
-    asked(run, snapshot)
+    with alone(tmp_path, "retrain__price"):
+        asked(run, snapshot)
+        here = this_process(tmp_path, "retrain__price")
     by_scheduler, local = (local_run_in(entry) for entry in entries(EntryKind.TRIGGERED))
     assert by_scheduler is None
-    assert local == this_process(tmp_path)
+    assert local == here is not None

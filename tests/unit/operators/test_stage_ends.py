@@ -3,12 +3,14 @@
 import threading
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from tests.unit.operators.probe import Store, context, interrupted, jobs, operator
 from understudy.contract.words import Isolation
+from understudy.hooks.local_runs import alone
 from understudy.operators.data_stage import DataStageOperator
 from understudy.operators.housekeeping import reap
 from understudy.operators.stage_errors import (
@@ -19,6 +21,7 @@ from understudy.operators.stage_errors import (
     StageTimedOut,
     StageVanished,
 )
+from understudy.operators.tidy import TidyOperator
 from understudy.runners.choose import choose_runner
 from understudy.settings import settings
 
@@ -121,3 +124,13 @@ def test_the_reaper_removes_only_what_no_task_waits_for() -> None:
 )
 def test_a_refusal_names_its_field_once(message: str, field: str | None, told: str) -> None:
     assert str(StageRefused("train", message, field)).endswith(told)
+
+
+def test_housekeeping_leaves_the_stage_of_a_run_without_a_scheduler_for_as_long_as_its_process_lives() -> None:
+    tidied = context(ti=SimpleNamespace(get_task_states=lambda **_: {}))
+    with alone(settings().home, "d"):
+        interrupted(Store(), {"seconds": 60})
+        assert TidyOperator(task_id="tidy").execute(tidied)["stages"] == []
+        assert len(jobs()) == 1
+    assert len(TidyOperator(task_id="tidy").execute(tidied)["stages"]) == 1
+    assert jobs() == []

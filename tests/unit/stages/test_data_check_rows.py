@@ -92,6 +92,21 @@ def test_personal_columns_are_dropped_everywhere_and_redacted_as_evidence(check:
     assert "example.org" not in undeclared.report.model_dump_json(exclude={"profile"})
 
 
+def test_a_few_texts_that_make_texts_of_a_column_of_numbers_are_noticed_with_a_way_out(check: Check) -> None:
+    row = pl.int_range(ROWS, eager=True)
+    prices = pl.when(row == 7).then(pl.lit("n.n.")).otherwise(pl.col("price").cast(pl.String)).alias("price")
+    frame = good().with_columns(prices, row.cast(pl.String).str.zfill(5).alias("postcode"))
+    found = check(frame)
+    noticed = found.finding("texts_among_numbers")
+    assert (noticed.column, noticed.measured, noticed.failed, noticed.examples) == ("price", 1, False, ("n.n.",))
+    assert "price holds numbers but for 1 text, for example n.n., and so all its values are taken" in noticed.sentence
+    assert found.failed == set()
+    for kind, bad in (("text", 0), ("number", 1)):
+        declared = check(frame, columns={"price": {"type": kind}}, max_bad_share=0.1)
+        assert declared.report.bad_rows == bad
+        assert "texts_among_numbers" not in {finding.check for finding in declared.report.findings}
+
+
 def test_nan_and_infinity_count_as_missing(check: Check) -> None:
     frame = good().with_columns(
         price=pl.when(pl.col("price") < 2)

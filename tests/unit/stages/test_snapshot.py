@@ -294,6 +294,36 @@ def test_a_query_is_bound_to_the_window(tmp_path: Path, query: str) -> None:
     assert report.rows_outside_window == 0
 
 
+def test_texts_among_numbers_are_read_from_a_database_as_from_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("understudy.stages.read_query.BATCH_ROWS", 2)  # a batch may hold numbers only, or texts only
+    read = {"time": None, "nulls": ["", "?"]}
+    query = {"source": None, "query": "SELECT * FROM t", "connection": "shop"}
+    columns: dict[str, list[Any]] = {
+        "padded": [1, " 2", 3, 4, 5],
+        "missing": [1.5, "?", "", 2.5, "nan"],
+        "odd": [1, 2, "x", 4, 5],
+        "code": [1, 2, " 3", 4, 5],
+        "y": ["a", "b", "a", "b", "a"],
+    }
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE TABLE t ({', '.join(columns)})"))
+        values = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        connection.execute(text(f"INSERT INTO t VALUES ({', '.join(f':{c}' for c in columns)})"), values)
+    engine.dispose()
+    written = "\n".join(",".join(map(str, row)) for row in [columns, *zip(*columns.values(), strict=True)])
+    for folder in (in_database := tmp_path / "database", in_file := tmp_path / "file"):
+        folder.mkdir()
+    checks = {"columns": {"code": {"type": "text"}}}
+    _, of_database = snapshot(in_database, {}, {**read, **query}, checks=checks, secrets={"connection_url": url})
+    _, of_file = snapshot(in_file, {"w.csv": written}, read, checks=checks)
+    assert of_database.equals(of_file)
+    assert of_database.dtypes == [pl.Int64, pl.Float64, pl.String, pl.String, pl.String]
+
+
 def test_colons_in_a_query_are_no_parameters(tmp_path: Path) -> None:
     query = (
         """SELECT '2026-01-01' AS at, ' :noon' AS a, '{"b":1}' AS b, 'a' AS y UNION SELECT '2026-01-02', '', '', 'b'"""

@@ -17,6 +17,12 @@ class _Site(BaseHTTPRequestHandler):
         if self.path == "/cut.csv":
             self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\na,b\n")
             return
+        if self.path == "/between.csv":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\na,b\n\r\n4\r\n1,2\n\r\n")
+            return
+        if self.path == "/endless.csv?key=hunter2":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\na,b\n1,2\n")
+            return
         if self.path == "/secret.csv" and self.headers["Authorization"] != "Basic bWU6aHVudGVyMg==":
             self.send_error(401)
             return
@@ -64,11 +70,23 @@ def test_a_busy_server_and_a_broken_line_are_worth_another_try(site: str, tmp_pa
         ("busy.csv", "answers 503"),
         ("short.csv", "broke off after 4 of 400 bytes"),
         ("cut.csv", "broke off, or gave no HTTP"),
+        ("between.csv", "broke off, or gave no HTTP"),
     ):
         with pytest.raises(SourceUnreachable, match=rf"^data.source: {site}/{name} {expected}.*tried again"):
             download(f"{site}/{name}", tmp_path / "got.csv")
     with pytest.raises(SourceUnreachable, match=r"http://127\.0\.0\.1:1/x does not answer \(.*refused"):
         download("http://127.0.0.1:1/x", tmp_path / "got.csv")
+
+
+def test_an_answer_whose_end_only_the_connection_tells_is_taken_with_a_warning(
+    site: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, warned in (("endless.csv?key=hunter2", 1), ("good.csv", 0)):
+        caplog.clear()
+        download(f"{site}/{name}", tmp_path / "got.csv")
+        assert len(caplog.records) == warned
+        assert caplog.text.count(f"{site}/endless.csv does not say how long its answer is, so nobody") == warned
+        assert "hunter2" not in caplog.text
 
 
 def test_an_address_is_escaped_as_a_browser_would(site: str, tmp_path: Path) -> None:

@@ -159,6 +159,11 @@ def test_an_empty_window_names_what_the_source_holds(tmp_path: Path) -> None:
         ("SELEKT 1", "sqlite://", r"data.query: the database rejects it: near \"SELEKT\""),
         ("SELECT 1 AS at, 2 AS at", "sqlite://", r"column 'at' more than once"),
         ("CREATE TABLE t (x INT)", "sqlite://", r"returns no rows; write a SELECT"),
+        (
+            "SELECT 1 AS n, 1 AS v UNION ALL SELECT 2, x'00'",
+            "sqlite://",
+            r"data.query: its column 'v' holds values that fit no one type; CAST them to one in the query",
+        ),
         ("SELECT 1", "nosuchdb://user:hunter2@host/db", r"data.connection: its address is no SQLAlchemy URL"),
         ("SELECT 1", "not a url", r"data.connection: its address is no SQLAlchemy URL"),
     ],
