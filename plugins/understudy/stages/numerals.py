@@ -66,7 +66,7 @@ def without_nan(table: "pl.DataFrame") -> "pl.DataFrame":
 
 def mostly_numbers(values: "pl.Series", numerals: Numerals) -> bool:
     """Tell a text column that would be one of numbers but for a few of its values, or none of those at hand."""
-    if not _is_text(values):
+    if not is_text(values):
         return False
     filled = values.drop_nulls()
     return len(filled) > 0 and len(filled.filter(filled.str.contains(_any_number(numerals)))) >= MOSTLY * len(filled)
