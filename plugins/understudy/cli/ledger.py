@@ -124,10 +124,10 @@ def _champion_at(model: str, moment: datetime, as_json: bool) -> None:
 
 def _served(model: str, record: Deployment | None, moment: datetime) -> str:
     if record is None:
-        return f"No version of {model} served at {moment.isoformat()}."
+        return f"No version of {model} served at {moment_to_the_second(moment)}."
     bundle = record.champion
     return (
-        f"Version {bundle.version} of {model} was champion at {moment.isoformat()} "
+        f"Version {bundle.version} of {model} was champion at {moment_to_the_second(moment)} "
         f"(epoch {record.epoch}, {record.change}; "
         f"data {bundle.data_version[:12]}, image {bundle.image_digest[:19]}, code {bundle.code_commit[:12]})."
     )

@@ -36,6 +36,7 @@ def parse(line: str) -> None:
     while hasattr(command, "commands") and left:
         assert left[0] in command.commands, line
         command = command.commands[left.pop(0)]
+        assert not command.hidden, f"{line}: `understudy --help` does not list it"
     if not hasattr(command, "commands"):
         command.make_context(command.name, left)
 
