@@ -42,7 +42,7 @@ def retraining_page(spec: ModelSpec) -> str:
 {gates}{f"{chr(10)}- better than {beats}" if beats else ""}{slices}
 
 **When it is red**: open *outcome*; it says in one sentence whether data or a promotion were refused or a task broke.
-Pink tasks with a red outcome are a refusal, not a crash.{_taken_back(spec)}
+Pink tasks with a red outcome are a refusal of the data, not a crash.{_taken_back(spec)}
 To take the champion back, run the DAG `rollback`.{runbook}
 """
 
