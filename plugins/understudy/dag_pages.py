@@ -40,7 +40,7 @@ def retraining_page(spec: ModelSpec) -> str:
 {gates}{f"{chr(10)}- better than {beats}" if beats else ""}{slices}
 
 **When it is red**: open *outcome*; it says in one sentence whether data or a promotion were refused or a task broke.
-Pink tasks with a red outcome are a refusal, not a crash.{_taken_back(spec)}
+Pink tasks with a red outcome are a refusal of the data, not a crash.{_taken_back(spec)}
 To take the champion back, run the DAG `rollback`.{runbook}
 """
 
@@ -88,13 +88,13 @@ measured this time. A retraining that was asked for and has not begun is a warni
 
 def _steps(spec: ModelSpec, window: str) -> list[str]:
     nothing_searched = "" if spec.train.search else " (nothing to search)"
+    held_out = f"{'the newest ' if spec.data.time else ''}{spec.split.holdout} of the rows"
     steps = [
         f"**snapshot** reads {window} of `{_source_in_words(spec)}` and makes it a data version.",
         "**check** refuses a window that breaks the declaration or looks nothing like history; the champion stays.",
         f"**ask / trial** search hyperparameters, each trial in its own container{nothing_searched}.",
         "**train** fits the challenger and registers it.",
-        f"**evaluate** compares challenger and champion on the newest {spec.split.holdout} of the rows, unseen by "
-        "training.",
+        f"**evaluate** compares challenger and champion on {held_out}, unseen by training.",
     ]
     if spec.shadow:
         steps.append(

@@ -32,8 +32,8 @@ class SigningUnavailable(UnderstudyError):
 
     def __init__(self, setting: str) -> None:
         super().__init__(
-            f"{setting} is set, and model signing is not installed. Install it (pip install 'understudy[signing]'), or "
-            "leave the setting empty."
+            f"{setting} is set, and model signing is not installed. Install it (pip install model-signing pyopenssl), "
+            "or leave the setting empty."
         )
 
 

@@ -167,7 +167,7 @@ def test_a_key_without_the_extra_is_said_in_a_sentence(
     keys: dict[str, Path], model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "model_signing", None)
-    with pytest.raises(SigningUnavailable, match=r"SIGNING_KEY is set.*understudy\[signing\]"):
+    with pytest.raises(SigningUnavailable, match=r"SIGNING_KEY is set.*pip install model-signing pyopenssl"):
         sign(model, keys["2026"])
 
 

@@ -38,6 +38,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Retrain models, prove every challenger against the champion, and take back what hurts.",
 )
+app.command("demo")(embedded.demo)
+app.command("practice")(embedded.practice)
+app.command("up")(embedded.up)
+app.command("down")(embedded.down)
 app.command("init")(declare.init)
 app.command("check")(check.check)
 app.command("status")(status.status)
@@ -67,10 +71,6 @@ app.command("reject")(approve.reject)
 app.command("schema")(schema.schema)
 app.command("gateway-follower", hidden=True)(follow.follow)
 app.command("access", hidden=True)(access.access)
-app.command("up", hidden=True)(embedded.up)
-app.command("down", hidden=True)(embedded.down)
-app.command("demo", hidden=True)(embedded.demo)
-app.command("practice", hidden=True)(embedded.practice)
 
 
 def run() -> None:

@@ -8,6 +8,7 @@ import typer
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.deployment import hooks, require_model
 from understudy.cli.errors import BadArgument
+from understudy.contract.declared import read_moment
 from understudy.contract.moment import moment
 
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ def _log_page(console: "Console", model: str, found: "list[DataVersion]") -> Non
     for version in found:
         rows = f"{version.rows:>10,} rows" if version.rows is not None else " " * 15
         recorded = moment(version.recorded_at)
-        start, end = version.facts.get("start"), version.facts.get("end")
+        start, end = (read_moment(version.facts.get(name)) for name in ("start", "end"))
         console.print(
             f"{version.sha256[:12]}  {recorded}  {rows}  {version.size_bytes / 1e6:>8.1f} MB"
-            + (f"  {str(start)[:16]} to {str(end)[:16]}" if start and end else "")
+            + (f"  {moment(start)} to {moment(end)}" if start and end else "")
         )
 
 

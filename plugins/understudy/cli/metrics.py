@@ -32,7 +32,7 @@ def metrics(
         int, typer.Option(min=0, max=HIGHEST_PORT, help="The port to listen on, 0 for any free one.")
     ] = 8091,
     verify_every: Annotated[
-        str, typer.Option(metavar="TIME", help="How often the whole ledger is verified, such as 1h.")
+        str, typer.Option(metavar="DURATION", help="How often the whole ledger is verified, such as 1h.")
     ] = "1h",
     once: Annotated[bool, typer.Option("--once", help="Print the numbers once instead, the ledger verified.")] = False,
     to: Annotated[

@@ -9,12 +9,18 @@ from understudy.contract.declared import Declared, format_duration
 from understudy.contract.estimators import estimators_for
 from understudy.contract.metrics import METRICS
 from understudy.contract.spec import ModelSpec
-from understudy.contract.words import MlTask
+from understudy.contract.words import AlertKind, MlTask
 from understudy.settings import PROJECT
 
 SCHEMA_FILE = PROJECT / "schema" / "model.schema.json"
 PAGE_FILE = PROJECT / "docs" / "model-yaml.md"
 Schema = dict[str, Any]
+LISTED = {
+    "roc_auc": "[see below](#metrics)",
+    "ridge": "[see below](#estimators)",
+    AlertKind.REFUSED: "[see alerts.md](alerts.md#of-what)",
+}
+"""Where names are listed that are too many for a cell, by one of them."""
 
 HEAD = """# model.yaml
 
@@ -153,7 +159,7 @@ def _kind(described: Schema, schema: Schema) -> str:
         return (
             ", ".join(f"`{name}`" for name in names)
             if len(names) <= 6
-            else f"a name, [see below](#{'metrics' if 'roc_auc' in names else 'estimators'})"
+            else f"a name, {next(place for known, place in LISTED.items() if known in names)}"
         )
     if "const" in described:
         return f"`{described['const']}`"

@@ -74,8 +74,7 @@ def retrain(
 ) -> None:
     """Retrain a model.
 
-    Exit with 0 if promoted, 1 if broken, 3 if declined, rejected or held, 4 if its data were refused, 5 if taken back,
-    6 while it waits for an approval.
+    Exit with 0: promoted, 1: broken, 3: declined, rejected or held, 4: data refused, 5: taken back, 6: people asked.
     """
     refuse_unpausing_locally(local=local, unpause=unpause)
     settings = deployment()

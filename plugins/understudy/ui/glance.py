@@ -206,7 +206,7 @@ def _unseen(champion: Champion | None, look: LedgerEntry | None, monitor: DagSta
     if champion is None or monitor is None:
         return ""
     if look is None or look.at < champion.since:
-        return f"no look has been at version {champion.version} yet"
+        return f"no look since version {champion.version} began to serve"
     return "its last look could not say" if verdict_of_look(look) == Verdict.INCONCLUSIVE.value else ""
 
 

@@ -123,17 +123,21 @@ def test_a_gateway_that_lags_behind_the_ledger_is_named_with_both_epochs(
     assert (gateway["severity"], gateway["found"]) == ("fine", "left serves version 4 of prices; warm processes: 0")
 
 
+def scored_without(monkeypatch: pytest.MonkeyPatch, *not_held: Confinement) -> None:
+    """Let the gateway's only process be one that is not held to these."""
+    process = WorkerStatus(
+        version=4, role=Role.CHAMPION, pid=7, is_ready=True, restarts=0, rss_bytes=1, queued=0, not_held=not_held
+    )
+    status = ModelStatus(gateway="left", model="prices", epoch=1, version=4, workers=(process,))
+    monkeypatch.setattr(Gateways, "status", lambda *_: (status,))
+
+
 def test_a_process_that_its_machine_cannot_hold_is_told_by_doctor_and_status(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve(models)
     promote(monkeypatch)
-    process = WorkerStatus(
-        version=4, role=Role.CHAMPION, pid=7, is_ready=True, restarts=0, rss_bytes=1, queued=0,
-        not_held=(Confinement.MEMORY, Confinement.NO_NETWORK),
-    )  # fmt: skip
-    status = ModelStatus(gateway="left", model="prices", epoch=1, version=4, workers=(process,))
-    monkeypatch.setattr(Gateways, "status", lambda *_: (status,))
+    scored_without(monkeypatch, Confinement.MEMORY, Confinement.NO_NETWORK)
     told = "version 4 (champion) is scored by a process that is not held to: a memory limit, no network"
     served, free = findings()["gateway"]
     assert served["severity"] == "fine"
@@ -150,12 +154,7 @@ def test_a_gateway_that_stays_root_is_told_to_run_as_somebody_else(
 ) -> None:
     serve(models)
     promote(monkeypatch)
-    process = WorkerStatus(
-        version=4, role=Role.CHAMPION, pid=7, is_ready=True, restarts=0, rss_bytes=1, queued=0,
-        not_held=(Confinement.NO_ROOT,),
-    )  # fmt: skip
-    status = ModelStatus(gateway="left", model="prices", epoch=1, version=4, workers=(process,))
-    monkeypatch.setattr(Gateways, "status", lambda *_: (status,))
+    scored_without(monkeypatch, Confinement.NO_ROOT)
     assert findings()["gateway"][1]["way_out"].startswith("Run the gateway as a user other than root")
 
 

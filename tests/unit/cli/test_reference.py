@@ -45,6 +45,10 @@ def test_the_page_explains_every_field_and_metric() -> None:
     assert "`1d`" in page  # retrain.timeout: a default that pydantic's own schema leaves out
 
 
+def test_the_kinds_of_alerts_are_looked_up_among_alerts() -> None:
+    assert "| `kinds` | list of a name, [see alerts.md](alerts.md#of-what) |" in reference.page_text()
+
+
 def test_writing_goes_below_the_given_root(tmp_path: Path) -> None:
     written = reference.write(tmp_path)
     assert [path.relative_to(tmp_path).as_posix() for path in written] == [

@@ -78,9 +78,9 @@ def test_the_table_begins_with_what_needs_a_person_and_says_why() -> None:
 
 @pytest.mark.parametrize(("health", "is_said"), [(Health.UNKNOWN, True), (Health.WORKING, False)])
 def test_why_nobody_can_say_is_said_where_that_is_all_there_is(health: Health, is_said: bool) -> None:
-    told = status(model="a", health=health, unseen="no look has been at version 2 yet")
-    assert ("a: no look has been at version 2 yet" in table(told)) is is_said
-    assert ("no look has been at version 2 yet" in page(told)) is is_said
+    told = status(model="a", health=health, unseen="no look since version 2 began to serve")
+    assert ("a: no look since version 2 began to serve" in table(told)) is is_said
+    assert ("no look since version 2 began to serve" in page(told)) is is_said
 
 
 @pytest.mark.parametrize(("hours", "is_past"), [(-1, True), (1, False)])

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ def parse(line: str) -> None:
     while hasattr(command, "commands") and left:
         assert left[0] in command.commands, line
         command = command.commands[left.pop(0)]
+        assert not command.hidden, f"{line}: `understudy --help` does not list it"
     if not hasattr(command, "commands"):
         command.make_context(command.name, left)
 
@@ -67,6 +69,21 @@ def test_a_word_of_make_is_in_the_makefile(page: Path) -> None:
     typed = [line for block in blocks(page) for line in block.splitlines()] + spoken(page)
     named = {found[1] for line in typed if (found := re.match(r"make ([a-z0-9]+)", line))}
     assert named - TARGETS == set()
+
+
+def ends(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """List what can be typed, groups apart."""
+    if not hasattr(command, "commands"):
+        yield name, command
+    else:
+        for word, part in command.commands.items():
+            yield from () if part.hidden else ends(part, f"{name} {word}".strip())
+
+
+def test_each_command_but_those_that_serve_answers_in_json() -> None:
+    every = dict(ends(typer.main.get_command(app)))
+    without = {name for name, command in every.items() if not any("--json" in param.opts for param in command.params)}
+    assert without == {"gateway", "metrics"}, "the README says so"
 
 
 def test_there_are_commands_to_look_at() -> None:

@@ -137,8 +137,8 @@ def test_a_bad_champion_is_seen_to_only_while_the_retraining_that_it_needs_runs(
     [
         (Verdict.PASSED, 9, Health.WELL, ""),
         (Verdict.INCONCLUSIVE, 9, Health.UNKNOWN, "its last look could not say"),
-        (Verdict.PASSED, 0, Health.UNKNOWN, "no look has been at version 2 yet"),
-        (None, 0, Health.UNKNOWN, "no look has been at version 2 yet"),
+        (Verdict.PASSED, 0, Health.UNKNOWN, "no look since version 2 began to serve"),
+        (None, 0, Health.UNKNOWN, "no look since version 2 began to serve"),
     ],
 )
 def test_a_monitored_champion_is_well_only_where_a_look_at_it_says_so(
