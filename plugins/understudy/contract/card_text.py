@@ -59,8 +59,9 @@ def shortened(text: str, longest: int) -> str:
     line = " ".join(printable_line(text).split())
     if len(line) <= longest:
         return line
-    told = f" … ({len(line) - longest:,} more characters in the ledger)"
-    return line[: max(longest - len(told), 0)].rstrip() + told
+    room = longest - len(_rest(len(line)))
+    kept = line[: max(room, 0)].rstrip()
+    return kept + _rest(len(line) - len(kept))
 
 
 def number(value: Number) -> str:
@@ -112,6 +113,10 @@ def delta_lines(delta: ModelDelta | None) -> Iterable[str]:
     ):
         if share is not None:
             yield f"{what}: {share:.1%}"
+
+
+def _rest(characters: int) -> str:
+    return f" … ({characters:,} more characters in the ledger)"
 
 
 def _facts(card: Card) -> Iterable[tuple[str, str]]:
