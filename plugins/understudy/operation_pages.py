@@ -78,8 +78,8 @@ def housekeeping_page() -> str:
 ### Tidy up
 
 Every hour: containers and processes whose task is over are removed, mirrors and canaries whose run is over or late
-are ended, and run folders older than `keep_runs` are deleted. Models, reports, data versions, quarantined windows and
-the ledger are never touched.
+are ended, what a killed rollback drill left at the gateways is cleared, and run folders older than `keep_runs` are
+deleted. Models, reports, data versions, quarantined windows and the ledger are never touched.
 """
 
 

@@ -52,6 +52,16 @@ def test_mlflow_hashes_a_password_once_and_not_with_every_request(tmp_path: Path
     assert arguments[arguments.index("--workers") + 1] == "1"
 
 
+def test_on_a_busy_machine_celery_gets_its_tasks_late_and_not_never() -> None:
+    worker = SERVICES["worker"]
+    assert int(worker["environment"]["AIRFLOW__CELERY__OPERATION_TIMEOUT"]) >= 30
+    (_, asked), limit = worker["healthcheck"]["test"], int(worker["healthcheck"]["timeout"].removesuffix("s"))
+    assert "--app" not in asked, "it would load all of Airflow to ask whether a worker answers"
+    told = re.search(r"--timeout (\d+)", asked)
+    assert told is not None
+    assert int(told[1]) < limit
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_service_is_pinned_limited_and_without_rights(name: str) -> None:
     service = SERVICES[name]

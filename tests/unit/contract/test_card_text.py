@@ -1,5 +1,6 @@
 """What a person sees of a card whose texts were written by somebody hostile, told by a real Markdown parser."""
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from tests.unit.contract.ledger_entries import entry
 from tests.unit.contract.test_card import record
 from understudy.contract.card import Card, card_of
 from understudy.contract.card_places import Pages
-from understudy.contract.card_text import LONGEST_REASON, escaped, markdown, number, one_line
+from understudy.contract.card_text import LONGEST_REASON, escaped, markdown, number, one_line, shortened
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.words import Change, EntryKind, Verdict
 
@@ -64,6 +65,14 @@ def test_ten_thousand_characters_are_cut_and_counted() -> None:
     assert "more characters in the ledger)" in told
     assert len(told) < 5 * LONGEST_REASON
     assert len(one_line(hostile_card("x" * 10_000))) <= 300
+
+
+@pytest.mark.parametrize("length", [300, 301, 310, 1_234, 10_000])
+def test_a_cut_line_is_no_longer_than_it_may_be_and_counts_all_that_it_leaves_out(length: int) -> None:
+    line = shortened("x" * length, 300)
+    assert len(line) <= 300
+    left = re.search(r"([0-9,]+) more characters", line)
+    assert line.count("x") + (int(left[1].replace(",", "")) if left else 0) == length
 
 
 def test_a_number_is_never_only_a_colour() -> None:
