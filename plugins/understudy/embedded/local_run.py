@@ -5,7 +5,7 @@ import os
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,9 +22,9 @@ from understudy.runners.nursery import nursery
 from understudy.settings import Settings
 
 LOOK_EVERY_S = 0.5
+RUNS = "SELECT run_id FROM dag_run WHERE dag_id = :dag"
 TASKS = """
-    SELECT task_id, map_index, state, start_date, end_date, try_number FROM task_instance
-    WHERE dag_id = :dag AND run_id IN (SELECT run_id FROM dag_run WHERE dag_id = :dag AND id > :earlier)
+    SELECT task_id, map_index, state, start_date, end_date, try_number, run_id FROM task_instance WHERE dag_id = :dag
 """
 TaskWatcher = Callable[[list[TaskState]], None]
 
@@ -118,7 +118,8 @@ def _returned(dag_id: str, run_id: str, task: str) -> Any:
 @contextmanager
 def _watching(local: Layout, dag_id: str, watch: TaskWatcher) -> Iterator[None]:
     """Report the tasks' states while the block runs; Airflow itself tells them only when all is over."""
-    ended, earlier = threading.Event(), _newest_run(local)
+    # By their names: Airflow deletes the run before, and SQLite gives its number to the next one.
+    ended, earlier = threading.Event(), {run for (run,) in _select(local, RUNS, {"dag": dag_id})}
 
     def look() -> None:
         while not ended.wait(LOOK_EVERY_S):
@@ -134,12 +135,8 @@ def _watching(local: Layout, dag_id: str, watch: TaskWatcher) -> Iterator[None]:
         watch(_tasks(local, dag_id, earlier))
 
 
-def _newest_run(local: Layout) -> int:
-    return int(_select(local, "SELECT coalesce(max(id), 0) FROM dag_run", {})[0][0])
-
-
-def _tasks(local: Layout, dag_id: str, earlier: int) -> list[TaskState]:
-    rows = _select(local, TASKS, {"dag": dag_id, "earlier": earlier})
+def _tasks(local: Layout, dag_id: str, earlier: Collection[str]) -> list[TaskState]:
+    rows = [row for row in _select(local, TASKS, {"dag": dag_id}) if row[6] not in earlier]
     return [
         TaskState(
             task=row[0], map_index=row[1], state=row[2], since=_utc(row[3]), until=_utc(row[4]), attempt=max(row[5], 1)
