@@ -224,7 +224,7 @@ def test_a_champion_that_comes_meanwhile_is_not_taken_back(desk: Desk) -> None:
         desk.crown(3)
 
     desk.shelf.when_asked = promote
-    with pytest.raises(EpochConflict, match=r"is at epoch 3, not 2: version 3 serves now.*by bob"):
+    with pytest.raises(EpochConflict, match=r"demand is at epoch 3, not 2: version 3 serves now.*by bob"):
         take_back(desk)
     assert (desk.epoch, desk.deployments.denied(MODEL)) == (3, {})
 
