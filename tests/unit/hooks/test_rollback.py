@@ -101,9 +101,18 @@ def test_what_stands_against_it_is_told_of_the_right_model(desk: Desk) -> None:
         take_back(desk)
     desk.crown(2)
     desk.deployments.ledger.append(MODEL, EntryKind.LOCKED, "eve", "audit", facts={"version": 2})
-    with pytest.raises(ChampionLocked, match=r"Version 2 of demand is locked as champion \(audit\)"):
-        take_back(desk)
+    for go_back in (take_back, lambda desk: plan_rollback(desk.deployments, desk.registry, MODEL)):
+        with pytest.raises(ChampionLocked, match=r"Version 2 of demand is locked as champion \(audit\)"):
+            go_back(desk)
     assert desk.epoch == 2
+
+
+def test_what_is_denied_is_no_way_back_from_the_version_that_returns_either(desk: Desk) -> None:
+    first, second, third = (desk.crown(number) for number in (1, 2, 3))
+    desk.crown(4)
+    desk.deployments.deny(MODEL, second.model_sha256, "spoiled", "eve")
+    record = take_back(desk)
+    assert (record.champion, record.previous) == (third, first)
 
 
 def test_a_lock_on_another_version_does_not_stop_it(desk: Desk) -> None:
@@ -155,7 +164,7 @@ def test_a_version_whose_files_cannot_be_trusted_does_not_return_and_those_that_
     before = desk.newest
     with pytest.raises(NothingToRollBackTo, match="demand") as refused:
         take_back(desk)
-    assert (refused.value.problem, refused.value.left) == (str(gone).rstrip("."), (1,))
+    assert (refused.value.model, refused.value.problem, refused.value.left) == (MODEL, str(gone).rstrip("."), (1,))
     assert desk.newest == before
 
 
