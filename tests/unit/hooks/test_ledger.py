@@ -67,15 +67,20 @@ def test_a_retried_task_does_not_write_twice(ledger: Ledger) -> None:
     again = ledger.append_once("demand/run/judged", "demand", EntryKind.JUDGED, "bob", "no", "run", {"auc": 0.1})
     assert again == first
     assert ledger.entries() == [first]
+    assert ledger.keyed(["demand/run/judged", "demand/run/trained"]) == [first]
 
 
 def test_entries_are_found_by_model_kind_and_run(ledger: Ledger) -> None:
     write(ledger, 3)
     ledger.append("prices", EntryKind.JUDGED, "ann", "other model", "run1")
-    ledger.append("demand", EntryKind.TRAINED, "ann", "other kind", "run1")
+    ledger.append("demand", EntryKind.TRAINED, "bob", "other kind", "run1")
     assert [e.seq for e in ledger.entries("demand")] == [1, 2, 3, 5]
     assert [e.seq for e in ledger.entries("demand", [EntryKind.JUDGED], newest_first=True, limit=2)] == [3, 2]
     assert [e.seq for e in ledger.entries(run="run1")] == [2, 4, 5]
+    assert [e.seq for e in ledger.entries(actor="bob")] == [5]
+    assert [e.seq for e in ledger.entries(after=2, before=5)] == [3, 4]
+    assert [e.seq for e in ledger.newest(EntryKind.JUDGED, EntryKind.TRAINED)] == [3, 4, 5]
+    assert [e.seq for e in ledger.newest(EntryKind.JUDGED, EntryKind.TRAINED, after=4)] == [5]
     assert ledger.entries(kinds=[]) == []
 
 
