@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,13 @@ def test_confirming_twice_is_confirming_once(deployments: Deployments) -> None:
 def test_the_champion_of_any_moment_can_be_named(deployments: Deployments) -> None:
     first = deployments.deploy(record(1, 1), 0, *WHY)
     second = deployments.deploy(record(2, 2), 1, *WHY)
-    assert deployments.ledger.champion_at("demand", first.at) == record(1, 1)
-    assert deployments.ledger.champion_at("demand", second.at) == record(2, 2)
+    deployments.deploy(record(1, 9).model_copy(update={"model": "price"}), 0, *WHY)
+    deployments.confirm("demand", 1, "ann", {})
+    named = [
+        deployments.ledger.champion_at("demand", at) for at in (first.at, second.at, second.at + timedelta(days=1))
+    ]
+    assert named == [record(1, 1), record(2, 2), record(2, 2)]
+    assert deployments.ledger.champion_at("demand", first.at - timedelta(microseconds=1)) is None
 
 
 def test_a_denied_digest_does_not_serve_under_another_number(deployments: Deployments) -> None:

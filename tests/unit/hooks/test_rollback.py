@@ -184,6 +184,7 @@ def test_a_run_may_take_back_what_it_promoted_itself_and_does_so_once(desk: Desk
     assert record.champion.version == 2
     assert take_back(desk, run="retraining-3", only_since=3) == record
     assert desk.epoch == 4
+    assert take_back(desk, run="another").champion.version == 1, "what one run did is not done for another"
 
 
 def test_a_retry_after_others_moved_on_is_left_with_its_own_record(desk: Desk) -> None:
