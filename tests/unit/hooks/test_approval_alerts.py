@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.hooks.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
-from understudy.contract.approval import Answered, Person, Question
+from understudy.contract.approval import TASKS, Answered, Person, Question
 from understudy.contract.words import Answer
 from understudy.hooks.approvals import ask, record_answer
 from understudy.hooks.connect import Hooks
@@ -36,8 +36,8 @@ def hooks(tmp_path: Path, web: WebReceiver, monkeypatch: pytest.MonkeyPatch) -> 
 def put(hooks: Hooks, person: int = 1, model: str = "price", run: str = "run1") -> None:
     run_id = "manual__2026-01-01T00:00:00" if run == "run1" else run
     question = Question(
-        version=7, person=person, until=UNTIL, remind_at=REMIND_AT, judgement_sha256="j" * 64, task_id="approve",
-        dag_id=f"retrain__{model}", run_id=run_id,
+        version=7, person=person, until=UNTIL, remind_at=REMIND_AT, judgement_sha256="j" * 64,
+        task_id=TASKS[person - 1], dag_id=f"retrain__{model}", run_id=run_id,
     )  # fmt: skip
     ask(hooks.ledger, model, run, question, "carl")
 
@@ -101,15 +101,16 @@ def test_what_is_answered_or_over_is_not_reminded_of(hooks: Hooks, web: WebRecei
 
 def test_an_answer_that_does_not_count_is_told_to_who_believes_that_it_does(hooks: Hooks, web: WebReceiver) -> None:
     put(hooks)
+    put(hooks, person=2)
     put(hooks, run="run2")
     put(hooks, model="demand")
     answer(hooks, Answer.VOID, "the reason has none")
     for _ in range(2):
         hooks.alerts.tell(datetime.now(timezone.utc) + timedelta(seconds=1))
-    assert sorted(kinds(web)) == ["answer_void", *["approval_waits"] * 3]
+    assert sorted(kinds(web)) == ["answer_void", *["approval_waits"] * 4]
     told = next(told for told in web.taken if told["kind"] == "answer_void")
     assert told["sentence"] == "price: the answer of Ann does not count, so it is asked again: the reason has none"
-    assert (told["severity"], told["page"]) == ("warning", PAGE), "not that of another run or model"
+    assert (told["severity"], told["page"]) == ("warning", PAGE), "not that of another person, run or model"
 
 
 def test_an_answer_that_counts_is_nobody_s_alert(hooks: Hooks, web: WebReceiver) -> None:

@@ -250,6 +250,13 @@ def test_records_beside_the_champion_belong_to_its_reign(deployments: Deployment
         (2, 3, "ann", "run2", False),
     ]
     assert fit_instead(second.champion, deployments.history("demand"), {}) == [first.champion]
+    assert told[0].reason == "weekly"
+    deployments.confirm("demand", 3, "ann", {})
+    unconfirmed = second.model_copy(update={"epoch": 4, "change": Change.MIRROR_STARTED, "mirror": bundle(1)})
+    deployments.deploy(unconfirmed, 3, "bob", "rehearsal")
+    assert reigns(deployments.history("demand"))[-1].is_confirmed, (
+        "what a gateway has not acknowledged is the rehearsal"
+    )
 
 
 def test_what_serves_of_all_models_is_read_at_once(deployments: Deployments) -> None:
