@@ -250,10 +250,12 @@ def test_records_beside_the_champion_belong_to_its_reign(deployments: Deployment
         (2, 3, "ann", "run2", False),
     ]
     assert fit_instead(second.champion, deployments.history("demand"), {}) == [first.champion]
-    assert told[0].reason == "weekly"
-    deployments.confirm("demand", 3, "ann", {})
+    began = deployments.ledger.entries("demand", [EntryKind.DEPLOYED])[0]
+    assert (told[0].at, told[0].reason) == (began.at, "weekly")
     unconfirmed = second.model_copy(update={"epoch": 4, "change": Change.MIRROR_STARTED, "mirror": bundle(1)})
     deployments.deploy(unconfirmed, 3, "bob", "rehearsal")
+    assert not reigns(deployments.history("demand"))[-1].is_confirmed
+    deployments.confirm("demand", 3, "ann", {})
     assert reigns(deployments.history("demand"))[-1].is_confirmed, (
         "what a gateway has not acknowledged is the rehearsal"
     )
