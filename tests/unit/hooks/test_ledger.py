@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from understudy.contract.release import GENESIS
 from understudy.contract.words import EntryKind
@@ -121,11 +121,24 @@ def test_every_changed_value_is_detected(ledger: Ledger, column: str, value: str
     assert "Entry 3" in found.sentence
 
 
-def test_a_changed_entry_is_not_read_as_if_it_were_true(ledger: Ledger) -> None:
+@pytest.mark.parametrize(
+    ("facts", "told"), [('{"version": 7}', "was changed"), ("{", "cannot be read")], ids=["changed", "unreadable"]
+)
+def test_a_changed_entry_is_not_read_as_if_it_were_true(ledger: Ledger, facts: str, told: str) -> None:
     write(ledger, 3)
-    tamper(ledger, "UPDATE ledger SET facts = '{\"version\": 7}' WHERE seq = 2")
-    with pytest.raises(LedgerDamaged, match=r"entry 2 was changed.*restore"):
+    tamper(ledger, f"UPDATE ledger SET facts = '{facts}' WHERE seq = 2")
+    with pytest.raises(LedgerDamaged, match=rf"entry 2 {told}.*restore"):
         ledger.entries("demand")
+
+
+def test_no_connection_outlives_a_call(ledger: Ledger) -> None:
+    """A forked task would share it with the process that it was forked from."""
+    is_open: set[int] = set()
+    event.listen(ledger._engine, "connect", lambda connection, _: is_open.add(id(connection)))
+    event.listen(ledger._engine, "close", lambda connection, _: is_open.remove(id(connection)))
+    write(ledger, 1)
+    assert len(ledger.entries()) == 1
+    assert is_open == set()
 
 
 def test_a_removed_entry_is_detected(ledger: Ledger) -> None:
@@ -299,7 +312,14 @@ def test_a_moment_needs_a_time_zone(ledger: Ledger) -> None:
         ledger.champion_at("demand", datetime(2026, 1, 1))  # noqa: DTZ001 - the very mistake
 
 
-@pytest.mark.parametrize(("content", "told"), [(b"no database" * 100, "is not a database"), (None, "cannot be opened")])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"no database" * 100, r"is not a database; nothing was changed\. Restore it from its last backup"),
+        (None, r"cannot be opened; nothing was changed\. Check that its folder exists"),
+    ],
+    ids=["no database", "a folder"],
+)
 def test_an_unusable_file_is_said_in_one_sentence(tmp_path: Path, content: bytes | None, told: str) -> None:
     path = tmp_path / "ledger.db"
     path.mkdir() if content is None else path.write_bytes(content)
@@ -307,5 +327,5 @@ def test_an_unusable_file_is_said_in_one_sentence(tmp_path: Path, content: bytes
         lambda: Ledger(f"sqlite:///{path}").entries(),
         lambda: Ledger(f"sqlite:///{path}").append("demand", EntryKind.JUDGED, "ann", "x"),
     ):
-        with pytest.raises(LedgerUnavailable, match=told):
+        with pytest.raises(LedgerUnavailable, match=rf"The ledger sqlite:///.*ledger\.db {told}"):
             act()
