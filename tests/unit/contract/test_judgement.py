@@ -21,10 +21,10 @@ def results(*verdicts: Verdict) -> tuple[GateResult, ...]:
         (Verdict.PASSED, results(*[Verdict.PASSED] * 2), "all 2 questions passed"),
         (Verdict.FAILED, results(Verdict.PASSED, Verdict.FAILED, Verdict.INCONCLUSIVE), "s1"),
         (Verdict.FAILED, results(*[Verdict.FAILED] * 3), "s0; s1; s2"),
-        (Verdict.INCONCLUSIVE, results(*[Verdict.INCONCLUSIVE] * 5), "s0; s1; s2; and 2 more"),
+        (Verdict.INCONCLUSIVE, results(*[Verdict.INCONCLUSIVE] * 4), "s0; s1; s2; and 1 more"),
         (Verdict.INCONCLUSIVE, (), "nothing was asked"),
     ],
-    ids=["passed", "one decides", "three decide", "five decide", "none"],
+    ids=["passed", "one decides", "three decide", "four decide", "none"],
 )
 def test_it_says_what_decided(verdict: Verdict, given: tuple[GateResult, ...], told: str) -> None:
     judgement = Judgement(verdict=verdict, results=given)
