@@ -25,9 +25,7 @@ def judge(report: EvaluationReport, gates: Sequence[Gate], evaluate: EvaluateSpe
     has_champion = report.champion_version is not None
     impossible = [_missing(f"{found.of}.consistent", found.sentence) for found in contradictions(report)]
     if impossible:
-        return Judgement(
-            verdict=Verdict.INCONCLUSIVE, results=tuple(impossible), rubber_stamped=report.champion_version is None
-        )
+        return Judgement(verdict=Verdict.INCONCLUSIVE, results=tuple(impossible), rubber_stamped=not has_champion)
     results = [_no_leak(report)]
     for gate in gates:
         quality = METRICS[gate.metric].is_quality

@@ -82,7 +82,7 @@ class Deployment(Fact):
     @property
     def baseline_share(self) -> float:
         """Give the share of keys that a fresh copy of the champion answers; with 0, no such copy runs."""
-        return baseline_share(self.canary_share) if self.canary is not None else 0.0
+        return baseline_share(self.canary_share)
 
     def without_canary(self) -> "Deployment":
         """Give the same with all callers at the champion."""

@@ -2,6 +2,7 @@
 
 import math
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -123,8 +124,70 @@ def test_a_refresh_may_not_lose_more_than_its_margin() -> None:
     assert judge(beyond, [Gate(metric="roc_auc", margin=0.01)], EVALUATE).verdict is Verdict.FAILED
 
 
-def test_a_leak_decides_nothing() -> None:
-    assert judge(report(leaked_rows=1), [Gate(metric="roc_auc")], EVALUATE).verdict is Verdict.INCONCLUSIVE
+@pytest.mark.parametrize(
+    ("gate", "given", "verdict"),
+    [
+        (Gate(metric="roc_auc", floor=0.85), {}, Verdict.PASSED),
+        (Gate(metric="log_loss", ceiling=0.4), {}, Verdict.PASSED),
+        (Gate(metric="roc_auc", min_gain=0.03), {}, Verdict.FAILED),
+        (Gate(metric="roc_auc", margin=0.5), {"other": 0.5, "gain": 0.0, "gain_low": -0.25}, Verdict.FAILED),
+        (Gate(metric="roc_auc", margin=0.5), {"other": 0.5, "gain": 0.0, "gain_low": -0.24}, Verdict.PASSED),
+        (Gate(metric="roc_auc", margin=0.0), {"gain": 0.0, "gain_low": 0.0, "gain_high": 0.1}, Verdict.FAILED),
+    ],
+    ids=[
+        "the floor",
+        "the ceiling",
+        "the least gain",
+        "the margin",
+        "within it",
+        "a loss that chance does not rule out",
+    ],
+)
+def test_a_bound_may_be_reached_and_a_gain_has_to_be_beyond_its_own(
+    gate: Gate, given: dict[str, Any], verdict: Verdict
+) -> None:
+    compared = (comparison(**given), comparison("log_loss", challenger=0.4, other=0.5))
+    assert judge(report(comparisons=compared), [gate], EVALUATE).verdict is verdict
+
+
+def test_the_margin_of_a_champion_below_zero_is_as_wide_as_of_one_above() -> None:
+    near = comparison("r2", challenger=-0.5, other=-0.5, gain=0.0, gain_low=-0.04, gain_high=0.04)
+    regression = report(task="regression", primary="r2", comparisons=(near,))
+    assert judge(regression, [Gate(metric="r2", margin=0.1)], EVALUATE).verdict is Verdict.PASSED
+    assert judge(regression, [Gate(metric="r2", margin=0.05)], EVALUATE).verdict is Verdict.FAILED
+
+
+def test_a_gain_is_told_with_its_interval_and_a_floor_on_enough_blocks_needs_no_excuse() -> None:
+    floor: dict[str, Any] = {"blocks": 8, "challenger_low": 0.8, "challenger_high": 0.9}
+    results = judge(report(comparisons=(comparison(**floor),)), [Gate(metric="roc_auc", floor=0.5)], EVALUATE).results
+    told = {r.gate: (r.measured, r.low, r.high, r.basis) for r in results}
+    assert told["roc_auc.gain"] == (0.05, 0.03, 0.07, "")
+    gain = next(r for r in results if r.gate == "roc_auc.gain")
+    assert gain.sentence.startswith("roc_auc 0.85 against the champion's 0.8: gain 0.05 [0.03, 0.07], asked for")
+    assert told["roc_auc.floor"] == (0.85, 0.8, 0.9, "")
+
+
+def test_too_little_evidence_is_told_with_what_there_is() -> None:
+    small = report(rows=99, comparisons=(comparison(rows=99, blocks=7),), references={})
+    gates = [Gate(metric="roc_auc", min_rows=10), Gate(metric="size_mb", ceiling=10, min_rows=100)]
+    few_rows = judge(small, [Gate(metric="roc_auc", min_rows=100)], EVALUATE).results
+    told = {r.gate: (r.verdict, r.measured) for r in (*few_rows, *judge(small, gates, EVALUATE).results)}
+    for gate, measured in (("roc_auc", 0.85), ("roc_auc.gain", 0.05), ("size_mb", 3.0)):
+        assert told[gate] == (Verdict.INCONCLUSIVE, measured)
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict", "told"),
+    [
+        (0, Verdict.PASSED, "no holdout row was seen in training"),
+        (1, Verdict.INCONCLUSIVE, "1 of 5,000 holdout rows were seen in training or lie in the embargo"),
+    ],
+)
+def test_a_leak_decides_nothing(rows: int, verdict: Verdict, told: str) -> None:
+    judgement = judge(report(leaked_rows=rows), [Gate(metric="roc_auc")], EVALUATE)
+    leak = next(r for r in judgement.results if r.gate == "no_leak")
+    assert (judgement.verdict, leak.verdict, leak.measured, leak.what) == (verdict, verdict, rows, "rows")
+    assert leak.sentence.startswith(told)
 
 
 def test_a_complex_model_that_is_not_better_than_the_simple_one_is_refused() -> None:
@@ -136,6 +199,72 @@ def test_a_complex_model_that_is_not_better_than_the_simple_one_is_refused() -> 
         judge(as_good.model_copy(update={"is_linear": True}), [Gate(metric="roc_auc")], EVALUATE).verdict
         is Verdict.PASSED
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "gain", "low", "verdict"),
+    [
+        ("dummy", 0.1, 0.01, Verdict.PASSED),
+        ("dummy", 0.1, 0.0, Verdict.INCONCLUSIVE),
+        ("dummy", 0.1, None, Verdict.INCONCLUSIVE),
+        ("dummy", 0.0, -0.1, Verdict.FAILED),
+        ("dummy", -0.1, -0.2, Verdict.FAILED),
+        ("linear", 0.01, -0.1, Verdict.PASSED),
+        ("linear", 0.0, -0.1, Verdict.FAILED),
+    ],
+)
+def test_no_model_at_all_has_to_be_surely_beaten_and_a_simple_one_by_what_was_measured(
+    name: str, gain: float, low: float | None, verdict: Verdict
+) -> None:
+    known = {"dummy": comparison(), "linear": comparison()}
+    known[name] = comparison(gain=gain, gain_low=low, gain_high=0.2)
+    for is_linear in (False, True):
+        results = judge(report(references=known, is_linear=is_linear), [Gate(metric="roc_auc")], EVALUATE).results
+        found = {r.gate: r for r in results if r.gate.startswith("beats_")}
+        assert list(found) == (["beats_dummy"] if is_linear else ["beats_dummy", "beats_linear"])
+        if f"beats_{name}" in found:
+            beaten = found[f"beats_{name}"]
+            assert (beaten.verdict, beaten.measured, beaten.low, beaten.high) == (verdict, gain, low, 0.2)
+            assert beaten.what == "gain in roc_auc"
+
+
+def test_each_reference_that_was_not_measured_is_a_doubt_of_its_own() -> None:
+    results = judge(report(references={}), [Gate(metric="roc_auc")], EVALUATE).results
+    assert [r.gate for r in results if r.verdict is Verdict.INCONCLUSIVE] == ["beats_dummy", "beats_linear"]
+
+
+@pytest.mark.parametrize(
+    ("harms", "harmed"),
+    [
+        ((0.04, 0.02), {"0", "1"}),
+        ((0.04, 0.03), set()),
+        ((0.06, 0.02), {"1"}),
+        ((0.9, 0.025), set()),
+        ((0.05,), set()),
+        ((0.9, 0.9, 0.016), {"2"}),
+        ((0.9, 0.9, 0.017), set()),
+    ],
+)
+def test_of_several_slices_the_worst_has_to_be_the_surest(harms: tuple[float, ...], harmed: set[str]) -> None:
+    slices = tuple(slice_of(str(place), p_harm) for place, p_harm in enumerate(harms))
+    judged = judge(report(slices=slices), [Gate(metric="roc_auc")], EvaluateSpec(slices=("region",), alpha=0.05))
+    told = {r.gate: r for r in judged.results if r.gate.startswith("slice.")}
+    assert {gate.partition("=")[2] for gate, r in told.items() if r.verdict is Verdict.FAILED} == harmed
+    assert {gate.partition("=")[2] for gate, r in told.items() if r.sentence.endswith(", provably worse")} == harmed
+    assert all((r.measured, r.low, r.high, r.what) == (0.05, 0.03, 0.07, "gain in roc_auc") for r in told.values())
+
+
+def test_a_slice_s_bound_names_the_margin_of_the_primary_metric() -> None:
+    other, primary = Gate(metric="log_loss", margin=0.3), Gate(metric="roc_auc", margin=0.2)
+    for gates, margin in (([other, primary], "20.0% of the champion's value"), ([other], "the margin")):
+        judged = judge(report(slices=(slice_of("north", 0.9),)), gates, EvaluateSpec(slices=("region",)))
+        told = next(r for r in judged.results if r.gate == "slice.region=north")
+        assert told.bound == f"not provably worse than {margin}"
+
+
+def test_a_slice_that_nobody_declared_is_not_judged() -> None:
+    harmed = report(slices=(slice_of("north", 0.001),))
+    assert judge(harmed, [Gate(metric="roc_auc")], EVALUATE).verdict is Verdict.PASSED
 
 
 def test_one_provably_worse_slice_fails_and_holm_guards_against_luck() -> None:
@@ -274,10 +403,16 @@ def test_a_first_model_is_held_to_its_size_too(size_mb: float, verdict: Verdict)
 
 
 def test_how_many_answers_change_is_asked_only_where_somebody_got_others() -> None:
-    gates = [Gate(metric="roc_auc", floor=0.75), Gate(metric="churn_share", ceiling=0.05)]
-    assert judge(first_model(measurements={}), gates, EVALUATE).verdict is Verdict.PASSED
-    assert judge(report(measurements={"churn_share": 0.1}), gates, EVALUATE).verdict is Verdict.FAILED
-    assert judge(report(measurements={}), gates, EVALUATE).verdict is Verdict.INCONCLUSIVE
+    for share in ("churn_share", "negative_flip_share"):
+        gates = [Gate(metric="roc_auc", floor=0.75), Gate(metric=share, ceiling=0.05)]
+        assert judge(first_model(measurements={}), gates, EVALUATE).verdict is Verdict.PASSED
+        assert judge(report(measurements={share: 0.1}), gates, EVALUATE).verdict is Verdict.FAILED
+        assert judge(report(measurements={}), gates, EVALUATE).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_first_model_became_worse_in_no_slice() -> None:
+    evaluate = EvaluateSpec(slices=("region",))
+    assert judge(first_model(), [Gate(metric="roc_auc", floor=0.75)], evaluate).verdict is Verdict.PASSED
 
 
 @pytest.mark.parametrize(("rows", "blocks", "verdict"), [(100, 8, Verdict.PASSED), (99, 8, None), (100, 7, None)])
@@ -320,7 +455,7 @@ def test_a_report_that_contradicts_itself_never_passes(wrong: dict[str, object],
     }
     assert judge(report(**sound), gates, evaluate).verdict is Verdict.PASSED
     told = judge(report(**{**sound, place: changes[place]}), gates, evaluate)
-    assert told.verdict is Verdict.INCONCLUSIVE
+    assert (told.verdict, told.rubber_stamped) == (Verdict.INCONCLUSIVE, is_first)
     assert [r.gate for r in told.results if r.gate.endswith(".consistent")]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.hooks.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
-from understudy.contract.approval import Answered, Person, Question
+from understudy.contract.approval import TASKS, Answered, Person, Question
 from understudy.contract.words import Answer
 from understudy.hooks.approvals import ask, record_answer
 from understudy.hooks.connect import Hooks
@@ -33,12 +33,13 @@ def hooks(tmp_path: Path, web: WebReceiver, monkeypatch: pytest.MonkeyPatch) -> 
     return Hooks(Settings(UNDERSTUDY_HOME=tmp_path, models_dir=tmp_path / "models", alerts_to="hook"))
 
 
-def put(hooks: Hooks, person: int = 1) -> None:
+def put(hooks: Hooks, person: int = 1, model: str = "price", run: str = "run1") -> None:
+    run_id = "manual__2026-01-01T00:00:00" if run == "run1" else run
     question = Question(
-        version=7, person=person, until=UNTIL, remind_at=REMIND_AT, judgement_sha256="j" * 64, task_id="approve",
-        dag_id="retrain__price", run_id="manual__2026-01-01T00:00:00",
+        version=7, person=person, until=UNTIL, remind_at=REMIND_AT, judgement_sha256="j" * 64,
+        task_id=TASKS[person - 1], dag_id=f"retrain__{model}", run_id=run_id,
     )  # fmt: skip
-    ask(hooks.ledger, "price", "run1", question, "carl")
+    ask(hooks.ledger, model, run, question, "carl")
 
 
 def answer(hooks: Hooks, given: Answer, reason: str) -> None:
@@ -80,6 +81,15 @@ def test_a_second_person_is_reminded_of_a_question_of_their_own(hooks: Hooks, we
     assert ["for a second person" in sentence for sentence in told] == [False, True]
 
 
+def test_of_two_models_that_one_schedule_retrains_both_questions_are_reminded_of(
+    hooks: Hooks, web: WebReceiver
+) -> None:
+    put(hooks)
+    put(hooks, model="demand")
+    sweep(hooks, REMIND_AT)
+    assert sorted(told["model"] for told in web.taken if told["kind"] == "approval_reminder") == ["demand", "price"]
+
+
 def test_what_is_answered_or_over_is_not_reminded_of(hooks: Hooks, web: WebReceiver) -> None:
     put(hooks)
     for at in (datetime.now(timezone.utc) + timedelta(seconds=1), UNTIL):
@@ -91,13 +101,16 @@ def test_what_is_answered_or_over_is_not_reminded_of(hooks: Hooks, web: WebRecei
 
 def test_an_answer_that_does_not_count_is_told_to_who_believes_that_it_does(hooks: Hooks, web: WebReceiver) -> None:
     put(hooks)
+    put(hooks, person=2)
+    put(hooks, run="run2")
+    put(hooks, model="demand")
     answer(hooks, Answer.VOID, "the reason has none")
     for _ in range(2):
         hooks.alerts.tell(datetime.now(timezone.utc) + timedelta(seconds=1))
-    assert sorted(kinds(web)) == ["answer_void", "approval_waits"]
+    assert sorted(kinds(web)) == ["answer_void", *["approval_waits"] * 4]
     told = next(told for told in web.taken if told["kind"] == "answer_void")
     assert told["sentence"] == "price: the answer of Ann does not count, so it is asked again: the reason has none"
-    assert (told["severity"], told["page"]) == ("warning", PAGE)
+    assert (told["severity"], told["page"]) == ("warning", PAGE), "not that of another person, run or model"
 
 
 def test_an_answer_that_counts_is_nobody_s_alert(hooks: Hooks, web: WebReceiver) -> None:

@@ -102,6 +102,7 @@ def test_what_nobody_answered_in_time_can_be_asked_again_and_again(ledger: Ledge
     for hours in (0, 1, 2):
         until = UNTIL + timedelta(hours=hours)
         assert put(ledger, until=until).until == until
+        assert waits(ledger) == [("price", "run1", 1)]
         answer(ledger, Answer.REJECTED, by=None, at=until)
         assert waits(ledger) == []
 

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,13 @@ def test_confirming_twice_is_confirming_once(deployments: Deployments) -> None:
 def test_the_champion_of_any_moment_can_be_named(deployments: Deployments) -> None:
     first = deployments.deploy(record(1, 1), 0, *WHY)
     second = deployments.deploy(record(2, 2), 1, *WHY)
-    assert deployments.ledger.champion_at("demand", first.at) == record(1, 1)
-    assert deployments.ledger.champion_at("demand", second.at) == record(2, 2)
+    deployments.deploy(record(1, 9).model_copy(update={"model": "price"}), 0, *WHY)
+    deployments.confirm("demand", 1, "ann", {})
+    named = [
+        deployments.ledger.champion_at("demand", at) for at in (first.at, second.at, second.at + timedelta(days=1))
+    ]
+    assert named == [record(1, 1), record(2, 2), record(2, 2)]
+    assert deployments.ledger.champion_at("demand", first.at - timedelta(microseconds=1)) is None
 
 
 def test_a_denied_digest_does_not_serve_under_another_number(deployments: Deployments) -> None:
@@ -225,6 +231,15 @@ def test_records_beside_the_champion_belong_to_its_reign(deployments: Deployment
         (2, 3, "ann", "run2", False),
     ]
     assert fit_instead(second.champion, deployments.history("demand"), {}) == [first.champion]
+    began = deployments.ledger.entries("demand", [EntryKind.DEPLOYED])[0]
+    assert (told[0].at, told[0].reason) == (began.at, "weekly")
+    unconfirmed = second.model_copy(update={"epoch": 4, "change": Change.MIRROR_STARTED, "mirror": bundle(1)})
+    deployments.deploy(unconfirmed, 3, "bob", "rehearsal")
+    assert not reigns(deployments.history("demand"))[-1].is_confirmed
+    deployments.confirm("demand", 3, "ann", {})
+    assert reigns(deployments.history("demand"))[-1].is_confirmed, (
+        "what a gateway has not acknowledged is the rehearsal"
+    )
 
 
 def test_what_serves_of_all_models_is_read_at_once(deployments: Deployments) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from understudy.contract.release import GENESIS
 from understudy.contract.words import EntryKind
@@ -67,15 +67,21 @@ def test_a_retried_task_does_not_write_twice(ledger: Ledger) -> None:
     again = ledger.append_once("demand/run/judged", "demand", EntryKind.JUDGED, "bob", "no", "run", {"auc": 0.1})
     assert again == first
     assert ledger.entries() == [first]
+    assert ledger.keyed([*(f"demand/run/{number}" for number in range(1000)), "demand/run/judged"]) == [first]
+    assert ledger.keyed(["demand/run/judged", *(f"demand/run/{number}" for number in range(1000))]) == [first]
 
 
 def test_entries_are_found_by_model_kind_and_run(ledger: Ledger) -> None:
     write(ledger, 3)
     ledger.append("prices", EntryKind.JUDGED, "ann", "other model", "run1")
-    ledger.append("demand", EntryKind.TRAINED, "ann", "other kind", "run1")
+    ledger.append("demand", EntryKind.TRAINED, "bob", "other kind", "run1")
     assert [e.seq for e in ledger.entries("demand")] == [1, 2, 3, 5]
     assert [e.seq for e in ledger.entries("demand", [EntryKind.JUDGED], newest_first=True, limit=2)] == [3, 2]
     assert [e.seq for e in ledger.entries(run="run1")] == [2, 4, 5]
+    assert [e.seq for e in ledger.entries(actor="bob")] == [5]
+    assert [e.seq for e in ledger.entries(after=2, before=5)] == [3, 4]
+    assert [e.seq for e in ledger.newest(EntryKind.JUDGED)] == [3, 4]
+    assert [e.seq for e in ledger.newest(EntryKind.JUDGED, EntryKind.TRAINED, after=4)] == [5]
     assert ledger.entries(kinds=[]) == []
 
 
@@ -115,11 +121,24 @@ def test_every_changed_value_is_detected(ledger: Ledger, column: str, value: str
     assert "Entry 3" in found.sentence
 
 
-def test_a_changed_entry_is_not_read_as_if_it_were_true(ledger: Ledger) -> None:
+@pytest.mark.parametrize(
+    ("facts", "told"), [('{"version": 7}', "was changed"), ("{", "cannot be read")], ids=["changed", "unreadable"]
+)
+def test_a_changed_entry_is_not_read_as_if_it_were_true(ledger: Ledger, facts: str, told: str) -> None:
     write(ledger, 3)
-    tamper(ledger, "UPDATE ledger SET facts = '{\"version\": 7}' WHERE seq = 2")
-    with pytest.raises(LedgerDamaged, match=r"entry 2 was changed.*restore"):
+    tamper(ledger, f"UPDATE ledger SET facts = '{facts}' WHERE seq = 2")
+    with pytest.raises(LedgerDamaged, match=rf"entry 2 {told}.*restore"):
         ledger.entries("demand")
+
+
+def test_no_connection_outlives_a_call(ledger: Ledger) -> None:
+    """A forked task would share it with the process that it was forked from."""
+    is_open: set[int] = set()
+    event.listen(ledger._engine, "connect", lambda connection, _: is_open.add(id(connection)))
+    event.listen(ledger._engine, "close", lambda connection, _: is_open.remove(id(connection)))
+    write(ledger, 1)
+    assert len(ledger.entries()) == 1
+    assert is_open == set()
 
 
 def test_a_removed_entry_is_detected(ledger: Ledger) -> None:
@@ -212,6 +231,16 @@ def test_an_entry_is_about_the_versions_that_it_names_however_deep(
     assert ledger.why("demand", 1) == ([written] if is_about else [])
 
 
+def test_a_version_that_was_never_blessed_has_the_story_of_its_run(ledger: Ledger) -> None:
+    story = [
+        ledger.append("demand", kind, "cron", "weekly", "r1", {"version": 1} if kind is EntryKind.TRAINED else {})
+        for kind in (EntryKind.TRIGGERED, EntryKind.TRAINED, EntryKind.CONCLUDED)
+    ]
+    by_hand = ledger.append("demand", EntryKind.TRAINED, "ann", "registered by hand", None, {"version": 1})
+    ledger.append("demand", EntryKind.HELD, "ann", "of no run")
+    assert ledger.why("demand", 1) == [*story, by_hand]
+
+
 def test_the_run_that_trained_a_version_belongs_to_its_story_wherever_it_is_named(ledger: Ledger) -> None:
     for run in ("r1", "r2"):
         ledger.append("demand", EntryKind.TRIGGERED, "cron", "schedule", run)
@@ -255,21 +284,26 @@ def test_facts_are_counted_once_by_model_kind_and_value(ledger: Ledger) -> None:
     for verdict in ("passed", "failed", "passed"):
         ledger.append("demand", EntryKind.JUDGED, "ann", "yes", facts={"judgement": {"verdict": verdict}})
     ledger.append("prices", EntryKind.JUDGED, "ann", "yes", facts={"judgement": {"verdict": "passed"}})
-    ledger.append("demand", EntryKind.TRAINED, "ann", "another kind", facts={"judgement": {"verdict": "passed"}})
+    ledger.append("demand", EntryKind.DRILLED, "ann", "also asked", facts={"judgement": {"verdict": "passed"}})
+    ledger.append("demand", EntryKind.TRAINED, "ann", "not asked", facts={"judgement": {"verdict": "passed"}})
     ledger.append("demand", EntryKind.JUDGED, "ann", "says nothing of it", facts={"judgement": {}})
-    tally = Tally(ledger, [EntryKind.JUDGED], "judgement.verdict")
+    tally = Tally(ledger, [EntryKind.JUDGED, EntryKind.DRILLED], "judgement.verdict")
     passed, failed = (Told("demand", EntryKind.JUDGED, verdict) for verdict in ("passed", "failed"))
     tally.catch_up(2)
     assert tally.counts == {passed: 1, failed: 1}
-    for until in (newest_seq(ledger), newest_seq(ledger), 2):
+    others = (Told("prices", EntryKind.JUDGED, "passed"), Told("demand", EntryKind.DRILLED, "passed"))
+    for until in (newest_seq(ledger), newest_seq(ledger), 2, newest_seq(ledger)):
         tally.catch_up(until)
-        assert tally.counts == {passed: 2, failed: 1, Told("prices", EntryKind.JUDGED, "passed"): 1}
+        assert tally.counts == {passed: 2, failed: 1, **dict.fromkeys(others, 1)}
 
 
 def test_of_a_ledger_that_was_never_written_nothing_is_counted(ledger: Ledger) -> None:
     tally = Tally(ledger, [EntryKind.JUDGED], "verdict")
-    tally.catch_up(1)
-    assert (newest_seq(ledger), tally.counts) == (0, {})
+    for _ in range(2):
+        tally.catch_up(1)
+        assert (newest_seq(ledger), tally.counts) == (0, {})
+        with ledger.writing():
+            pass  # which makes the table
 
 
 def test_a_moment_needs_a_time_zone(ledger: Ledger) -> None:
@@ -278,7 +312,14 @@ def test_a_moment_needs_a_time_zone(ledger: Ledger) -> None:
         ledger.champion_at("demand", datetime(2026, 1, 1))  # noqa: DTZ001 - the very mistake
 
 
-@pytest.mark.parametrize(("content", "told"), [(b"no database" * 100, "is not a database"), (None, "cannot be opened")])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"no database" * 100, r"is not a database; nothing was changed\. Restore it from its last backup"),
+        (None, r"cannot be opened; nothing was changed\. Check that its folder exists"),
+    ],
+    ids=["no database", "a folder"],
+)
 def test_an_unusable_file_is_said_in_one_sentence(tmp_path: Path, content: bytes | None, told: str) -> None:
     path = tmp_path / "ledger.db"
     path.mkdir() if content is None else path.write_bytes(content)
@@ -286,5 +327,5 @@ def test_an_unusable_file_is_said_in_one_sentence(tmp_path: Path, content: bytes
         lambda: Ledger(f"sqlite:///{path}").entries(),
         lambda: Ledger(f"sqlite:///{path}").append("demand", EntryKind.JUDGED, "ann", "x"),
     ):
-        with pytest.raises(LedgerUnavailable, match=told):
+        with pytest.raises(LedgerUnavailable, match=rf"The ledger sqlite:///.*ledger\.db {told}"):
             act()

@@ -190,6 +190,13 @@ def test_every_gateway_is_ready_before_the_record_and_serves_after_it(desk: Desk
     assert (confirmed.actor, confirmed.facts["terms"]) == ("ann", TERMS.model_dump(mode="json"))
 
 
+def test_a_model_that_nobody_serves_is_promoted_without_its_gateways(desk: Desk) -> None:
+    desk.crown(1)
+    assert raise_up(desk, desk.bless(bundle(2)), gateways=desk.places, terms=None).epoch == 2
+    assert desk.gateways.told == []
+    assert desk.deployments.history(MODEL)[-1].is_confirmed
+
+
 def test_one_that_lags_leaves_the_record_unconfirmed_until_the_same_call_completes_it(desk: Desk) -> None:
     desk.crown(1)
     blessing = desk.bless(bundle(2))

@@ -38,10 +38,11 @@ def test_where_nothing_was_left_behind_nothing_is_done(desk: Desk, tmp_path: Pat
 
 
 def test_a_record_whose_files_are_in_order_is_confirmed(desk: Desk) -> None:
-    desk.crown(2, is_confirmed=False)
-    assert mend(desk) == Repair(model=MODEL, epoch=2, confirmed_now=True)
+    desk.crown(2)
+    desk.crown(3, is_confirmed=False)
+    assert mend(desk) == Repair(model=MODEL, epoch=3, confirmed_now=True)
     confirmed = desk.written(EntryKind.CONFIRMED)[-1]
-    assert (confirmed.actor, confirmed.facts) == ("repair", {"epoch": 2, "version": 2, "model_sha256": "digest2"})
+    assert (confirmed.actor, confirmed.facts) == ("repair", {"epoch": 3, "version": 3, "model_sha256": "digest3"})
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_at_gateways_it_is_confirmed_once_all_of_them_serve_it(desk: Desk) -> No
     desk.gateways.late = {"west"}
     told = mend_at_gateways(desk)
     assert not told.confirmed_now
-    assert "epoch 2 stays unconfirmed: The record says that version 2 of demand serves" in told.left[0]
+    assert "epoch 2 stays unconfirmed: The record says that version 2 of demand serves (epoch 2)" in told.left[0]
     assert "1 of 2 places do so. Lagging: west: is slow" in told.left[0]
     assert not desk.deployments.history(MODEL)[-1].is_confirmed
     desk.gateways.late = set()

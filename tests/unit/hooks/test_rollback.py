@@ -101,9 +101,18 @@ def test_what_stands_against_it_is_told_of_the_right_model(desk: Desk) -> None:
         take_back(desk)
     desk.crown(2)
     desk.deployments.ledger.append(MODEL, EntryKind.LOCKED, "eve", "audit", facts={"version": 2})
-    with pytest.raises(ChampionLocked, match=r"Version 2 of demand is locked as champion \(audit\)"):
-        take_back(desk)
+    for go_back in (take_back, lambda desk: plan_rollback(desk.deployments, desk.registry, MODEL)):
+        with pytest.raises(ChampionLocked, match=r"Version 2 of demand is locked as champion \(audit\)"):
+            go_back(desk)
     assert desk.epoch == 2
+
+
+def test_what_is_denied_is_no_way_back_from_the_version_that_returns_either(desk: Desk) -> None:
+    first, second, third = (desk.crown(number) for number in (1, 2, 3))
+    desk.crown(4)
+    desk.deployments.deny(MODEL, second.model_sha256, "spoiled", "eve")
+    record = take_back(desk)
+    assert (record.champion, record.previous) == (third, first)
 
 
 def test_a_lock_on_another_version_does_not_stop_it(desk: Desk) -> None:
@@ -155,14 +164,16 @@ def test_a_version_whose_files_cannot_be_trusted_does_not_return_and_those_that_
     before = desk.newest
     with pytest.raises(NothingToRollBackTo, match="demand") as refused:
         take_back(desk)
-    assert (refused.value.problem, refused.value.left) == (str(gone).rstrip("."), (1,))
+    assert (refused.value.model, refused.value.problem, refused.value.left) == (MODEL, str(gone).rstrip("."), (1,))
     assert desk.newest == before
 
 
 def test_two_rollbacks_by_hand_go_back_twice(desk: Desk) -> None:
-    for number in (1, 2, 3):
+    for number in (1, 2, 3, 4):
         desk.crown(number)
-    assert [take_back(desk).champion.version for _ in range(2)] == [2, 1]
+    for champion, previous in ((3, 2), (2, 1)):
+        record = take_back(desk)
+        assert (record.champion, record.previous) == (bundle(champion), bundle(previous))
 
 
 def test_a_run_may_take_back_what_it_promoted_itself_and_does_so_once(desk: Desk) -> None:
@@ -173,6 +184,7 @@ def test_a_run_may_take_back_what_it_promoted_itself_and_does_so_once(desk: Desk
     assert record.champion.version == 2
     assert take_back(desk, run="retraining-3", only_since=3) == record
     assert desk.epoch == 4
+    assert take_back(desk, run="another").champion.version == 1, "what one run did is not done for another"
 
 
 def test_a_retry_after_others_moved_on_is_left_with_its_own_record(desk: Desk) -> None:
@@ -224,7 +236,7 @@ def test_a_champion_that_comes_meanwhile_is_not_taken_back(desk: Desk) -> None:
         desk.crown(3)
 
     desk.shelf.when_asked = promote
-    with pytest.raises(EpochConflict, match=r"is at epoch 3, not 2: version 3 serves now.*by bob"):
+    with pytest.raises(EpochConflict, match=r"demand is at epoch 3, not 2: version 3 serves now.*by bob"):
         take_back(desk)
     assert (desk.epoch, desk.deployments.denied(MODEL)) == (3, {})
 
@@ -309,7 +321,8 @@ class TestAtGateways:
         desk.crown(1)
         desk.crown(2)
         desk.gateways.wrong = {"east"}
-        with pytest.raises(GatewayLagging, match=r"1 of 2 places do so\. Lagging: east: answers as another") as lagging:
+        told = r"version 1 of demand serves \(epoch 3\); 1 of 2 places do so\. Lagging: east: answers as another"
+        with pytest.raises(GatewayLagging, match=told) as lagging:
             at_gateways(desk)
         assert [ack.gateway for ack in lagging.value.acks] == ["west-1"]
 
