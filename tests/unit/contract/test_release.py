@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.unit.hooks.test_deployments import bundle, record
+from tests.unit.hooks.demand import bundle, record
 from understudy.contract.release import Deployment
 
 
