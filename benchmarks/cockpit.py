@@ -23,9 +23,9 @@ from tests.fleet_ledger import write_fleet
 from understudy.embedded.layout import Layout
 from understudy.embedded.passwords import ADMIN, admin_password
 from understudy.hooks.ledger import Ledger
-from understudy.ui.airflow_state import Airflow, DagState
+from understudy.overview.airflow_state import Airflow, DagState
+from understudy.overview.fleet_reader import FleetReader
 from understudy.ui.fleet import Asked, fleet
-from understudy.ui.fleet_reader import FleetReader
 
 MODELS, ENTRIES, REPEATS = 1_000, 50, 7
 UNSCHEDULED = "hold"

@@ -19,8 +19,8 @@ async def cockpit(scope: Any, receive: Any, send: Any) -> None:
 
     That request is for the icon which all pages of Airflow show: whoever opens ours next finds the fleet read.
     """
+    from understudy.overview.fleet_reader import read_ahead
     from understudy.ui.app import app
-    from understudy.ui.fleet_reader import read_ahead
 
     read_ahead()
     await app(scope, receive, send)

@@ -19,7 +19,7 @@ import yaml
 
 from tests.conftest import what_docker_lacks
 from tests.e2e.airflow_site import ENDS_WITHIN_S, Site, running_site, wait
-from tests.unit.hooks.receivers import WebReceiver, web_receiver
+from tests.unit.hooks.alerting.receivers import WebReceiver, web_receiver
 from understudy.contract.cause import Cause
 from understudy.contract.drill import DRILL_DAG, DRILL_MODEL
 from understudy.contract.words import AlertKind, EntryKind, Trigger

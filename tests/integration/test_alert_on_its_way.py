@@ -14,7 +14,7 @@ import yaml
 
 from tests.fleet_ledger import write_fleet
 from tests.integration.test_alertmanager import alertmanager, wait
-from tests.unit.hooks.receivers import web_receiver
+from tests.unit.hooks.alerting.receivers import web_receiver
 from tests.unit.monitoring.alertmanager import needs_alertmanager
 from understudy.exporter.census import Census
 from understudy.exporter.chain import ChainWatch

@@ -11,7 +11,7 @@ from time import monotonic, sleep
 import httpx
 import pytest
 
-from tests.unit.hooks.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
+from tests.unit.hooks.alerting.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
 from tests.unit.monitoring.alertmanager import SERVER, configured, needs_alertmanager
 
 pytestmark = needs_alertmanager

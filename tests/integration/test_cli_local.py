@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from understudy.contract.card_text import markdown
+from understudy.contract.cards.text import markdown
 from understudy.contract.words import LinkKind, Verdict
 from understudy.hooks.cards import card_of_entry
 from understudy.hooks.ledger import Ledger

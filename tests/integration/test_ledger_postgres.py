@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from tests.unit.hooks.receivers import web_receiver
+from tests.unit.hooks.alerting.receivers import web_receiver
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change, EntryKind, Outcome
-from understudy.hooks.alerts import Alerts
+from understudy.hooks.alerting.alerts import Alerts
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict, LedgerUnavailable
 from understudy.hooks.ledger import Ledger

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.integration.conftest import Run, Site, hourly
-from understudy.contract.card_text import markdown
+from understudy.contract.cards.text import markdown
 from understudy.contract.retrainings import Look
 from understudy.contract.words import EntryKind, Trigger, Verdict, Watched
 from understudy.hooks.cards import card

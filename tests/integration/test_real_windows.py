@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from understudy.contract.judge import judge
+from understudy.contract.judges.challenger import judge
 from understudy.contract.reports import EvaluationReport, TrainingReport
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest

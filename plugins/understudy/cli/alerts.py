@@ -14,8 +14,8 @@ from understudy.contract.moment import moment_to_the_second
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from understudy.hooks.alert_deliveries import Delivery
-    from understudy.hooks.alerts import Tried
+    from understudy.hooks.alerting.alerts import Tried
+    from understudy.hooks.alerting.deliveries import Delivery
 
 app = typer.Typer(help="See what people were told, and try the receivers.", no_args_is_help=True)
 

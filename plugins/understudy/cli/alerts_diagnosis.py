@@ -2,7 +2,7 @@
 
 from understudy.cli.finding import Finding, Severity
 from understudy.contract.load import declared
-from understudy.hooks.alert_terms import alert_terms
+from understudy.hooks.alerting.terms import alert_terms
 from understudy.settings import Settings
 
 ABOUT = "alerts"

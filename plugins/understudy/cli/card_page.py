@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from understudy.cli.row import print_row
-from understudy.contract.card import Card
-from understudy.contract.card_links import Link
-from understudy.contract.card_text import delta_lines, interval, measured_in_short, number, shortened, shown
+from understudy.contract.cards.card import Card
+from understudy.contract.cards.links import Link
+from understudy.contract.cards.text import delta_lines, interval, measured_in_short, number, shortened, shown
 from understudy.contract.judgement import GateResult
 from understudy.contract.moment import moment_to_the_second
 from understudy.contract.words import EntryKind

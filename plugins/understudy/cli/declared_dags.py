@@ -3,8 +3,8 @@
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
 from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import read_model
+from understudy.overview.airflow_state import Airflow, DagState
 from understudy.settings import Settings
-from understudy.ui.airflow_state import Airflow, DagState
 
 
 def declared_dags(models: list[str], settings: Settings) -> Airflow:

@@ -11,7 +11,7 @@ from understudy.cli.card_page import print_card, telling
 from understudy.cli.deployment import hooks, require_model
 from understudy.cli.errors import BROKEN, BadArgument
 from understudy.cli.row import print_row
-from understudy.contract.card import Card, card_of
+from understudy.contract.cards.card import Card, card_of
 from understudy.contract.moment import moment, moment_to_the_second
 from understudy.contract.release import Deployment, LedgerEntry
 

@@ -8,8 +8,8 @@ from understudy.contract.serving import LabelAccounts
 from understudy.contract.serving import ModelStatus as AtGateway
 from understudy.contract.words import EntryKind, Outcome, Verdict
 from understudy.hooks.holds import Hold
-from understudy.ui.glance import Glance, Health
-from understudy.ui.troubles import Trouble
+from understudy.overview.glance import Glance, Health
+from understudy.overview.troubles import Trouble
 
 if TYPE_CHECKING:
     from understudy.hooks.connect import Hooks

@@ -17,7 +17,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say how each model does; of one, what serves, since when, by whom and why."""
-    from understudy.ui.fleet_reader import FleetReader
+    from understudy.overview.fleet_reader import FleetReader
 
     connected, declared = hooks(), declared_models()
     glances = FleetReader(connected.ledger).glances(declared_dags(declared, connected.settings))

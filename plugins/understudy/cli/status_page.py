@@ -8,7 +8,7 @@ from understudy.cli.row import print_row
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.moment import age, moment
 from understudy.contract.serving import LabelAccounts
-from understudy.ui.glance import Health
+from understudy.overview.glance import Health
 
 if TYPE_CHECKING:
     from rich.console import Console

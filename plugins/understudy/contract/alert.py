@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from understudy.contract.card import Card
-from understudy.contract.card_text import LONGEST_LINE, measured_in_short, one_line, shortened, shown
+from understudy.contract.cards.card import Card
+from understudy.contract.cards.text import LONGEST_LINE, measured_in_short, one_line, shortened, shown
 from understudy.contract.declared import Fact
 from understudy.contract.judgement import GateResult
 from understudy.contract.words import AlertKind, Severity

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from understudy.contract.breach import breach_in
-from understudy.contract.card_title import verdict_of, versions_of
+from understudy.contract.cards.title import verdict_of, versions_of
 from understudy.contract.declared import Fact
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.read_facts import read_as, word_of

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from understudy.contract.card_title import verdict_of
+from understudy.contract.cards.title import verdict_of
 from understudy.contract.declared import Fact
 from understudy.contract.read_facts import read_as, word_of
 from understudy.contract.release import LedgerEntry

@@ -17,7 +17,7 @@ from understudy.exporter.census import Census
 from understudy.exporter.chain import ChainWatch
 from understudy.exporter.declarations import Declarations
 from understudy.exposition import Exposition
-from understudy.hooks.alert_life import AlertLife, alert_life
+from understudy.hooks.alerting.life import AlertLife, alert_life
 from understudy.hooks.ledger_tally import Told
 from understudy.hooks.locks import locks_in
 

@@ -1,6 +1,6 @@
 """Read the ledger for a decision card: the decision, its run, and what it has to be compared with."""
 
-from understudy.contract.card import Card, card_of
+from understudy.contract.cards.card import Card, card_of
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind, Verdict

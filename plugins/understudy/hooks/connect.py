@@ -9,7 +9,7 @@ from understudy.settings import Settings, settings
 if TYPE_CHECKING:
     from understudy.contract.serving import ServingTerms
     from understudy.contract.serving_target import ServingTarget
-    from understudy.hooks.alerts import Alerts
+    from understudy.hooks.alerting.alerts import Alerts
     from understudy.hooks.data_versions import DataVersions
     from understudy.hooks.deployments import Deployments
     from understudy.hooks.gateways import Gateways
@@ -41,7 +41,7 @@ class Hooks:
     @cached_property
     def alerts(self) -> "Alerts":
         """What people are told, and to whom."""
-        from understudy.hooks.alerts import Alerts
+        from understudy.hooks.alerting.alerts import Alerts
 
         return Alerts(self.ledger, self.settings)
 

@@ -15,9 +15,9 @@ from understudy.contract.retrainings import KINDS
 from understudy.contract.run_time import LONGEST_LOOK, longest_run
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import AlertKind, EntryKind
-from understudy.hooks.alert_life import alert_life
-from understudy.hooks.alert_pages import run_page
-from understudy.hooks.condition import Condition
+from understudy.hooks.alerting.condition import Condition
+from understudy.hooks.alerting.life import alert_life
+from understudy.hooks.alerting.pages import run_page
 from understudy.hooks.connect import Hooks
 from understudy.hooks.known_runs import FAILED, RUNNING, KnownRun, KnownRuns
 from understudy.workspace import key_in

@@ -9,7 +9,7 @@ from understudy.contract.declared import Fact
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.words import AlertKind, EntryKind
-from understudy.hooks.condition import Condition
+from understudy.hooks.alerting.condition import Condition
 from understudy.hooks.connect import Hooks
 from understudy.hooks.known_runs import KnownRuns
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.failed_rollback import KILLED, FailedRollback
+from understudy.hooks.alerting.direct_alerts import ToldDirectly, tell_directly
+from understudy.hooks.alerting.rollback_alert import rollback_alert
 from understudy.hooks.connect import Hooks, connect
-from understudy.hooks.direct_alerts import ToldDirectly, tell_directly
-from understudy.hooks.rollback_alert import rollback_alert
 from understudy.operators.errors import RollbackRefused
 from understudy.operators.run_context import run_folder
 

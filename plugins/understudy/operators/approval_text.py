@@ -1,10 +1,10 @@
 """What people read who are asked: the decision card, and what their answer does."""
 
 from understudy.contract.approval import EVIDENCE, LONGEST_SHOWN, Question
-from understudy.contract.card_text import escaped, markdown
+from understudy.contract.cards.text import escaped, markdown
 from understudy.contract.moment import moment
 from understudy.contract.words import Answer
-from understudy.hooks.alert_pages import pages
+from understudy.hooks.alerting.pages import pages
 from understudy.hooks.approvals import answers
 from understudy.hooks.cards import card_of_entry
 from understudy.hooks.ledger import Ledger

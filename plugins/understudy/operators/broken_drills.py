@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from understudy.contract.card_title import verdict_of
+from understudy.contract.cards.title import verdict_of
 from understudy.contract.drill import DRILL_DAG, DRILL_MODEL
 from understudy.contract.words import AlertKind, EntryKind, Verdict
-from understudy.hooks.alert_pages import run_page
-from understudy.hooks.condition import Condition
+from understudy.hooks.alerting.condition import Condition
+from understudy.hooks.alerting.pages import run_page
 from understudy.hooks.known_runs import FAILED
 from understudy.hooks.ledger import Ledger
 from understudy.operators.decisions import HELD_BACK_KEY

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from understudy.contract.words import AlertKind
-from understudy.hooks.alert_pages import run_page
-from understudy.hooks.condition import Condition
+from understudy.hooks.alerting.condition import Condition
+from understudy.hooks.alerting.pages import run_page
 from understudy.hooks.known_runs import DONE, FAILED, KnownRuns
 from understudy.operators.mirrors import HOUSEKEEPING
 

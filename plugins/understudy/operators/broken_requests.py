@@ -7,8 +7,8 @@ from typing import Any
 
 from understudy.contract.declared import MODEL_NAME
 from understudy.contract.words import Action, AlertKind
-from understudy.hooks.alert_pages import run_page
-from understudy.hooks.condition import Condition
+from understudy.hooks.alerting.condition import Condition
+from understudy.hooks.alerting.pages import run_page
 from understudy.operators.other_runs import OtherRuns
 from understudy.operators.why_failed import refusal_of, why_failed
 from understudy.workspace import run_key

@@ -4,8 +4,8 @@ from pathlib import Path
 from shutil import copy2
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from understudy.contract.judge_data import judge_data
 from understudy.contract.judgement import Judgement
+from understudy.contract.judges.data import judge_data
 from understudy.contract.reports import NOTICED, DataReport
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult

@@ -8,7 +8,7 @@ from airflow.sdk import Asset, AssetAlias, BaseOperator, TriggerRule
 from airflow.sdk.exceptions import AirflowSkipException
 
 from understudy.contract.cause import Ask, retrain_uri
-from understudy.contract.judge_monitoring import judge_monitoring
+from understudy.contract.judges.monitoring import judge_monitoring
 from understudy.contract.load import load_model
 from understudy.contract.monitoring import DriftReport, MonitorReport, QualityReport
 from understudy.contract.release import Deployment

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.contract.declared import format_moment
-from understudy.contract.judge import judge
 from understudy.contract.judgement import Judgement
+from understudy.contract.judges.challenger import judge
 from understudy.contract.release import Blessing
 from understudy.contract.reports import EvaluationReport
 from understudy.contract.spec import ModelSpec

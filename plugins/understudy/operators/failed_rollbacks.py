@@ -5,7 +5,7 @@ from datetime import datetime
 
 from understudy.contract.failed_rollback import KILLED, FailedRollback
 from understudy.contract.read_facts import read_as
-from understudy.hooks.direct_alerts import ToldDirectly
+from understudy.hooks.alerting.direct_alerts import ToldDirectly
 from understudy.operators.alerting import TOLD_KEY
 from understudy.operators.decisions import PROBLEM_KEY, REFUSAL_KEY
 from understudy.operators.other_runs import OtherRuns

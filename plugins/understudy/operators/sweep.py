@@ -7,15 +7,15 @@ from airflow.sdk import BaseOperator
 
 from understudy.contract.failed_rollback import FailedRollback
 from understudy.contract.read_facts import read_as
-from understudy.hooks.alert_conditions import conditions
-from understudy.hooks.alert_life import note_sweep
-from understudy.hooks.alerts import Delivered
+from understudy.hooks.alerting.alerts import Delivered
+from understudy.hooks.alerting.conditions import conditions
+from understudy.hooks.alerting.direct_alerts import ToldDirectly, tell_directly
+from understudy.hooks.alerting.ledger_alert import ledger_alert
+from understudy.hooks.alerting.life import note_sweep
+from understudy.hooks.alerting.rollback_alert import rollback_alert
 from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.cut_off_runs import conclude_cut_off
-from understudy.hooks.direct_alerts import ToldDirectly, tell_directly
 from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
-from understudy.hooks.ledger_alert import ledger_alert
-from understudy.hooks.rollback_alert import rollback_alert
 from understudy.operators.alerting import TOLD_KEY
 from understudy.operators.broken_drills import broken_drills
 from understudy.operators.broken_housekeeping import broken_housekeeping

@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta, timezone
 
 from understudy.contract.declared import Fact
-from understudy.contract.judge_rehearsal import judge_probation, judge_rehearsal
 from understudy.contract.judgement import GateResult, Judgement, combine
+from understudy.contract.judges.rehearsal import judge_probation, judge_rehearsal
 from understudy.contract.release import Deployment
 from understudy.contract.serving import RehearsalQuery, RehearsalReport, ServingTerms
 from understudy.contract.serving_spec import GuardSpec, ShadowSpec

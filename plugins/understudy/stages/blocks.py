@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from understudy.contract.judge import MIN_BLOCKS
+from understudy.contract.judges.challenger import MIN_BLOCKS
 from understudy.stages.window import Array
 
 ENOUGH_BLOCKS = 20

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from understudy.contract.judge import MIN_BLOCKS
+from understudy.contract.judges.challenger import MIN_BLOCKS
 from understudy.stages.window import Array
 
 

@@ -6,8 +6,8 @@ from pydantic import JsonValue
 
 from understudy.contract.cause import RETRAIN_PREFIX
 from understudy.contract.declared import Fact
-from understudy.ui.airflow_state import Airflow
-from understudy.ui.glance import Glance
+from understudy.overview.airflow_state import Airflow
+from understudy.overview.glance import Glance
 
 
 class Choice(Fact):

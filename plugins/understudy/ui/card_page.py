@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from understudy.contract.airflow_run import AirflowRun, airflow_run_in
-from understudy.contract.card import Card
-from understudy.contract.card_places import Pages, place_of
+from understudy.contract.cards.card import Card
+from understudy.contract.cards.places import Pages, place_of
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind

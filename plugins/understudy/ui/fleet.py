@@ -8,7 +8,7 @@ from pydantic import Field
 
 from understudy.contract.declared import Fact
 from understudy.contract.words import Word
-from understudy.ui.glance import Glance, Health
+from understudy.overview.glance import Glance, Health
 from understudy.ui.wanted import Wanted
 
 LONGEST_SEARCH = 200

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
+from understudy.overview.airflow_state import read_airflow
+from understudy.overview.fleet_reader import fleet_reader
+from understudy.overview.glance import Health
 from understudy.ui.access import Caller, CallerDep
-from understudy.ui.airflow_state import read_airflow
 from understudy.ui.fleet import Asked, Fleet, Sort, fleet
 from understudy.ui.fleet_progress import trials_asked, with_progress
-from understudy.ui.fleet_reader import fleet_reader
-from understudy.ui.glance import Health
 from understudy.ui.render import page
 
 router = APIRouter()

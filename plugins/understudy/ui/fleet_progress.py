@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from understudy.contract.errors import UnderstudyError
 from understudy.hooks.connect import connect
-from understudy.ui.glance import Glance
+from understudy.overview.glance import Glance
 from understudy.ui.progress import declaration, progress
 
 PATIENCE_S = 0.3

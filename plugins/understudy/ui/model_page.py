@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import Field
 
-from understudy.contract.card_title import title_of, verdict_of
+from understudy.contract.cards.title import title_of, verdict_of
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
 from understudy.contract.declared import Fact
 from understudy.contract.reason import REASON_LIMIT
@@ -15,11 +15,11 @@ from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.reigns import fit_instead, reigns
+from understudy.overview.airflow_state import Airflow, read_airflow
+from understudy.overview.fleet_reader import fleet_reader
+from understudy.overview.glance import Glance
 from understudy.ui.access import Caller, CallerDep
 from understudy.ui.actions import offers
-from understudy.ui.airflow_state import Airflow, read_airflow
-from understudy.ui.fleet_reader import fleet_reader
-from understudy.ui.glance import Glance
 from understudy.ui.history import plots, side_by_side, timeline
 from understudy.ui.progress import declaration, progress
 from understudy.ui.question_reader import read_requests

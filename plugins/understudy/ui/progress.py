@@ -7,9 +7,9 @@ from understudy.contract.canary_report import CanaryQuery
 from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.declared import Fact
 from understudy.contract.errors import SpecProblem, UnderstudyError, UnknownModel
-from understudy.contract.judge_canary import judge_ab, judge_step
-from understudy.contract.judge_rehearsal import judge_probation, judge_rehearsal
 from understudy.contract.judgement import Judgement
+from understudy.contract.judges.canary import judge_ab, judge_step
+from understudy.contract.judges.rehearsal import judge_probation, judge_rehearsal
 from understudy.contract.load import read_model
 from understudy.contract.release import Deployment
 from understudy.contract.remaining import Remaining, remaining
@@ -20,7 +20,7 @@ from understudy.contract.words import CanaryMode, Lacking, Verdict
 from understudy.hooks.connect import Hooks
 from understudy.hooks.deployments import Served
 from understudy.hooks.gateways import Gateways
-from understudy.ui.glance import beside, is_probation
+from understudy.overview.glance import beside, is_probation
 
 ASK_S = 2.0
 _SO_FAR = {

@@ -5,8 +5,8 @@ from understudy.contract.release import Bundle
 from understudy.contract.spec import ModelSpec
 from understudy.hooks.connect import Hooks
 from understudy.hooks.errors import Refused
+from understudy.overview.airflow_state import Airflow
 from understudy.ui.access import Caller
-from understudy.ui.airflow_state import Airflow
 from understudy.ui.questions import Known, Request, requests
 from understudy.workspace import run_key
 

@@ -9,7 +9,7 @@ from understudy.contract.read_facts import read_as
 from understudy.contract.release import Blessing, Bundle, Deployment, LedgerEntry
 from understudy.contract.words import Answer, EntryKind
 from understudy.hooks.errors import StaleBlessing
-from understudy.ui.airflow_state import Airflow, Question
+from understudy.overview.airflow_state import Airflow, Question
 from understudy.workspace import run_key
 
 PROMOTE = "promote"

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from understudy import __version__
-from understudy.contract.card_text import interval, limits
+from understudy.contract.cards.text import interval, limits
 from understudy.contract.judgement import GateResult
 from understudy.contract.moment import age, moment
 from understudy.contract.printable import printable_line

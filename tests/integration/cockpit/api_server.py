@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from understudy.ui import fleet_reader as reader_module
+from understudy.overview import fleet_reader as reader_module
 
 MODEL = "model_0001"
 PAGES = ("/understudy/", f"/understudy/models/{MODEL}", f"/understudy/models/{MODEL}/cards/10")

@@ -8,7 +8,7 @@ import pytest
 from airflow.utils.state import DagRunState
 
 from tests.integration.cockpit.api_server import MODEL, caller
-from understudy.ui.airflow_state import read_airflow
+from understudy.overview.airflow_state import read_airflow
 
 DAG = f"retrain__{MODEL}"
 AT = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)

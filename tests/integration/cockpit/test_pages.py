@@ -15,9 +15,9 @@ from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.beside import write_beside
 from understudy.hooks.connect import connect
+from understudy.overview import fleet_reader as reader_module
+from understudy.overview.airflow_state import Airflow, DagState
 from understudy.ui import fleet_page, model_page
-from understudy.ui import fleet_reader as reader_module
-from understudy.ui.airflow_state import Airflow, DagState
 from understudy.ui.fleet_progress import TrialsAsked
 from understudy.workspace import run_key
 
@@ -25,7 +25,7 @@ HOSTILE = "<script>alert(1)</script>'\"; DROP TABLE ledger; -- {{ 7 * 7 }} \N{RI
 
 
 def test_all_of_our_own_code_is_small(server: Any) -> None:
-    static = Path(reader_module.__file__).parent / "static"
+    static = Path(fleet_page.__file__).parent / "static"
     assert sum(file.stat().st_size for file in static.iterdir()) < 300_000
 
 

@@ -14,8 +14,8 @@ from tests.integration.cockpit.api_server import MODEL, PAGES, caller
 from understudy.contract.release import Blessing
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
+from understudy.overview.airflow_state import Airflow, Question
 from understudy.ui import model_page
-from understudy.ui.airflow_state import Airflow, Question
 from understudy.workspace import run_key
 
 NUMBERS = count()

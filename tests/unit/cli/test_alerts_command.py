@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.unit.hooks.receivers import WebReceiver, web_receiver
+from tests.unit.hooks.alerting.receivers import WebReceiver, web_receiver
 from understudy.cli.app import app
 from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.connect import connect

@@ -3,7 +3,7 @@ import io
 from tests.unit.contract.ledger_entries import entry
 from understudy.cli.card_page import print_card, telling
 from understudy.cli.page import Page
-from understudy.contract.card import card_of
+from understudy.contract.cards.card import card_of
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.words import EntryKind, Verdict
 

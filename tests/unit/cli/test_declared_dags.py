@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from understudy.cli.declared_dags import declared_dags
+from understudy.overview.glance import Health, Recorded, glance
 from understudy.settings import Settings
-from understudy.ui.glance import Health, Recorded, glance
 
 SPEC = """
 model: {name}

@@ -12,8 +12,8 @@ from understudy.cli.page import Page
 from understudy.cli.status_page import print_page, print_table
 from understudy.contract.moment import moment, moment_to_the_second
 from understudy.contract.words import Outcome, Verdict
-from understudy.ui.glance import Health
-from understudy.ui.troubles import Trouble
+from understudy.overview.glance import Health
+from understudy.overview.troubles import Trouble
 
 AT = datetime(2026, 11, 28, 2, 7, 40, tzinfo=timezone.utc)
 SERVES = Served(version=2, since=AT, by="scheduled", why="it passed", is_confirmed=True, data_version="d" * 64)

@@ -2,18 +2,18 @@
 
 import pytest
 
+from tests.unit.contract.judges.test_canary import AB, LABELS, whole
+from tests.unit.contract.judges.test_data import finding
+from tests.unit.contract.judges.test_data import report as window
+from tests.unit.contract.judges.test_monitoring import decide
+from tests.unit.contract.judges.test_monitoring import report as look
 from tests.unit.contract.rehearsal_reports import gates
 from tests.unit.contract.rehearsal_reports import report as rehearsal
 from tests.unit.contract.test_drill import drilled
-from tests.unit.contract.test_judge_canary import AB, LABELS, whole
-from tests.unit.contract.test_judge_data import finding
-from tests.unit.contract.test_judge_data import report as window
-from tests.unit.contract.test_judge_monitoring import decide
-from tests.unit.contract.test_judge_monitoring import report as look
-from understudy.contract.judge_canary import judge_ab, judge_step
-from understudy.contract.judge_data import judge_data
-from understudy.contract.judge_rehearsal import judge_rehearsal
 from understudy.contract.judgement import Judgement
+from understudy.contract.judges.canary import judge_ab, judge_step
+from understudy.contract.judges.data import judge_data
+from understudy.contract.judges.rehearsal import judge_rehearsal
 
 JUDGEMENTS = {
     "a look": decide(look()).judgement,

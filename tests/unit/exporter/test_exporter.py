@@ -21,8 +21,8 @@ from understudy.exporter.declarations import Declarations
 from understudy.exporter.looks_due import longest_gap_s
 from understudy.exporter.observe import Known, observe
 from understudy.exporter.serve import MetricsServer
-from understudy.hooks.alert_life import note_sweep
-from understudy.hooks.alert_outbox import Addressed, Outbox
+from understudy.hooks.alerting.life import note_sweep
+from understudy.hooks.alerting.outbox import Addressed, Outbox
 from understudy.hooks.ledger import Ledger
 
 NAME = "model_0000"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.hooks.alert_desk import SECRET, connection, settings_of
-from tests.unit.hooks.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
-from understudy.hooks import alerts as alerts_module
+from tests.unit.hooks.alerting.alert_desk import SECRET, connection, settings_of
+from tests.unit.hooks.alerting.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
+from understudy.hooks.alerting import alerts as alerts_module
 from understudy.hooks.ledger import Ledger
 from understudy.settings import Settings
 

@@ -20,8 +20,8 @@ from understudy.hooks.connect import Hooks
 from understudy.hooks.cut_off_runs import conclude_cut_off
 from understudy.hooks.local_runs import alone, this_process
 from understudy.hooks.looks import retrainings, trouble_with
+from understudy.overview.events import retraining_event
 from understudy.settings import Settings
-from understudy.ui.events import retraining_event
 
 DAG = "retrain__price"
 

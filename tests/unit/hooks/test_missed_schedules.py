@@ -7,14 +7,14 @@ from unittest.mock import create_autospec
 
 import pytest
 
-from tests.unit.contract.test_card import record
-from tests.unit.hooks.test_alert_conditions import declare, hooks_of
+from tests.unit.contract.cards.test_card import record
+from tests.unit.hooks.alerting.test_conditions import declare, hooks_of
 from tests.unit.hooks.told_runs import ToldRuns
 from understudy.contract.run_time import LONGEST_LOOK
 from understudy.contract.words import AlertKind, Change, EntryKind
-from understudy.hooks.alert_conditions import conditions
-from understudy.hooks.alert_life import note_sweep
-from understudy.hooks.condition import Condition
+from understudy.hooks.alerting.condition import Condition
+from understudy.hooks.alerting.conditions import conditions
+from understudy.hooks.alerting.life import note_sweep
 from understudy.hooks.connect import Hooks
 from understudy.hooks.known_runs import KnownRun, KnownRuns
 from understudy.workspace import key_in

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.contract.judge_data import judge_data
+from understudy.contract.judges.data import judge_data
 from understudy.contract.load import parse_spec
 from understudy.contract.reports import DataReport, SnapshotReport
 from understudy.contract.spec import ModelSpec

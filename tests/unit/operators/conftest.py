@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.hooks.receivers import WebReceiver, web_receiver
+from tests.unit.hooks.alerting.receivers import WebReceiver, web_receiver
 from tests.unit.operators import approval_desk, live_traffic, look
 from tests.unit.operators.known_runs import AIRFLOW, KnownRuns, known_runs
 from tests.unit.operators.price import Registry, declare

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.hooks.receivers import WebReceiver
+from tests.unit.hooks.alerting.receivers import WebReceiver
 from tests.unit.operators.known_runs import known_runs
 from understudy.action_dags import build_rollback_dag
 from understudy.contract.words import EntryKind, Outcome
-from understudy.hooks.alert_life import alert_life
+from understudy.hooks.alerting.life import alert_life
 from understudy.hooks.connect import connect
 from understudy.operators.alerting import tell_failed_rollback, tell_now
 from understudy.operators.sweep import SweepAlertsOperator

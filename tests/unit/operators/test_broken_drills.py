@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.hooks.receivers import WebReceiver
+from tests.unit.hooks.alerting.receivers import WebReceiver
 from tests.unit.operators.known_runs import AIRFLOW, KnownRuns
 from understudy.contract.drill import DRILL_DAG, DRILL_MODEL
 from understudy.contract.words import EntryKind, Verdict

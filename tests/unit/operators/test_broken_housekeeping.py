@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta, timezone
 
-from tests.unit.hooks.receivers import WebReceiver
+from tests.unit.hooks.alerting.receivers import WebReceiver
 from tests.unit.operators.known_runs import AIRFLOW, KnownRuns
 from understudy.operators.mirrors import HOUSEKEEPING
 from understudy.operators.sweep import SweepAlertsOperator

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.hooks.receivers import WebReceiver
+from tests.unit.hooks.alerting.receivers import WebReceiver
 from tests.unit.operators.known_runs import AIRFLOW, KnownRuns
 from understudy.contract.words import Action, EntryKind
 from understudy.hooks.connect import connect

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.contract.test_card import record
-from tests.unit.hooks.receivers import WebReceiver
+from tests.unit.contract.cards.test_card import record
+from tests.unit.hooks.alerting.receivers import WebReceiver
 from tests.unit.operators.known_runs import KnownRuns
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.connect import connect

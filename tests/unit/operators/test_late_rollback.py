@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.fake_gateway import TOKEN, FakeGateway, running
-from tests.unit.hooks.receivers import WebReceiver
+from tests.unit.hooks.alerting.receivers import WebReceiver
 from tests.unit.operators.known_runs import KnownRuns
 from tests.unit.operators.live_traffic import (
     RUN,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.hooks.receivers import WebReceiver, web_receiver
+from tests.unit.hooks.alerting.receivers import WebReceiver, web_receiver
 from tests.unit.operators.known_runs import KnownRuns, known_runs
 from tests.unit.operators.live_traffic import current, declare, entries, serve
 from tests.unit.operators.look import MONITOR, Run, drift, quality

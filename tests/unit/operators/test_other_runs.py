@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta, timezone
 
-from tests.unit.hooks.receivers import WebReceiver
+from tests.unit.hooks.alerting.receivers import WebReceiver
 from tests.unit.operators.known_runs import KnownRuns
 from understudy.contract.drill import DRILL_DAG
 from understudy.operators.failed_rollbacks import ROLLBACK

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tests.unit.stages.checked import AS_OF, Check, Checked
-from understudy.contract.judge_data import judge_data
+from understudy.contract.judges.data import judge_data
 from understudy.contract.reports import DataReport
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from understudy.contract.judge_drift import MIN_WINDOWS, judge_columns
+from understudy.contract.judges.drift import MIN_WINDOWS, judge_columns
 from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.words import Verdict
 from understudy.stages.drift.baseline import DriftBaseline, calibrate

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from tests.unit.stages.contested import HOSTILE, ROWS, TARGETS, context, spec, table
-from understudy.contract.judge import judge
+from understudy.contract.judges.challenger import judge
 from understudy.contract.reports import Comparison, EvaluationReport, TrainingReport
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import artefact_of
@@ -264,7 +264,7 @@ def test_value_comes_from_a_function_of_the_team(tmp_path: Path) -> None:
         (lambda f: f.drop(columns="size"), {}, "the data no longer have its feature 'size'"),
         (lambda f: f.drop(columns="group"), {}, "'group'"),
         (None, {"champion_version": None}, "must come together"),
-        (None, {"champion_train_end": "yesterday"}, "no ISO 8601 time"),
+        (None, {"champion_train_end": "yesterday"}, "not an ISO 8601 time"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(tmp_path: Path, holdout: Any, params: dict[str, Any], words: str) -> None:

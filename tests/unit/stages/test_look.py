@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from understudy.contract.judge_monitoring import judge_monitoring
+from understudy.contract.judges.monitoring import judge_monitoring
 from understudy.contract.monitoring import Decision, DriftReport, History, MonitorReport, PastLook, QualityReport
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest

@@ -1,13 +1,13 @@
 from typer.testing import CliRunner
 
 from tests.fleet_ledger import bundle
-from tests.unit.ui.demand import MODEL, confirmed, deployed, seen
+from tests.unit.overview.demand import MODEL, confirmed, deployed, seen
 from understudy.cli.app import app
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import Change
+from understudy.overview.airflow_state import Airflow, DagState
+from understudy.overview.glance import Glance
 from understudy.ui.actions import Offer, offers
-from understudy.ui.airflow_state import Airflow, DagState
-from understudy.ui.glance import Glance
 
 EVERYTHING = ("rollback", "hold", "release", "lock", "unlock", "stop_shadow", f"retrain__{MODEL}")
 

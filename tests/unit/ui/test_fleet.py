@@ -2,13 +2,13 @@ import pytest
 from sqlalchemy import event
 
 from tests.fleet_ledger import write_fleet
-from tests.unit.ui.demand import MODEL, confirmed, deployed, seen
+from tests.unit.overview.demand import MODEL, confirmed, deployed, seen
 from understudy.contract.words import EntryKind
 from understudy.hooks.ledger import Ledger
-from understudy.ui.airflow_state import Airflow
+from understudy.overview.airflow_state import Airflow
+from understudy.overview.fleet_reader import FleetReader
+from understudy.overview.glance import Glance, Health
 from understudy.ui.fleet import Asked, Sort, fleet
-from understudy.ui.fleet_reader import FleetReader
-from understudy.ui.glance import Glance, Health
 
 NOTHING = Airflow(dags={})
 

@@ -5,11 +5,11 @@ from threading import Event
 
 import pytest
 
-from tests.unit.ui.demand import AT, MODEL
+from tests.unit.overview.demand import AT, MODEL
 from understudy.contract.errors import UnderstudyError
+from understudy.overview.glance import Glance, Health
+from understudy.overview.troubles import Champion
 from understudy.ui.fleet_progress import FRESH_S, Trial, TrialsAsked, with_progress
-from understudy.ui.glance import Glance, Health
-from understudy.ui.troubles import Champion
 
 TRIAL = Trial(MODEL, 3)
 LONG_S = 60.0

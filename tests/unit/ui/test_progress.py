@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.fleet_ledger import bundle, record
-from tests.unit.ui.demand import AT, MODEL
+from tests.unit.overview.demand import AT, MODEL
 from understudy.contract.load import parse_spec
 from understudy.contract.serving import RehearsalQuery, RehearsalReport, Tally
 from understudy.contract.spec import ModelSpec

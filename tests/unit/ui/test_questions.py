@@ -1,11 +1,11 @@
 import pytest
 
 from tests.fleet_ledger import bundle, record
-from tests.unit.ui.demand import AT, MODEL, entry
+from tests.unit.overview.demand import AT, MODEL, entry
 from understudy.contract.approval import Answered, Person
 from understudy.contract.release import Blessing, Deployment, LedgerEntry
 from understudy.contract.words import Answer, Change, EntryKind
-from understudy.ui.airflow_state import Airflow, Question
+from understudy.overview.airflow_state import Airflow, Question
 from understudy.ui.questions import Known, Request, requests
 from understudy.workspace import run_key
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from understudy.contract.judge_drift import MIN_WINDOWS
+from understudy.contract.judges.drift import MIN_WINDOWS
 from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.monitoring import Calibration
 from understudy.stages.drift.counts import Counted, count_reference

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from understudy.contract.declared import format_duration
-from understudy.contract.judge_drift import MIN_WINDOWS
+from understudy.contract.judges.drift import MIN_WINDOWS
 from understudy.stages.drift.sample import ROW, SAMPLE_ROWS, row_draw
 from understudy.stages.drift.scale import MIN_VALUES
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from understudy.contract.judge_monitoring import judge_monitoring
+from understudy.contract.judges.monitoring import judge_monitoring
 from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.monitoring import (
     Decision,

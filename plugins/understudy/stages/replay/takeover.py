@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.contract.judge import judge
 from understudy.contract.judgement import Judgement
+from understudy.contract.judges.challenger import judge
 from understudy.contract.replay import ReplayPlan
 from understudy.contract.words import Takeover, Verdict
 from understudy.stages.answers import no_change

@@ -1,0 +1,1 @@
+"""The verdicts: pure functions of what was measured and what was declared."""
