@@ -290,7 +290,7 @@ def test_a_role_may_do_what_it_is_for_and_no_more(airflow: str, name: str, may: 
 def test_who_only_looks_sees_the_models_in_the_browser_and_may_not_act(airflow: str) -> None:
     with browser(airflow, token_of(airflow, "viewer", PASSWORD)) as page:
         open_model(page, MODEL)
-        page.find("p", "You see everything and may change nothing")
+        page.find("p", "You can see everything and change nothing")
 
 
 def test_who_only_looks_reads_the_report_that_a_version_was_judged_by(airflow: str, second_champion: int) -> None:

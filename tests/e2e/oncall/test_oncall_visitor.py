@@ -22,7 +22,7 @@ def test_who_may_only_look_sees_everything_and_changes_nothing(bad_champion: Sit
         open_page(page, f"understudy/models/demand/cards/{bad_champion.entries('demand', EntryKind.MONITORED)[-1].seq}")
         assert page.unreachable_by_theme() == REACHABLE
         open_model(page, "demand")
-        page.find("p", "You see everything and may change nothing")
+        page.find("p", "You can see everything and change nothing")
         buttons = page.driver.find_elements("css selector", ".actions button")
         assert len(buttons) > 2
         assert not any(button.is_enabled() for button in buttons)
