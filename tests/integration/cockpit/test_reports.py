@@ -131,7 +131,9 @@ def test_a_report_that_is_not_there_is_a_clear_404(
     answer = viewer.get(f"/understudy/models/{MODEL}/{rest}")
     assert answer.status_code == 404
     assert "Traceback" not in answer.text
-    assert any(said in answer.text for said in ("was judged", "has no decision", "is not a look", "keeps no such report"))
+    assert any(
+        said in answer.text for said in ("was judged", "has no decision", "is not a look", "keeps no such report")
+    )
 
 
 @pytest.mark.parametrize("rest", ["looks/1/evidently", "looks/x/drift", "versions/x/report"])
