@@ -83,6 +83,8 @@ def test_a_killed_champion_costs_no_request(served_home: Path, order: Callable[.
             assert killed is not None
             os.kill(killed, signal.SIGKILL)
             until(lambda: gateway.pid_of(Role.CHAMPION) not in {None, killed})
+            # A process that has begun is not ready yet, and until it is the standby answers.
+            until(lambda: all(worker.is_ready for worker in gateway.status().workers))
             traffic.wait_for(50)
         assert {status for _, status, _, _ in traffic.answers} == {200}
         assert traffic.answers[-1][2:] == ("2", "champion")
