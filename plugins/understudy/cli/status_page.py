@@ -38,6 +38,7 @@ def print_table(console: "Console", found: list[ModelStatus]) -> None:
     for status in urgent_first:
         for sentence in _explained(status):
             print_row(console, f"{status.model}: {sentence}")
+    console.print("Airflow was not asked: paused DAGs, failed runs and waiting approvals show on its page Models.")
 
 
 def print_page(console: "Console", status: ModelStatus) -> None:

@@ -39,6 +39,13 @@ class Bundle(Fact):
         """Tell whether it was trained in a container."""
         return bool(self.image_digest) and not self.image_digest.startswith(INSTALLATION)
 
+    def answers_as(self, other: "Bundle") -> bool:
+        """Tell whether no caller could tell it from another one: the same files, libraries and threshold."""
+        mine, theirs = (
+            (one.model_sha256, one.image_digest, one.own_image, one.decision_threshold) for one in (self, other)
+        )
+        return mine == theirs
+
 
 class Blessing(Fact):
     """Record that a version passed every gate: against whom, on what, by which ledger entry."""

@@ -73,8 +73,9 @@ class TryingOperator(WatchingOperator):
         if current.champion == evaluated.bundle:
             return self._wave_through(context, evaluated, "it is the champion already")
         self._refuse_if_stale(context, evaluated, current)
-        if current.champion.model_sha256 == evaluated.bundle.model_sha256:
-            # What the same rows made once more: a source to which nothing was added.
+        if evaluated.bundle.answers_as(current.champion):
+            # What the same rows made once more: a source to which nothing was added. With another image or threshold,
+            # the same files may answer otherwise, which no rehearsal beside them can show: that is refused.
             return self._wave_through(context, evaluated, f"its files are those of champion {current.champion.version}")
         try:
             return self.start(context, evaluated, spec, hooks, served)

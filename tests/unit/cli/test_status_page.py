@@ -71,7 +71,7 @@ def test_nothing_is_cut_off_on_a_narrow_terminal() -> None:
 def test_the_table_begins_with_what_needs_a_person_and_says_why() -> None:
     trouble = Trouble(said="its last look found something wrong", told="loss is 0.92, was 0.141", seq=17)
     told = table(status(model="a"), status(model="z", health=Health.ATTENTION, troubles=(trouble,))).splitlines()
-    assert [line.split()[0] for line in told] == ["model", "z", "a", "z:"]
+    assert [line.split()[0] for line in told] == ["model", "z", "a", "z:", "Airflow"]
     assert "Needs attention" in told[1]
     assert told[3] == "z: its last look found something wrong: loss is 0.92, was 0.141"
 

@@ -98,6 +98,17 @@ def test_one_that_came_out_as_the_champion_s_very_files_has_nothing_to_show(gate
     assert (entries(EntryKind.REFUSED), current().mirror) == ([], None)
 
 
+@pytest.mark.parametrize("other", [{"image_digest": "rebuilt"}, {"own_image": "team"}, {"decision_threshold": 0.9}])
+def test_the_champion_s_files_that_may_answer_otherwise_are_not_waved_through(
+    gateway: FakeGateway, other: dict[str, Any]
+) -> None:
+    serve(3)
+    told = evaluated(files_of=3)
+    with pytest.raises(PromotionRefused, match="has the files of version 3, which serves"):
+        shadow({**told, "bundle": {**told["bundle"], **other}}).execute(context())
+    assert current().mirror is None
+
+
 def test_one_that_fails_is_skipped_with_the_evidence(gateway: FakeGateway) -> None:
     serve(3)
     gateway.report = report(3, 7, lost=100)
