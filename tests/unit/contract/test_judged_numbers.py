@@ -2,11 +2,11 @@
 
 import pytest
 
+from tests.unit.contract.judges.monitor_reports import decide
+from tests.unit.contract.judges.monitor_reports import report as look
 from tests.unit.contract.judges.test_canary import AB, LABELS, whole
 from tests.unit.contract.judges.test_data import finding
 from tests.unit.contract.judges.test_data import report as window
-from tests.unit.contract.judges.test_monitoring import decide
-from tests.unit.contract.judges.test_monitoring import report as look
 from tests.unit.contract.rehearsal_reports import gates
 from tests.unit.contract.rehearsal_reports import report as rehearsal
 from tests.unit.contract.test_drill import drilled

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tests.fleet_ledger import look
-from tests.unit.contract.judges.test_monitoring import drift as drift_report
+from tests.unit.contract.judges.monitor_reports import drift as drift_report
 from tests.unit.contract.ledger_entries import entry
 from understudy.contract.cards.card import card_of
 from understudy.contract.cards.text import markdown, one_line
