@@ -22,7 +22,7 @@ from tests.e2e.browser import Page, browser
 from tests.fleet_ledger import write_fleet
 from understudy.embedded.layout import Layout
 from understudy.embedded.passwords import ADMIN, admin_password
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.overview.airflow_state import Airflow, DagState
 from understudy.overview.fleet_reader import FleetReader
 from understudy.ui.fleet import Asked, fleet

@@ -135,9 +135,9 @@ def understudy_cells(folder: Path, kind: str) -> Callable[[], int]:
     import polars as pl
 
     from understudy.contract.spec import ModelSpec
-    from understudy.stages.check_columns import CellChecks
-    from understudy.stages.checked_window import SLICE_ROWS
-    from understudy.stages.read_source import read_file
+    from understudy.stages.check.checked_window import SLICE_ROWS
+    from understudy.stages.check.columns import CellChecks
+    from understudy.stages.read.read_source import read_file
 
     pa.DataFrameSchema({"x": pa.Column(None)})
     declared = ModelSpec.model_validate(spec())

@@ -13,7 +13,7 @@ from understudy.exporter.census import Census
 from understudy.exporter.chain import ChainWatch
 from understudy.exporter.declarations import Declarations
 from understudy.exporter.observe import Known, observe
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 
 FLEETS = ((100, 50), (1000, 50), (1000, 200))
 

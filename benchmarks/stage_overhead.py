@@ -197,7 +197,7 @@ def stock_way(job: Any) -> Way:
 
 
 def our_ways(job: Any) -> list[Way]:
-    from understudy.operators.stage import StageOperator
+    from understudy.operators.stage.stage import StageOperator
     from understudy.runners.choose import choose_runner
     from understudy.runners.process import ProcessRunner
     from understudy.settings import settings

@@ -14,7 +14,7 @@ from understudy.contract.release import GENESIS, Bundle, Deployment, LedgerEntry
 from understudy.contract.reports import Comparison, EvaluationReport, TrainingReport
 from understudy.contract.retrainings import Look
 from understudy.contract.words import Change, DistanceMethod, EntryKind, Outcome, Trigger, Verdict, Watched
-from understudy.hooks import ledger_schema as schema
+from understudy.hooks.ledger import schema
 
 BEGAN = datetime(2026, 1, 5, 3, 0, tzinfo=timezone.utc)
 Told = tuple[EntryKind, str, str, str | None, dict[str, Any], str | None]

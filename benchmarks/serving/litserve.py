@@ -14,7 +14,7 @@ import pandas as pd
 
 class Answers(litserve.LitAPI):
     def setup(self, device):
-        from understudy.stages.model_files import load_model
+        from understudy.stages.model.model_files import load_model
         self.scorer = load_model(Path(sys.argv[1]))
 
     def decode_request(self, request):

@@ -15,11 +15,11 @@ from understudy.contract.estimators import estimators_for
 from understudy.contract.release import Bundle
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import MlTask
-from understudy.stages.features import Features
-from understudy.stages.model_files import save_model
-from understudy.stages.pipeline import build_pipeline
-from understudy.stages.prepare import Prepare
-from understudy.stages.scorer import ModelFacts, Scorer
+from understudy.stages.model.features import Features
+from understudy.stages.model.model_files import save_model
+from understudy.stages.model.pipeline import build_pipeline
+from understudy.stages.model.prepare import Prepare
+from understudy.stages.model.scorer import ModelFacts, Scorer
 
 CREATED = datetime(2026, 1, 1, tzinfo=timezone.utc)
 PREPARE = """

@@ -12,8 +12,8 @@ from understudy.dag_factory import START, TAG, retry_policy
 from understudy.operation_pages import ACTIONS_IN_WORDS, action_page, rollback_page
 from understudy.operators.act import CHAMPION, ActOperator
 from understudy.operators.alerting import tell_failed_rollback
-from understudy.operators.failed_rollbacks import ROLLBACK
 from understudy.operators.rollback import PREVIOUS, RollbackOperator
+from understudy.operators.sweep.failed_rollbacks import ROLLBACK
 
 MODEL, REASON, DRY_RUN = "{{ params.model }}", "{{ params.reason }}", "{{ params.dry_run }}"
 

@@ -6,7 +6,7 @@ from airflow.sdk import DAG
 
 from understudy.dag_factory import START, TAG
 from understudy.operation_pages import alerts_page
-from understudy.operators.sweep import SweepAlertsOperator
+from understudy.operators.sweep.sweep import SweepAlertsOperator
 
 
 def build_alerts_dag() -> DAG:

@@ -28,16 +28,16 @@ from understudy.contract.run_time import longest_run
 from understudy.contract.spec import ModelSpec
 from understudy.dag_pages import broken_page, retraining_page
 from understudy.hooks.search import rounds
-from understudy.operators.approval import AskApprovalOperator
+from understudy.operators.approval.approval import AskApprovalOperator
 from understudy.operators.broken_spec import BrokenSpecOperator
-from understudy.operators.canary import CanaryOperator
 from understudy.operators.conclude import ConcludeOperator
 from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.evaluate import EvaluateVsChampionOperator
-from understudy.operators.guard import GuardOperator
+from understudy.operators.live.canary import CanaryOperator
+from understudy.operators.live.guard import GuardOperator
+from understudy.operators.live.shadow import ShadowDeployOperator
 from understudy.operators.promote import PromoteOperator
 from understudy.operators.run_context import AS_OF
-from understudy.operators.shadow import ShadowDeployOperator
 from understudy.operators.snapshot import SnapshotDataOperator
 from understudy.operators.train import TrainOperator
 from understudy.operators.trial import AskTrialsOperator, TrialOperator
@@ -75,7 +75,7 @@ def retry_policy() -> ExceptionRetryPolicy:
                 reason="model.yaml cannot be used",
             ),
             RetryRule(
-                exception="understudy.hooks.sources.SourceOutOfBounds",
+                exception="understudy.hooks.data.sources.SourceOutOfBounds",
                 action=RetryAction.FAIL,
                 reason="the source lies where models may not read",
             ),

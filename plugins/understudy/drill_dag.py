@@ -7,8 +7,8 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param
 from understudy.contract.drill import DRILL_DAG
 from understudy.dag_factory import START, TAG, retry_policy
 from understudy.operation_pages import drill_page
-from understudy.operators.drill import ClearSandboxOperator, DrillOperator
-from understudy.operators.drill_models import DrillModelsOperator
+from understudy.operators.drill.drill import ClearSandboxOperator, DrillOperator
+from understudy.operators.drill.models import DrillModelsOperator
 from understudy.settings import settings
 
 SLACK = timedelta(minutes=10)

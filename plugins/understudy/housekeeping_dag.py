@@ -6,8 +6,8 @@ from airflow.sdk import DAG
 
 from understudy.dag_factory import START, TAG
 from understudy.operation_pages import housekeeping_page
-from understudy.operators.mirrors import HOUSEKEEPING
-from understudy.operators.tidy import TidyOperator
+from understudy.operators.tidy.mirrors import HOUSEKEEPING
+from understudy.operators.tidy.tidy import TidyOperator
 
 
 def build_housekeeping_dag() -> DAG:

@@ -8,13 +8,13 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Watched
 from understudy.dag_factory import TAG, default_args, moment_param
 from understudy.dag_pages import monitoring_page
-from understudy.operators.collect import CollectWindowOperator, monitored
-from understudy.operators.decide import DecideRetrainingOperator
-from understudy.operators.drift_check import DriftCheckOperator
 from understudy.operators.labels import LabelsOperator
-from understudy.operators.quality_check import QualityCheckOperator
+from understudy.operators.look.collect import CollectWindowOperator, monitored
+from understudy.operators.look.decide import DecideRetrainingOperator
+from understudy.operators.look.drift_check import DriftCheckOperator
+from understudy.operators.look.quality_check import QualityCheckOperator
+from understudy.operators.look.source_rows import CollectSourceRowsOperator
 from understudy.operators.run_context import AS_OF
-from understudy.operators.source_rows import CollectSourceRowsOperator
 
 
 def build_monitoring_dag(spec: ModelSpec) -> DAG:

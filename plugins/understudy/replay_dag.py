@@ -8,8 +8,13 @@ from airflow.sdk import DAG, Param, TriggerRule
 from understudy.contract.words import ReplayPart, Takeover
 from understudy.dag_factory import START, TAG, moment_param, retry_policy
 from understudy.operation_pages import replay_page
-from understudy.operators.broken_requests import REPLAY
-from understudy.operators.replay import DealReplayOperator, ReplayOperator, ReplayReportOperator, ReplayRowsOperator
+from understudy.operators.replay.replay import (
+    DealReplayOperator,
+    ReplayOperator,
+    ReplayReportOperator,
+    ReplayRowsOperator,
+)
+from understudy.operators.sweep.broken_requests import REPLAY
 
 MODEL = "{{ params.model }}"
 AT_ONCE = 16

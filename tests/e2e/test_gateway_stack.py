@@ -26,10 +26,10 @@ from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, MlTask
 from understudy.hooks.connect import Hooks
 from understudy.settings import PROJECT, Settings
-from understudy.stages.features import Features
-from understudy.stages.model_files import save_model
-from understudy.stages.pipeline import build_pipeline
-from understudy.stages.scorer import ModelFacts, Scorer
+from understudy.stages.model.features import Features
+from understudy.stages.model.model_files import save_model
+from understudy.stages.model.pipeline import build_pipeline
+from understudy.stages.model.scorer import ModelFacts, Scorer
 
 pytestmark = pytest.mark.e2e
 

@@ -39,7 +39,7 @@ from understudy.gateway.container_engine import GATEWAY_LABEL, ContainerEngine
 from understudy.gateway.containers import Containers
 from understudy.gateway.exchange import Item, Wire
 from understudy.gateway.worker import WorkerDied, WorkerRefused, WorkerStart
-from understudy.hooks.gateway_errors import GatewayRefused
+from understudy.hooks.places.gateway_errors import GatewayRefused
 from understudy.runners.docker import DockerRunner
 from understudy.runners.protocol import Job, Resources
 

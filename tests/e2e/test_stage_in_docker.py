@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from include.examples.custom_operator.balance import BalanceCheckOperator
 from tests.unit.operators.probe import Store, context
 from understudy.contract.stage import artefact_of
-from understudy.operators.stage import StageOperator
+from understudy.operators.stage.stage import StageOperator
 from understudy.operators.stage_errors import InputLeadsOut, StageTimedOut
 from understudy.runners.choose import choose_runner
 from understudy.runners.errors import ImageWithoutEntryPoint
@@ -41,7 +41,7 @@ WORKER = """
 import json, sys
 from datetime import datetime, timezone
 from types import SimpleNamespace
-from understudy.operators.stage import StageOperator
+from understudy.operators.stage.stage import StageOperator
 
 
 class Store(dict):

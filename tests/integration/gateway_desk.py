@@ -14,12 +14,12 @@ from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, MlTask
 from understudy.hooks.beside import end_beside
 from understudy.hooks.deployments import Deployments
-from understudy.hooks.gateways import Gateways
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.hooks.mirroring import start_mirror
-from understudy.hooks.places import Places
+from understudy.hooks.places.gateways import Gateways
+from understudy.hooks.places.places import Places
 from understudy.hooks.promotion import promote
-from understudy.hooks.registry import Registry
+from understudy.hooks.registry.registry import Registry
 from understudy.hooks.rollback import rollback
 
 TERMS = ServingTerms(task=MlTask.BINARY, serving=ServingSpec())

@@ -29,11 +29,11 @@ from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, MlTask, Role
 from understudy.gateway.log.read import read
-from understudy.hooks.gateway_client import GatewayClient
-from understudy.stages.features import Features
-from understudy.stages.model_files import save_model
-from understudy.stages.pipeline import build_pipeline
-from understudy.stages.scorer import ModelFacts, Scorer
+from understudy.hooks.places.gateway_client import GatewayClient
+from understudy.stages.model.features import Features
+from understudy.stages.model.model_files import save_model
+from understudy.stages.model.pipeline import build_pipeline
+from understudy.stages.model.scorer import ModelFacts, Scorer
 
 MODEL = "tides"
 TOKEN = SecretStr("open-sesame")

@@ -21,7 +21,7 @@ from understudy.exporter.chain import ChainWatch
 from understudy.exporter.declarations import Declarations
 from understudy.exporter.observe import Known
 from understudy.exporter.serve import MetricsServer
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.settings import PROJECT
 
 SHIPPED = PROJECT / "include" / "monitoring" / "prometheus" / "prometheus.yml"

@@ -31,15 +31,15 @@ from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, EntryKind, MlTask
 from understudy.hooks.connect import Hooks
 from understudy.hooks.errors import LedgerDamaged
-from understudy.hooks.ledger_schema import LEDGER
+from understudy.hooks.ledger.schema import LEDGER
 from understudy.hooks.promotion import promote
-from understudy.hooks.registry_errors import RegistryUnavailable
+from understudy.hooks.registry.errors import RegistryUnavailable
 from understudy.hooks.rollback import rollback
 from understudy.settings import Settings, settings
-from understudy.stages.features import Features
-from understudy.stages.model_files import save_model
-from understudy.stages.pipeline import build_pipeline
-from understudy.stages.scorer import ModelFacts, Scorer
+from understudy.stages.model.features import Features
+from understudy.stages.model.model_files import save_model
+from understudy.stages.model.pipeline import build_pipeline
+from understudy.stages.model.scorer import ModelFacts, Scorer
 
 MODEL = "demand"
 LOST = ("ledger.db", "mlflow.db", "mlflow-artifacts", "data-versions.git", "data-store", "bundles")

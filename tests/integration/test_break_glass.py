@@ -19,7 +19,7 @@ from understudy.hooks.break_glass import record_break_glass
 from understudy.hooks.connect import Hooks
 from understudy.hooks.errors import NothingToRollBackTo
 from understudy.hooks.follower import Follower
-from understudy.hooks.gateway_errors import GatewayLagging
+from understudy.hooks.places.gateway_errors import GatewayLagging
 from understudy.settings import settings
 
 

@@ -20,8 +20,8 @@ from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.words import Change, EntryKind, MlTask
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.follower import Follower
-from understudy.hooks.gateways import Gateways
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
+from understudy.hooks.places.gateways import Gateways
 
 TERMS = ServingTerms(task=MlTask.BINARY, serving=ServingSpec())
 ORDER = BreakGlassOrder(actor="ann", reason="it refuses everybody", version=2)

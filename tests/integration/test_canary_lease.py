@@ -15,7 +15,7 @@ from tests.integration.test_canary_at_gateway import KEYS, Callers, KeyedTraffic
 from understudy.contract.canary_report import CanaryQuery
 from understudy.contract.serving import ServingOrder
 from understudy.contract.words import Change, EntryKind, Role
-from understudy.hooks.gateway_errors import GatewayRefused
+from understudy.hooks.places.gateway_errors import GatewayRefused
 
 
 def leased(trained: Trained, lease_s: float, epoch: int = 2) -> ServingOrder:

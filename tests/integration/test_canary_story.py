@@ -22,9 +22,9 @@ from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.connect import connect
 from understudy.operators import CanaryOperator, PromoteOperator
-from understudy.operators.canary_trigger import CanaryTrigger
 from understudy.operators.errors import RehearsalDeclined
 from understudy.operators.handover import Canaried, Evaluated
+from understudy.operators.live.canary_trigger import CanaryTrigger
 from understudy.settings import settings
 from understudy.workspace import run_key
 
@@ -87,7 +87,7 @@ def gateways(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> Iter
         patch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(home / "models"))
         patch.setenv("AIRFLOW__UNDERSTUDY__GATEWAYS", ",".join(gateway.url for gateway in made))
         patch.setenv("AIRFLOW__UNDERSTUDY__GATEWAY_TOKEN", TOKEN.get_secret_value())
-        patch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
+        patch.setattr("understudy.hooks.registry.registry.Registry", lambda *_, **__: Registry())
         settings.cache_clear()
         yield made
     settings.cache_clear()

@@ -15,7 +15,7 @@ import yaml
 from understudy.contract.cards.text import markdown
 from understudy.contract.words import LinkKind, Verdict
 from understudy.hooks.cards import card_of_entry
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.settings import PROJECT
 
 ROWS = 3000

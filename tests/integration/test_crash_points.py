@@ -18,9 +18,9 @@ import pytest
 from understudy.contract.release import Blessing
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.deployments import Deployments
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.hooks.promotion import promote
-from understudy.hooks.registry import Registry
+from understudy.hooks.registry.registry import Registry
 from understudy.hooks.repair import repair
 from understudy.hooks.rollback import rollback
 
@@ -69,10 +69,10 @@ from understudy.contract.release import Blessing, Deployment
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import EntryKind
 from understudy.hooks.deployments import Deployments
-from understudy.hooks.ledger import Ledger
-from understudy.hooks.ledger_pen import LedgerPen
+from understudy.hooks.ledger.ledger import Ledger
+from understudy.hooks.ledger.pen import LedgerPen
 from understudy.hooks.promotion import promote
-from understudy.hooks.registry import Registry
+from understudy.hooks.registry.registry import Registry
 from understudy.hooks.rollback import rollback
 
 template, points = Path(sys.argv[1]) / "template", json.loads(sys.argv[2])

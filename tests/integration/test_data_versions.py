@@ -9,14 +9,14 @@ import polars as pl
 import pytest
 
 from understudy.contract.stage import digest_file
-from understudy.hooks.data_errors import (
+from understudy.hooks.data.errors import (
     AmbiguousDataVersion,
     DataDamaged,
     DataRegistryUnreachable,
     StoreUnreachable,
     UnknownDataVersion,
 )
-from understudy.hooks.data_versions import DataVersions
+from understudy.hooks.data.versions import DataVersions
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
 

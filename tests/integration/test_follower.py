@@ -15,7 +15,7 @@ from understudy.contract.words import Change
 from understudy.hooks.connect import Hooks
 from understudy.hooks.declarations import Declarations
 from understudy.hooks.follower import Follower
-from understudy.hooks.gateways import Gateways
+from understudy.hooks.places.gateways import Gateways
 from understudy.settings import Settings, settings
 
 MODEL = "demand"

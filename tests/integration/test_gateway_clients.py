@@ -14,7 +14,7 @@ from tritonclient.http import (  # type: ignore[import-untyped]
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
 
 from tests.integration.real_gateway import MODEL, Running, Trained, lay_out, order_of, running
-from understudy.stages.model_files import load_model
+from understudy.stages.model.model_files import load_model
 
 ROWS = pd.DataFrame(np.random.default_rng(7).normal(size=(20, 3)), columns=["a", "b", "c"])
 

@@ -26,11 +26,11 @@ from tests.integration.real_gateway import (
 from understudy.contract.serving import ServingOrder
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, MlTask, Role
-from understudy.hooks.gateway_errors import GatewayRefused
-from understudy.stages.features import Features
-from understudy.stages.load_code import load_function
-from understudy.stages.model_files import save_model
-from understudy.stages.scorer import ModelFacts, Scorer
+from understudy.hooks.places.gateway_errors import GatewayRefused
+from understudy.stages.model.features import Features
+from understudy.stages.model.load_code import load_function
+from understudy.stages.model.model_files import save_model
+from understudy.stages.model.scorer import ModelFacts, Scorer
 
 # A model whose behaviour the column "c" decides; for any other value it predicts.
 MOODY = """

@@ -25,7 +25,7 @@ from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import ServingOrder
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, Role
-from understudy.hooks.gateway_errors import GatewayIsAhead, GatewayRefused
+from understudy.hooks.places.gateway_errors import GatewayIsAhead, GatewayRefused
 
 
 def _flip_a_bit(model: Path) -> None:

@@ -25,7 +25,7 @@ from tests.integration.real_gateway import (
 from understudy.contract.release import Bundle
 from understudy.contract.serving import PrepareOrder, RehearsalQuery, ServingOrder
 from understudy.contract.words import Change, Role
-from understudy.hooks.gateway_errors import FilesMissingAtGateway, GatewayIsAhead, GatewayRefused
+from understudy.hooks.places.gateway_errors import FilesMissingAtGateway, GatewayIsAhead, GatewayRefused
 
 
 def test_a_version_is_served_in_each_protocol_once_its_files_have_arrived(

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from understudy.contract.words import EntryKind
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.settings import PROJECT
 
 TRAINER = """import time

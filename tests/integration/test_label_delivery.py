@@ -8,9 +8,9 @@ import pytest
 
 from tests.integration.real_gateway import MODEL, Trained, lay_out, running
 from understudy.contract.serving import ServingOrder
-from understudy.hooks import label_delivery
-from understudy.hooks.gateway_errors import GatewayUnreachable
-from understudy.hooks.label_delivery import LabelsRejected, deliver_labels
+from understudy.hooks.places.gateway_errors import GatewayUnreachable
+from understudy.hooks.traffic import label_delivery
+from understudy.hooks.traffic.label_delivery import LabelsRejected, deliver_labels
 
 
 def labels(folder: Path, **columns: list[object]) -> Path:

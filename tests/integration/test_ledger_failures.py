@@ -11,7 +11,7 @@ from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import LedgerUnavailable
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 
 
 def record(epoch: int, version: int) -> Deployment:
@@ -76,7 +76,7 @@ def test_a_read_only_ledger_can_be_read_but_not_changed(small_disk: Path) -> Non
 
 
 def test_a_writer_that_never_ends_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("understudy.hooks.ledger_engine.BUSY_S", 0.2)
+    monkeypatch.setattr("understudy.hooks.ledger.engine.BUSY_S", 0.2)
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
     with ledger.writing() as pen:
         pen.append("demand", EntryKind.JUDGED, "ann", "first")

@@ -13,8 +13,8 @@ from understudy.contract.words import Change, EntryKind, Outcome
 from understudy.hooks.alerting.alerts import Alerts
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict, LedgerUnavailable
-from understudy.hooks.ledger import Ledger
-from understudy.hooks.ledger_tally import Tally, newest_seq
+from understudy.hooks.ledger.ledger import Ledger
+from understudy.hooks.ledger.tally import Tally, newest_seq
 from understudy.settings import Settings
 
 REFUSED = {"outcome": Outcome.DATA_REFUSED.value}

@@ -21,10 +21,10 @@ from understudy.gateway.exchange import Item, Wire
 from understudy.gateway.scoring.batch import Scoring
 from understudy.gateway.scoring.load import load
 from understudy.gateway.worker import WorkerStart
-from understudy.stages.features import Features
-from understudy.stages.model_files import save_model
-from understudy.stages.pipeline import build_pipeline
-from understudy.stages.scorer import ModelFacts, Scorer
+from understudy.stages.model.features import Features
+from understudy.stages.model.model_files import save_model
+from understudy.stages.model.pipeline import build_pipeline
+from understudy.stages.model.scorer import ModelFacts, Scorer
 
 COLUMNS = ["a", "b", "kind", "c"]
 ROWS: list[list[Any]] = [[0.5, -1.25, "north", 3.0], [1.5, None, "south", -2.0], [-0.75, 0.25, "north", 1.0]]

@@ -24,9 +24,9 @@ from understudy.contract.load import load_model
 from understudy.contract.release import Bundle
 from understudy.contract.serving import PrepareOrder
 from understudy.contract.serving_target import TargetSetup
-from understudy.hooks.conformance import check_target
 from understudy.hooks.connect import Hooks
-from understudy.hooks.serving_terms import terms_of
+from understudy.hooks.places.conformance import check_target
+from understudy.hooks.places.serving_terms import terms_of
 from understudy.settings import PROJECT, settings
 
 WITHIN_S = 300.0

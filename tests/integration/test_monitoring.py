@@ -15,7 +15,7 @@ from understudy.contract.cards.text import markdown
 from understudy.contract.retrainings import Look
 from understudy.contract.words import EntryKind, Trigger, Verdict, Watched
 from understudy.hooks.cards import card
-from understudy.stages.model_files import load_model
+from understudy.stages.model.model_files import load_model
 
 MODEL = "breeze"
 MONITOR: dict[str, Any] = {"of": "data", "window": "7d", "looks": 1, "min_rows": 100}

@@ -15,10 +15,10 @@ from understudy.contract.stage import artefact_of
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import ChampionLocked, DigestDenied, LedgerDamaged, StaleBlessing, UnknownBlessing
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.hooks.promotion import promote
-from understudy.hooks.registry import Registry
-from understudy.hooks.registry_errors import ArtefactMissing, ArtefactTampered, RegistryUnavailable, SignatureRefused
+from understudy.hooks.registry.errors import ArtefactMissing, ArtefactTampered, RegistryUnavailable, SignatureRefused
+from understudy.hooks.registry.registry import Registry
 from understudy.hooks.repair import repair
 from understudy.signatures import Signatures
 

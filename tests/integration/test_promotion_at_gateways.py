@@ -11,8 +11,8 @@ from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import DigestDenied, EpochConflict, NothingServes, NothingToRehearse, StaleBlessing
-from understudy.hooks.gateway_errors import GatewayLagging, GatewayRefused, GatewayUnreachable
-from understudy.hooks.registry import Registry
+from understudy.hooks.places.gateway_errors import GatewayLagging, GatewayRefused, GatewayUnreachable
+from understudy.hooks.registry.registry import Registry
 from understudy.hooks.reigns import reigns
 from understudy.hooks.repair import repair
 

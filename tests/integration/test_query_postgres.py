@@ -9,7 +9,7 @@ from sqlalchemy.pool import NullPool
 
 from understudy.stages.context import Refused
 from understudy.stages.errors import DatabaseUnreachable
-from understudy.stages.read_query import read_query
+from understudy.stages.read.read_query import read_query
 
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=timezone.utc)
 QUERY = "SELECT at, price, region FROM prices WHERE at >= {start} AND at < {end} ORDER BY at"

@@ -18,9 +18,9 @@ from understudy.contract.stage import artefact_of
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict, StaleBlessing
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.hooks.promotion import promote
-from understudy.hooks.registry import Registry
+from understudy.hooks.registry.registry import Registry
 from understudy.hooks.repair import repair
 from understudy.hooks.rollback import rollback
 
@@ -54,7 +54,7 @@ from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 
 def deploy(number):
     deployments = Deployments(Ledger(f"sqlite:///{home}/ledger.db"))
@@ -82,9 +82,9 @@ OVER_ONE_EPOCH = (
 from understudy.contract.release import Blessing
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import StaleBlessing
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.hooks.promotion import promote
-from understudy.hooks.registry import Registry
+from understudy.hooks.registry.registry import Registry
 hooks = (Deployments(Ledger(f"sqlite:///{home}/ledger.db")),
          Registry(f"sqlite:///{home}/mlflow.db", (home / "artifacts").as_uri(), home / "bundles"))
 blessings = [Blessing.model_validate(b) for b in json.loads((home / "blessings.json").read_text())]

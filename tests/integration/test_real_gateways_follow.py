@@ -26,16 +26,16 @@ from understudy.contract.release import Bundle
 from understudy.contract.serving import ModelStatus, RehearsalQuery
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, MlTask
-from understudy.hooks.conformance import check_target
 from understudy.hooks.declarations import Declarations
 from understudy.hooks.follower import Follower
-from understudy.hooks.gateway_errors import GatewayRefused
-from understudy.hooks.gateways import Gateways
+from understudy.hooks.places.conformance import check_target
+from understudy.hooks.places.gateway_errors import GatewayRefused
+from understudy.hooks.places.gateways import Gateways
 from understudy.settings import PROJECT
-from understudy.stages.features import Features
-from understudy.stages.model_files import save_model
-from understudy.stages.pipeline import build_pipeline
-from understudy.stages.scorer import ModelFacts, Scorer
+from understudy.stages.model.features import Features
+from understudy.stages.model.model_files import save_model
+from understudy.stages.model.pipeline import build_pipeline
+from understudy.stages.model.scorer import ModelFacts, Scorer
 
 PATIENCE_S = 120.0
 GATEWAY = """

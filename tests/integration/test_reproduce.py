@@ -29,10 +29,10 @@ from understudy.gateway.log.prediction_log import PredictionLog
 from understudy.gateway.nursery import Nursery
 from understudy.gateway.worker import WorkerStart
 from understudy.settings import settings
-from understudy.stages.features import Features
-from understudy.stages.model_files import save_model
-from understudy.stages.pipeline import build_pipeline
-from understudy.stages.scorer import ModelFacts, Scorer
+from understudy.stages.model.features import Features
+from understudy.stages.model.model_files import save_model
+from understudy.stages.model.pipeline import build_pipeline
+from understudy.stages.model.scorer import ModelFacts, Scorer
 
 
 @pytest.fixture(scope="module")

@@ -24,10 +24,10 @@ from understudy.hooks.errors import (
     ReasonMissing,
     UnfitTarget,
 )
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.hooks.promotion import promote
-from understudy.hooks.registry import Registry
-from understudy.hooks.registry_errors import RegistryUnavailable
+from understudy.hooks.registry.errors import RegistryUnavailable
+from understudy.hooks.registry.registry import Registry
 from understudy.hooks.repair import repair
 from understudy.hooks.rollback import plan_rollback, rollback
 

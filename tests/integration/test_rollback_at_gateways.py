@@ -15,8 +15,8 @@ from understudy.contract.release import Deployment
 from understudy.contract.words import Alias, Change
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict, NothingToRollBackTo, StaleBlessing
-from understudy.hooks.gateway_errors import GatewayLagging, GatewayRefused
-from understudy.hooks.registry import Registry
+from understudy.hooks.places.gateway_errors import GatewayLagging, GatewayRefused
+from understudy.hooks.registry.registry import Registry
 from understudy.hooks.rollback import rollback
 
 

@@ -18,7 +18,7 @@ from understudy.contract.serving import ModelStatus
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.declarations import Declarations
 from understudy.hooks.follower import Follower
-from understudy.hooks.gateways import Gateways
+from understudy.hooks.places.gateways import Gateways
 from understudy.settings import settings
 
 Drill = Callable[..., Run]
@@ -124,9 +124,9 @@ def test_what_a_killed_drill_left_is_cleared_and_no_follower_brings_it_back(
         seen.extend(status for status in found if isinstance(status, ModelStatus))
         raise KeyError("as if the worker had been killed")
 
-    monkeypatch.setattr("understudy.operators.drill_course.Course._watched", die)
+    monkeypatch.setattr("understudy.operators.drill.course.Course._watched", die)
     # A killed process clears nothing itself; the next task has to.
-    monkeypatch.setattr("understudy.operators.drill.DrillOperator._cleared", lambda *_: nullcontext())
+    monkeypatch.setattr("understudy.operators.drill.drill.DrillOperator._cleared", lambda *_: nullcontext())
     run = drill()
     assert (run.state, run.tasks["drill"], run.tasks["clear"]) == ("failed", "failed", "success")
     record = site.hooks.deployments.current(DRILL_MODEL)
@@ -149,7 +149,7 @@ def test_a_drill_is_spent_once_it_was_drilled(drill: Drill, site: Site, urls: tu
 
     def deny() -> None:
         folder = max((site.home / "workspace" / DRILL_MODEL).iterdir(), key=lambda path: path.stat().st_mtime)
-        from understudy.hooks.bundle_files import digest_of
+        from understudy.hooks.registry.bundle_files import digest_of
 
         digest = digest_of(folder / "models" / "bad")
         assert digest is not None

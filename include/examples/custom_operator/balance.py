@@ -6,7 +6,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from understudy.contract.stage import Artefact
-from understudy.operators.stage import StageOperator
+from understudy.operators.stage.stage import StageOperator
 
 
 class BalanceCheckOperator(StageOperator):

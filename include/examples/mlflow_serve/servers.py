@@ -14,8 +14,8 @@ import psutil
 import understudy
 from include.examples.mlflow_serve.state import Server
 from understudy.contract.release import Bundle
-from understudy.hooks.probe import example_in
-from understudy.hooks.target_errors import TargetRefused, TargetUnreachable
+from understudy.hooks.places.errors import TargetRefused, TargetUnreachable
+from understudy.hooks.places.probe import example_in
 
 PAUSE_S = 0.2
 # The shell ends at once and leaves the server to the init process: an Airflow task's own children end with the task.

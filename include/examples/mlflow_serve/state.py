@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from understudy.contract.declared import Fact
-from understudy.hooks.target_errors import TargetUnreachable
+from understudy.hooks.places.errors import TargetUnreachable
 
 PAUSE_S = 0.05
 

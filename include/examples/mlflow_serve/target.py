@@ -13,8 +13,8 @@ from understudy.contract.release import Bundle
 from understudy.contract.serving import Acknowledgement, ModelStatus, PrepareOrder, ServingOrder, WorkerStatus
 from understudy.contract.serving_target import Answered, TargetSetup
 from understudy.contract.words import Capability, Role
-from understudy.hooks.bundle_files import digest_of
-from understudy.hooks.target_errors import TargetIsAhead, TargetRefused, TargetUnreachable
+from understudy.hooks.places.errors import TargetIsAhead, TargetRefused, TargetUnreachable
+from understudy.hooks.registry.bundle_files import digest_of
 
 VERSION_HEADER, EPOCH_HEADER = "X-Served-Version", "X-Served-Epoch"
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from understudy.backup.errors import NotReachable
-from understudy.hooks.dvc_store import DvcStore
-from understudy.hooks.git_registry import is_local
+from understudy.hooks.data.dvc_store import DvcStore
+from understudy.hooks.data.git_registry import is_local
 from understudy.settings import Settings
 
 

@@ -7,9 +7,9 @@ from understudy.contract.declared import Fact
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Bundle
-from understudy.hooks.data_versions import DataVersions
+from understudy.hooks.data.versions import DataVersions
 from understudy.hooks.deployments import Deployments
-from understudy.hooks.registry import Registry
+from understudy.hooks.registry.registry import Registry
 
 
 class Proof(Fact):

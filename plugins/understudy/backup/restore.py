@@ -12,8 +12,8 @@ from understudy.backup.take import ARTIFACTS, BUNDLES, DATA_REGISTRY, DATA_STORE
 from understudy.contract.declared import Fact
 from understudy.contract.release import GENESIS
 from understudy.hooks.connect import Hooks
-from understudy.hooks.git_registry import GitRegistry, is_local
-from understudy.hooks.registry_errors import RegistryUnavailable
+from understudy.hooks.data.git_registry import GitRegistry, is_local
+from understudy.hooks.registry.errors import RegistryUnavailable
 
 ANSWERS_WITHIN_S = 300.0
 LOOK_S = 1.0

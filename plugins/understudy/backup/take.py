@@ -14,9 +14,9 @@ from understudy.backup.proof import Proof, prove, serving
 from understudy.contract.declared import Fact
 from understudy.contract.release import GENESIS
 from understudy.hooks.connect import Hooks
+from understudy.hooks.data.git_registry import GitRegistry
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import LedgerDamaged
-from understudy.hooks.git_registry import GitRegistry
 
 REGISTRY, ARTIFACTS, DATA_REGISTRY, DATA_STORE, BUNDLES = (
     "registry", "artifacts", "data-versions.bundle", "data-store", "bundles",

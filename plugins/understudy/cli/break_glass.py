@@ -15,7 +15,7 @@ from understudy.hooks.account import own_account
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from understudy.hooks.gateways import Gateways
+    from understudy.hooks.places.gateways import Gateways
 
 ASK_S = 3.0
 WITHIN_S = 15.0

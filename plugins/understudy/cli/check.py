@@ -113,7 +113,7 @@ def _code_problem(field: str, code: str, folder: Path) -> str | None:
 
 def _source_problems(spec: ModelSpec, settings: Settings) -> list[str]:
     """Look for the source and, where it is a file that can be read, for the columns that the declaration names."""
-    from understudy.hooks.sources import SourceNotFound, find_sources, is_url
+    from understudy.hooks.data.sources import SourceNotFound, find_sources, is_url
     from understudy.infer.source_columns import source_columns
     from understudy.sample.file import PATH as SAMPLE
 

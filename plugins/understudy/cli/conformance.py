@@ -38,9 +38,9 @@ def check_target(
     as_json: AsJson = False,
 ) -> None:
     """Promote, probe, refuse and roll back where a model is served, under the name understudy_check."""
-    from understudy.hooks.conformance import check_target as check
     from understudy.hooks.errors import NothingServes
-    from understudy.hooks.serving_terms import terms_of
+    from understudy.hooks.places.conformance import check_target as check
+    from understudy.hooks.places.serving_terms import terms_of
 
     connected = hooks()
     terms = terms_of(load_model(connected.settings.models_dir, model))

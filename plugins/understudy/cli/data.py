@@ -14,8 +14,8 @@ from understudy.contract.moment import moment
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from understudy.hooks.data_difference import DataDifference
-    from understudy.hooks.data_versions import DataVersion
+    from understudy.hooks.data.difference import DataDifference
+    from understudy.hooks.data.versions import DataVersion
 
 app = typer.Typer(help="Look at and restore the windows of data that models were trained on.", no_args_is_help=True)
 Version = Annotated[str, typer.Argument(help="The version's SHA-256, or the start of it.")]

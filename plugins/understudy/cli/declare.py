@@ -45,7 +45,7 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Write a commented model.yaml from a data file, and say what was noticed in it."""
-    from understudy.hooks.sources import find_sources
+    from understudy.hooks.data.sources import find_sources
     from understudy.infer import infer_spec
     from understudy.infer.inference import source_of
 

@@ -70,7 +70,7 @@ def hooks() -> "Hooks":
 
 def terms_if_declared(model: str) -> "ServingTerms | None":
     """Say under which terms a model is served; None for a batch model, and where its declaration cannot tell."""
-    from understudy.hooks.serving_terms import terms_of
+    from understudy.hooks.places.serving_terms import terms_of
 
     try:
         spec = load_model(deployment().models_dir, model)

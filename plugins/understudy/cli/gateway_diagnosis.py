@@ -6,9 +6,9 @@ from understudy.contract.load import declared, read_model
 from understudy.contract.serving import Lagging, ModelStatus, ServingTerms
 from understudy.contract.words import Confinement
 from understudy.hooks.connect import Hooks
-from understudy.hooks.gateways import Gateways
-from understudy.hooks.places import Places
-from understudy.hooks.serving_terms import terms_of
+from understudy.hooks.places.gateways import Gateways
+from understudy.hooks.places.places import Places
+from understudy.hooks.places.serving_terms import terms_of
 from understudy.settings import Settings
 from understudy.trust import trust_for
 

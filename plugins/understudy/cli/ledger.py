@@ -18,8 +18,8 @@ from understudy.contract.release import Deployment, LedgerEntry
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from understudy.hooks.ledger import Ledger
-    from understudy.hooks.ledger_chain import ChainCheck
+    from understudy.hooks.ledger.chain import ChainCheck
+    from understudy.hooks.ledger.ledger import Ledger
 
 VERIFY = "Check that no entry was changed or taken out; that the end was cut off shows with --against only."
 CUT_OFF = "Only a backup can tell whether newer ones were cut off: --verify --against FOLDER."

@@ -50,7 +50,7 @@ def replay(
 ) -> None:
     """Replay retraining policies over a model's own past, and recommend one. Killed, it goes on where it was."""
     from understudy.embedded.replay_run import Asked, replay_locally
-    from understudy.operators.replay_requests import keep_replay
+    from understudy.operators.replay.requests import keep_replay
 
     settings = deployment()
     spec = load_model(settings.models_dir, model)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from understudy.hooks.connect import Hooks
-    from understudy.hooks.gateway_errors import GatewayLagging
+    from understudy.hooks.places.gateway_errors import GatewayLagging
 
 
 class RolledBack(Deployment):
@@ -85,7 +85,7 @@ def _rolled_back(
     connected: "Hooks", model: str, to: int | None, reason: str
 ) -> "tuple[RolledBack, GatewayLagging | None]":
     """Roll back; where a gateway lags, the record stands all the same and is shown before that is said."""
-    from understudy.hooks.gateway_errors import GatewayLagging
+    from understudy.hooks.places.gateway_errors import GatewayLagging
     from understudy.hooks.rollback import rollback as roll_back
 
     places, terms = connected.served_now(model)

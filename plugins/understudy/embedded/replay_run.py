@@ -23,10 +23,10 @@ from understudy.contract.stage import StageResult
 from understudy.contract.train_spec import RuntimeSpec
 from understudy.contract.words import StageName, Takeover
 from understudy.embedded.stage_run import StageRuns
-from understudy.hooks.database_url import database_url
-from understudy.hooks.sources import is_url
-from understudy.operators.replay_requests import Replay, replay_of, replayed_of, rows_request, seconds_of, walks_of
-from understudy.operators.stage_plan import isolation_of, runner_of, runtime_of
+from understudy.hooks.data.database_url import database_url
+from understudy.hooks.data.sources import is_url
+from understudy.operators.replay.requests import Replay, replay_of, replayed_of, rows_request, seconds_of, walks_of
+from understudy.operators.stage.plan import isolation_of, runner_of, runtime_of
 from understudy.runners.nursery import nursery
 from understudy.settings import Settings
 

@@ -13,12 +13,12 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.train_spec import RuntimeSpec
 from understudy.contract.words import JobState
-from understudy.operators.attempt import REQUEST_LABEL, Attempt, job_name, request_key
-from understudy.operators.stage_answer import read_answer, read_refusal
+from understudy.operators.stage.answer import read_answer, read_refusal
+from understudy.operators.stage.attempt import REQUEST_LABEL, Attempt, job_name, request_key
+from understudy.operators.stage.inputs import digested
+from understudy.operators.stage.plan import isolation_of, resources_of, runner_of, runtime_of
+from understudy.operators.stage.watch import end_soon, watch
 from understudy.operators.stage_errors import StageBroken, StageOutOfMemory, StageTimedOut, StageVanished
-from understudy.operators.stage_inputs import digested
-from understudy.operators.stage_plan import isolation_of, resources_of, runner_of, runtime_of
-from understudy.operators.stage_watch import end_soon, watch
 from understudy.runners.choose import deployment_key
 from understudy.runners.protocol import Job, JobStatus
 from understudy.settings import Settings

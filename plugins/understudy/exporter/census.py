@@ -3,9 +3,9 @@
 from understudy.contract.release import Deployment
 from understudy.contract.retrainings import Look
 from understudy.contract.words import EntryKind
-from understudy.hooks.ledger import Ledger
-from understudy.hooks.ledger_tally import Tally, newest_seq
-from understudy.hooks.newest_entries import NewestEntries
+from understudy.hooks.ledger.ledger import Ledger
+from understudy.hooks.ledger.newest_entries import NewestEntries
+from understudy.hooks.ledger.tally import Tally, newest_seq
 
 NEWEST = (
     EntryKind.DEPLOYED,

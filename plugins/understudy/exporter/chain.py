@@ -5,8 +5,8 @@ import threading
 from datetime import datetime, timezone
 
 from understudy.contract.errors import UnderstudyError
-from understudy.hooks.ledger import Ledger
-from understudy.hooks.ledger_chain import ChainCheck
+from understudy.hooks.ledger.chain import ChainCheck
+from understudy.hooks.ledger.ledger import Ledger
 
 LOG = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from understudy.exporter.chain import ChainWatch
 from understudy.exporter.declarations import Declarations
 from understudy.exposition import Exposition
 from understudy.hooks.alerting.life import AlertLife, alert_life
-from understudy.hooks.ledger_tally import Told
+from understudy.hooks.ledger.tally import Told
 from understudy.hooks.locks import locks_in
 
 FAILURES = {Outcome.BROKEN.value, Outcome.DATA_REFUSED.value}

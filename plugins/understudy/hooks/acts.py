@@ -22,9 +22,9 @@ from understudy.hooks.errors import (
 )
 from understudy.hooks.holds import HOLDING, hold_in
 from understudy.hooks.known_models import refuse_unknown
-from understudy.hooks.ledger_schema import LEDGER
+from understudy.hooks.ledger.schema import LEDGER
 from understudy.hooks.locks import locks_in
-from understudy.hooks.registry_errors import UnknownVersion
+from understudy.hooks.registry.errors import UnknownVersion
 
 TOLD = (*HOLDING, EntryKind.LOCKED, EntryKind.UNLOCKED, EntryKind.DEPLOYED)
 """What decides whether an act makes sense."""

@@ -7,7 +7,7 @@ from understudy.contract.declared import Fact
 from understudy.contract.moment import moment
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import Answer, EntryKind
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 
 FORGOTTEN_AFTER = timedelta(days=1)
 """How long after its time is up an unanswered question still waits: its run died without a last word."""

@@ -8,10 +8,10 @@ from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Change
 from understudy.hooks.deployments import Deployments, Served
 from understudy.hooks.errors import EpochConflict
-from understudy.hooks.fleet import Fleet, fleet_of
-from understudy.hooks.gateway_errors import GatewayLagging
-from understudy.hooks.places import WAIT_S, Places
-from understudy.hooks.registry import Registry
+from understudy.hooks.places.fleet import Fleet, fleet_of
+from understudy.hooks.places.gateway_errors import GatewayLagging
+from understudy.hooks.places.places import WAIT_S, Places
+from understudy.hooks.registry.registry import Registry
 from understudy.hooks.repair import reconcile
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.deployments import Deployments, Served
 from understudy.hooks.errors import EpochConflict, NothingToRollBackTo
-from understudy.hooks.fleet import fleet_of
-from understudy.hooks.gateways import Gateways
-from understudy.hooks.registry import Registry
+from understudy.hooks.places.fleet import fleet_of
+from understudy.hooks.places.gateways import Gateways
+from understudy.hooks.registry.registry import Registry
 from understudy.hooks.reigns import fit_instead
 from understudy.hooks.repair import confirm_pending, keep_at_hand, reconcile
 

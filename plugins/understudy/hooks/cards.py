@@ -4,7 +4,7 @@ from understudy.contract.cards.card import Card, card_of
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind, Verdict
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 
 LOOKED_BACK = 50
 """How many judgements of data are searched for the last window that was accepted."""

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from understudy.contract.serving import ServingTerms
     from understudy.contract.serving_target import ServingTarget
     from understudy.hooks.alerting.alerts import Alerts
-    from understudy.hooks.data_versions import DataVersions
+    from understudy.hooks.data.versions import DataVersions
     from understudy.hooks.deployments import Deployments
-    from understudy.hooks.gateways import Gateways
-    from understudy.hooks.ledger import Ledger
-    from understudy.hooks.places import Places
-    from understudy.hooks.registry import Registry
+    from understudy.hooks.ledger.ledger import Ledger
+    from understudy.hooks.places.gateways import Gateways
+    from understudy.hooks.places.places import Places
+    from understudy.hooks.registry.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Hooks:
     @cached_property
     def ledger(self) -> "Ledger":
         """What was decided, by whom and why."""
-        from understudy.hooks.ledger import Ledger
+        from understudy.hooks.ledger.ledger import Ledger
 
         return Ledger(self.settings.ledger)
 
@@ -48,7 +48,7 @@ class Hooks:
     @cached_property
     def registry(self) -> "Registry":
         """The models themselves."""
-        from understudy.hooks.registry import Registry
+        from understudy.hooks.registry.registry import Registry
         from understudy.signatures import Signatures
 
         return Registry(
@@ -61,7 +61,7 @@ class Hooks:
     @cached_property
     def gateways(self) -> "Gateways | None":
         """All replicas of the gateway; None where nothing is served."""
-        from understudy.hooks.gateways import Gateways
+        from understudy.hooks.places.gateways import Gateways
 
         urls = self.settings.gateway_urls
         return Gateways(urls, self.settings.gateway_secret, self.settings.home / "bundles") if urls else None
@@ -76,7 +76,7 @@ class Hooks:
             return self.gateways
         from understudy.contract.serving_target import TargetSetup
         from understudy.contract.target_class import target_class
-        from understudy.hooks.places import Places
+        from understudy.hooks.places.places import Places
 
         bundles = self.settings.home / "bundles"
         credentials = None
@@ -94,7 +94,7 @@ class Hooks:
 
     def served_now(self, model: str) -> "tuple[Places | None, ServingTerms | None]":
         """Give where a model is served now, whatever its declaration says meanwhile, and under which terms."""
-        from understudy.hooks.serving_terms import terms_now
+        from understudy.hooks.places.serving_terms import terms_now
 
         terms = terms_now(self.deployments, self.settings.models_dir, model)
         return (self.places(terms) if terms else self.gateways), terms
@@ -102,7 +102,7 @@ class Hooks:
     @cached_property
     def data_versions(self) -> "DataVersions":
         """The windows of data that models were trained on."""
-        from understudy.hooks.data_versions import DataVersions
+        from understudy.hooks.data.versions import DataVersions
 
         home = self.settings.home
         return DataVersions(

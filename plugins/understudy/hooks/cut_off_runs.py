@@ -7,9 +7,9 @@ from understudy.contract.cut_off import end_of_cut_off
 from understudy.contract.local_run import local_run_in
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import EntryKind
+from understudy.hooks.conditions.known_runs import FAILED, KnownRuns
 from understudy.hooks.connect import Hooks
-from understudy.hooks.known_runs import FAILED, KnownRuns
-from understudy.hooks.ledger_schema import LEDGER
+from understudy.hooks.ledger.schema import LEDGER
 from understudy.hooks.local_runs import has_died
 
 SWEEP = "alerts"

@@ -6,7 +6,7 @@ from pathlib import Path
 from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import read_model, spec_path
 from understudy.contract.serving import ServingTerms
-from understudy.hooks.serving_terms import terms_of
+from understudy.hooks.places.serving_terms import terms_of
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, LedgerEntry
 from understudy.contract.words import EntryKind
-from understudy.hooks.ledger_pen import LedgerPen
+from understudy.hooks.ledger.pen import LedgerPen
 
 
 class Denial(Fact):

@@ -13,9 +13,9 @@ from understudy.contract.words import EntryKind
 from understudy.hooks.denials import Denial, denials_in, write_denial
 from understudy.hooks.errors import ChampionLocked, DigestDenied, EpochConflict, ModelHeld
 from understudy.hooks.holds import HOLDING, Hold, hold_in
-from understudy.hooks.ledger import Ledger
-from understudy.hooks.ledger_pen import LedgerPen
-from understudy.hooks.ledger_schema import LEDGER
+from understudy.hooks.ledger.ledger import Ledger
+from understudy.hooks.ledger.pen import LedgerPen
+from understudy.hooks.ledger.schema import LEDGER
 from understudy.hooks.locks import locks_in
 
 _ACKS: TypeAdapter[tuple[Acknowledgement, ...]] = TypeAdapter(tuple[Acknowledgement, ...])

@@ -14,7 +14,7 @@ from understudy.hooks.break_glass import record_break_glass, spread
 from understudy.hooks.canary_lapse import record_lapse
 from understudy.hooks.connect import Hooks
 from understudy.hooks.declarations import Declarations
-from understudy.hooks.gateways import Gateways
+from understudy.hooks.places.gateways import Gateways
 
 log = logging.getLogger(__name__)
 

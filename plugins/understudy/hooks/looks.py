@@ -11,9 +11,9 @@ from understudy.contract.release import LedgerEntry
 from understudy.contract.retrainings import KINDS, Look, Recorded, Retrainings
 from understudy.contract.run_time import longest_run
 from understudy.contract.words import EntryKind
-from understudy.hooks.ledger import Ledger
-from understudy.hooks.ledger_pen import LedgerPen
-from understudy.hooks.ledger_schema import LEDGER
+from understudy.hooks.ledger.ledger import Ledger
+from understudy.hooks.ledger.pen import LedgerPen
+from understudy.hooks.ledger.schema import LEDGER
 from understudy.hooks.local_runs import has_died
 from understudy.settings import Settings
 

@@ -6,9 +6,9 @@ from understudy.contract.words import Change
 from understudy.hooks.beside import bring_beside, write_beside
 from understudy.hooks.deployments import Deployments, Served
 from understudy.hooks.errors import NothingServes, NothingToRehearse
-from understudy.hooks.fleet import Fleet
-from understudy.hooks.places import WAIT_S, Places
-from understudy.hooks.registry import Registry
+from understudy.hooks.places.fleet import Fleet
+from understudy.hooks.places.places import WAIT_S, Places
+from understudy.hooks.registry.registry import Registry
 
 
 def start_mirror(  # noqa: PLR0917 - where, under which terms, what, how much: the order of the sentence

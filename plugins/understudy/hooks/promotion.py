@@ -7,9 +7,9 @@ from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict, StaleBlessing, UnknownBlessing
-from understudy.hooks.fleet import confirm_verified, fleet_of
-from understudy.hooks.places import WAIT_S, Places
-from understudy.hooks.registry import Registry
+from understudy.hooks.places.fleet import confirm_verified, fleet_of
+from understudy.hooks.places.places import WAIT_S, Places
+from understudy.hooks.registry.registry import Registry
 from understudy.hooks.reigns import fit_instead
 from understudy.hooks.repair import keep_at_hand, reconcile, repair
 

@@ -10,11 +10,10 @@ from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Alias
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict
-from understudy.hooks.fleet import Fleet, confirm_verified, fleet_of
-from understudy.hooks.gateway_errors import GatewayLagging
-from understudy.hooks.places import Places
-from understudy.hooks.registry import Registry
-from understudy.hooks.registry_errors import (
+from understudy.hooks.places.fleet import Fleet, confirm_verified, fleet_of
+from understudy.hooks.places.gateway_errors import GatewayLagging
+from understudy.hooks.places.places import Places
+from understudy.hooks.registry.errors import (
     ArtefactMissing,
     ArtefactTampered,
     RegistryRefused,
@@ -22,6 +21,7 @@ from understudy.hooks.registry_errors import (
     SignatureRefused,
     UnknownVersion,
 )
+from understudy.hooks.registry.registry import Registry
 
 log = logging.getLogger(__name__)
 

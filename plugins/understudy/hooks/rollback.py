@@ -18,14 +18,14 @@ from understudy.hooks.errors import (
     ReasonMissing,
     UnfitTarget,
 )
-from understudy.hooks.fleet import Fleet, confirm_verified, fleet_of
-from understudy.hooks.gateway_errors import GatewayLagging
-from understudy.hooks.places import WAIT_S, Places
-from understudy.hooks.registry import Registry
-from understudy.hooks.registry_errors import ArtefactMissing, ArtefactTampered, SignatureRefused, UnknownVersion
+from understudy.hooks.places.errors import TargetRefused
+from understudy.hooks.places.fleet import Fleet, confirm_verified, fleet_of
+from understudy.hooks.places.gateway_errors import GatewayLagging
+from understudy.hooks.places.places import WAIT_S, Places
+from understudy.hooks.registry.errors import ArtefactMissing, ArtefactTampered, SignatureRefused, UnknownVersion
+from understudy.hooks.registry.registry import Registry
 from understudy.hooks.reigns import fit_instead, reigns
 from understudy.hooks.repair import UNVERIFIABLE, confirm_pending, keep_at_hand, reconcile
-from understudy.hooks.target_errors import TargetRefused
 
 log = logging.getLogger(__name__)
 

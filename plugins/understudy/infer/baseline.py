@@ -9,7 +9,7 @@ from understudy.contract.estimators import Estimator, estimators_for
 from understudy.contract.metrics import DEFAULT_PRIMARY, METRICS
 from understudy.contract.words import MlTask
 from understudy.infer.matrix import evenly
-from understudy.stages.column_kind import NUMERIC, kind_of
+from understudy.stages.read.column_kind import NUMERIC, kind_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,7 +128,7 @@ def _measured(known: "np.ndarray", asked: "np.ndarray", said: "np.ndarray", task
     """Score the answers, and bound the lead by leaving out blocks of rows, since neighbours are alike."""
     import numpy as np
 
-    from understudy.stages.jackknife import uncertainty
+    from understudy.stages.measure.jackknife import uncertainty
 
     def lead(rows: "np.ndarray") -> float:
         if task is MlTask.BINARY and len(np.unique(asked[rows])) < len(np.unique(known)):
@@ -165,8 +165,8 @@ def _said(
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
-    from understudy.stages.features import Features
-    from understudy.stages.pipeline import build_pipeline
+    from understudy.stages.model.features import Features
+    from understudy.stages.model.pipeline import build_pipeline
 
     cut = int(len(answers) * TRAINED_SHARE)
     features = Features(names=tuple(frame.columns), texts=texts)

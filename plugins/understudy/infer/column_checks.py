@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.contract.words import MlTask
 from understudy.infer.columns import Roles
-from understudy.stages.column_kind import NUMERIC, kind_of
+from understudy.stages.read.column_kind import NUMERIC, kind_of
 
 if TYPE_CHECKING:
     import polars as pl

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from understudy.infer.time_column import holds_times
-from understudy.stages.column_kind import kind_of
+from understudy.stages.read.column_kind import kind_of
 from understudy.stages.redact import looks_personal
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from understudy.infer.time_column import Dated, date_rows
 from understudy.infer.write_yaml import Draft, write_yaml
 from understudy.infer.written_numbers import number_with_unit
 from understudy.settings import PROJECT
-from understudy.stages.column_kind import kind_of
+from understudy.stages.read.column_kind import kind_of
 
 if TYPE_CHECKING:
     import polars as pl

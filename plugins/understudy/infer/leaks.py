@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from understudy.contract.words import MlTask
 from understudy.infer.columns import Roles
 from understudy.infer.matrix import evenly, matrix
-from understudy.stages.column_kind import NUMERIC, kind_of
+from understudy.stages.read.column_kind import NUMERIC, kind_of
 
 if TYPE_CHECKING:
     import numpy as np

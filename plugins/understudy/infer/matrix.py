@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from understudy.stages.column_kind import NUMERIC, kind_of
+from understudy.stages.read.column_kind import NUMERIC, kind_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,10 +16,10 @@ from understudy.infer.written_numbers import (
     loses_numbers,
 )
 from understudy.stages.context import Refused
-from understudy.stages.csv_shape import read_shape
-from understudy.stages.numerals import Numerals
-from understudy.stages.plain_text import as_utf8, unpack
-from understudy.stages.read_source import format_of, read_file
+from understudy.stages.read.csv_shape import read_shape
+from understudy.stages.read.numerals import Numerals
+from understudy.stages.read.plain_text import as_utf8, unpack
+from understudy.stages.read.read_source import format_of, read_file
 
 if TYPE_CHECKING:
     import polars as pl

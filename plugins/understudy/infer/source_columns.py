@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from understudy.contract.data_spec import DataSpec
 from understudy.infer.errors import CannotInfer
 from understudy.stages.context import Refused
-from understudy.stages.read_source import read_columns
+from understudy.stages.read.read_source import read_columns
 
 
 def source_columns(file: Path, data: DataSpec) -> list[str]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from understudy.infer.errors import CannotInfer
-from understudy.stages.column_kind import NUMERIC, kind_of
 from understudy.stages.context import Refused
-from understudy.stages.parse_time import parse_times
+from understudy.stages.read.column_kind import NUMERIC, kind_of
+from understudy.stages.read.parse_time import parse_times
 
 if TYPE_CHECKING:
     import polars as pl

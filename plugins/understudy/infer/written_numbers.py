@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from understudy.infer.disguised_nulls import WORDS
-from understudy.stages.column_kind import NUMERIC, is_text, kind_of
-from understudy.stages.numerals import Numerals, all_match, is_no_number, mostly_numbers
+from understudy.stages.read.column_kind import NUMERIC, is_text, kind_of
+from understudy.stages.read.numerals import Numerals, all_match, is_no_number, mostly_numbers
 
 if TYPE_CHECKING:
     import polars as pl

@@ -10,9 +10,7 @@ from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.reigns import rollback_after
 from understudy.operators.alerting import tell_now
-from understudy.operators.approval import AskApprovalOperator
-from understudy.operators.beside import end_of_run
-from understudy.operators.canary import CanaryOperator
+from understudy.operators.approval.approval import AskApprovalOperator
 from understudy.operators.cause import cause_of
 from understudy.operators.data_check import DataSanityCheckOperator
 from understudy.operators.decisions import (
@@ -26,12 +24,14 @@ from understudy.operators.decisions import (
     param,
 )
 from understudy.operators.errors import RunEndedBadly
-from understudy.operators.guard import GuardOperator
 from understudy.operators.handover import Canaried, Concluded, Deployed, Evaluated, Guarded, Rehearsed
+from understudy.operators.live.beside import end_of_run
+from understudy.operators.live.canary import CanaryOperator
+from understudy.operators.live.guard import GuardOperator
+from understudy.operators.live.shadow import ShadowDeployOperator
 from understudy.operators.promote import PromoteOperator
 from understudy.operators.run_context import run_folder
 from understudy.operators.run_end import write_end
-from understudy.operators.shadow import ShadowDeployOperator
 from understudy.operators.snapshot import SnapshotDataOperator
 
 if TYPE_CHECKING:

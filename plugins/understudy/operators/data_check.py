@@ -11,12 +11,12 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName, Verdict
 from understudy.hooks.connect import connect
-from understudy.hooks.sources import find_sources
-from understudy.operators.data_stage import DataStageOperator
+from understudy.hooks.data.sources import find_sources
 from understudy.operators.decisions import REFUSAL_KEY, accepted_windows, actor_of
 from understudy.operators.errors import WindowRefused, WindowSetAside
 from understudy.operators.handover import CheckedData, Snapshot
 from understudy.operators.run_context import run_folder
+from understudy.operators.stage.data_stage import DataStageOperator
 from understudy.settings import PROJECT, settings
 from understudy.workspace import RunFolder
 

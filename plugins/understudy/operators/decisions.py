@@ -11,7 +11,7 @@ from understudy.operators.cause import cause_of
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from understudy.hooks.ledger import Ledger
+    from understudy.hooks.ledger.ledger import Ledger
 
 LOCAL_RUN = "dag_test"  # what Airflow calls whoever runs a DAG without a scheduler
 REFUSAL_KEY = "refusal"

@@ -14,7 +14,7 @@ from understudy.contract.words import EntryKind, StageName, Verdict
 from understudy.hooks.connect import connect
 from understudy.operators.decisions import actor_of, may_promote
 from understudy.operators.handover import Evaluated, Trained
-from understudy.operators.stage import StageOperator
+from understudy.operators.stage.stage import StageOperator
 from understudy.workspace import RunFolder
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName
 from understudy.hooks.connect import connect
-from understudy.hooks.label_delivery import LabelsRejected, deliver_labels
+from understudy.hooks.traffic.label_delivery import LabelsRejected, deliver_labels
 from understudy.operators.decisions import REFUSAL_KEY, actor_of
 from understudy.operators.errors import LabelsRefused, LabelsUndeclared, NoLabelsYet
 from understudy.operators.handover import Labelled
 from understudy.operators.run_context import as_of
 from understudy.operators.served import served_by
 from understudy.operators.source_files import label_files, label_secrets
-from understudy.operators.stage import StageOperator
+from understudy.operators.stage.stage import StageOperator
 from understudy.workspace import RunFolder
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError
 
-from understudy.hooks.known_runs import DONE, FAILED, RUNNING, KnownRun
+from understudy.hooks.conditions.known_runs import DONE, FAILED, RUNNING, KnownRun
 
 if TYPE_CHECKING:
     from airflow.sdk.types import DagRunProtocol

@@ -13,11 +13,11 @@ from understudy.hooks.approvals import answers
 from understudy.hooks.connect import connect
 from understudy.hooks.errors import ModelHeld, Refused
 from understudy.hooks.promotion import promote
-from understudy.operators.beside import end_of_run
 from understudy.operators.decisions import actor_of, reason_of
 from understudy.operators.errors import PromotionRefused
 from understudy.operators.handover import Canaried, Deployed, Evaluated, Rehearsed
-from understudy.operators.held import held_back
+from understudy.operators.live.beside import end_of_run
+from understudy.operators.live.held import held_back
 from understudy.operators.problem import telling
 from understudy.operators.refusal import recorded_refusal
 from understudy.operators.run_context import run_folder

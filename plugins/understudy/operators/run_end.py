@@ -1,7 +1,7 @@
 """Write down how a retraining ended."""
 
 from understudy.contract.words import EntryKind
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.operators.handover import Concluded
 
 

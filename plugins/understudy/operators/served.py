@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from understudy.contract.serving import ServingTerms
 from understudy.contract.spec import ModelSpec
 from understudy.hooks.connect import Hooks
-from understudy.hooks.serving_terms import terms_of
+from understudy.hooks.places.serving_terms import terms_of
 from understudy.operators.errors import GatewaysMissing
 
 if TYPE_CHECKING:
-    from understudy.hooks.places import Places
+    from understudy.hooks.places.places import Places
 
 
 class Served(NamedTuple):

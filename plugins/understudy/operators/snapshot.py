@@ -17,7 +17,6 @@ from understudy.hooks.connect import connect
 from understudy.hooks.local_runs import this_process
 from understudy.hooks.looks import retrainings
 from understudy.operators.cause import cause_of
-from understudy.operators.data_stage import DataStageOperator
 from understudy.operators.decisions import (
     HELD_BACK_KEY,
     actor_of,
@@ -29,6 +28,7 @@ from understudy.operators.handover import Snapshot
 from understudy.operators.run_context import airflow_run, as_of, require_known_fields
 from understudy.operators.served import served_by
 from understudy.operators.source_files import mounted_sources, reaches_out, source_secrets
+from understudy.operators.stage.data_stage import DataStageOperator
 from understudy.settings import settings
 from understudy.workspace import RunFolder
 

@@ -8,8 +8,8 @@ from pydantic import JsonValue, SecretStr
 
 from understudy.contract.data_spec import DataSpec
 from understudy.contract.monitor_spec import LabelsSpec
-from understudy.hooks.database_url import database_url
-from understudy.hooks.sources import SourceNotFound, SourceUnusable, find_sources, is_url
+from understudy.hooks.data.database_url import database_url
+from understudy.hooks.data.sources import SourceNotFound, SourceUnusable, find_sources, is_url
 from understudy.operators.decisions import REFUSAL_KEY
 from understudy.settings import PROJECT, settings
 

@@ -15,7 +15,7 @@ from understudy.hooks.connect import connect
 from understudy.hooks.search import rounds
 from understudy.operators.decisions import REFUSAL_KEY, actor_of
 from understudy.operators.handover import CheckedData, Trained
-from understudy.operators.stage import StageOperator
+from understudy.operators.stage.stage import StageOperator
 from understudy.operators.trial import TrialOperator, open_search, search_space_digest, trial_reports
 from understudy.settings import PROJECT
 from understudy.workspace import RunFolder

@@ -20,7 +20,7 @@ from understudy.operators.decisions import param
 from understudy.operators.handover import AskedTrial, CheckedData
 from understudy.operators.problem import telling
 from understudy.operators.run_context import run_folder
-from understudy.operators.stage import StageOperator
+from understudy.operators.stage.stage import StageOperator
 from understudy.settings import settings
 from understudy.workspace import RunFolder
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from understudy.hooks.known_runs import FAILED
+from understudy.hooks.conditions.known_runs import FAILED
 from understudy.operators.decisions import PROBLEM_KEY, REFUSAL_KEY
 from understudy.operators.other_runs import OtherRuns
 

@@ -9,10 +9,10 @@ from understudy.contract.errors import UnderstudyError
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
 from understudy.hooks.holds import HOLDING, hold_in
-from understudy.hooks.ledger import Ledger
-from understudy.hooks.ledger_tally import newest_seq
+from understudy.hooks.ledger.ledger import Ledger
+from understudy.hooks.ledger.newest_entries import NewestEntries
+from understudy.hooks.ledger.tally import newest_seq
 from understudy.hooks.locks import locks_in
-from understudy.hooks.newest_entries import NewestEntries
 from understudy.overview.airflow_state import Airflow
 from understudy.overview.glance import NEWEST, Glance, Recorded, glance
 

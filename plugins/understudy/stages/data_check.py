@@ -7,15 +7,15 @@ from shutil import copyfile
 
 from understudy.contract.reports import ColumnProfile, DataReport
 from understudy.contract.spec import ModelSpec
-from understudy.stages.check_batch import check_duplicates, check_freshness, check_nulls, check_volume
-from understudy.stages.check_labels import check_conflicts, check_labels, label_shares
-from understudy.stages.check_skew import check_skew
-from understudy.stages.check_split import check_split
-from understudy.stages.check_texts import check_texts
-from understudy.stages.checked_window import SLICE_ROWS, CheckedWindow
-from understudy.stages.column_kind import kind_of
+from understudy.stages.check.batch import check_duplicates, check_freshness, check_nulls, check_volume
+from understudy.stages.check.checked_window import SLICE_ROWS, CheckedWindow
+from understudy.stages.check.labels import check_conflicts, check_labels, label_shares
+from understudy.stages.check.skew import check_skew
+from understudy.stages.check.split import check_split
+from understudy.stages.check.texts import check_texts
 from understudy.stages.context import StageContext, StageOutput, stage
-from understudy.stages.undated import Undated
+from understudy.stages.read.column_kind import kind_of
+from understudy.stages.read.undated import Undated
 
 REPORTED_PROFILES = 200  # keeps the result of a very wide window below its size limit; profile.json has them all
 WINDOW, REFERENCE_PROFILE, UNDATED = "data.parquet", "reference_profile.json", "undated.parquet"

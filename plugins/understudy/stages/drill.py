@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from understudy.stages.scorer import Scorer
+    from understudy.stages.model.scorer import Scorer
     from understudy.stages.window import Array
 
 COLUMNS = ("wind", "sun", "demand")
@@ -73,10 +73,10 @@ def _rows(random: "np.random.Generator", count: int) -> "tuple[pd.DataFrame, Arr
 def _write(folder: Path, model: str, rows: "pd.DataFrame", labels: "Array", created: datetime) -> "Scorer":
     from understudy.contract.estimators import estimators_for
     from understudy.contract.words import MlTask
-    from understudy.stages.features import Features
-    from understudy.stages.model_files import save_model
-    from understudy.stages.pipeline import build_pipeline
-    from understudy.stages.scorer import ModelFacts, Scorer
+    from understudy.stages.model.features import Features
+    from understudy.stages.model.model_files import save_model
+    from understudy.stages.model.pipeline import build_pipeline
+    from understudy.stages.model.scorer import ModelFacts, Scorer
 
     name = "logistic_regression"
     features = Features(names=COLUMNS)

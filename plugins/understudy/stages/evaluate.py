@@ -11,8 +11,8 @@ from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused, StageContext, StageOutput, stage
 
 if TYPE_CHECKING:
-    from understudy.stages.contest import Contest
-    from understudy.stages.scorer import Scorer
+    from understudy.stages.measure.contest import Contest
+    from understudy.stages.model.scorer import Scorer
     from understudy.stages.window import Window
 
 log = logging.getLogger(__name__)
@@ -27,9 +27,9 @@ def run(context: StageContext) -> StageOutput:
     ``params``: ``challenger_version``, ``champion_version``, ``challenger_train_end``, ``champion_train_end``,
     ``allow_pickle``. Writes ``report``, a folder with report.html and report.json.
     """
-    from understudy.stages.contest import hold_contest
-    from understudy.stages.latency import latency_p95_ms
-    from understudy.stages.leaks import leaked_rows
+    from understudy.stages.measure.contest import hold_contest
+    from understudy.stages.measure.latency import latency_p95_ms
+    from understudy.stages.measure.leaks import leaked_rows
     from understudy.stages.report.write import write_report
 
     spec, params = ModelSpec.model_validate(context.request.spec), context.request.params
@@ -80,7 +80,7 @@ def _holdout(path: Path, spec: ModelSpec) -> "Window":
 
 
 def _load(context: StageContext, name: str, below: str = "") -> "Scorer":
-    from understudy.stages.model_files import PickleRefused, load_model
+    from understudy.stages.model.model_files import PickleRefused, load_model
 
     try:
         return load_model(context.inputs[name] / below, allow_pickle=context.request.params.get("allow_pickle") is True)
@@ -111,8 +111,8 @@ def evaluation_report(
     is_linear: bool,
 ) -> EvaluationReport:
     """Put together what a contest measured; sizes are None where no files were written."""
-    from understudy.stages.delta import model_delta
-    from understudy.stages.slices import compare_slices, parity_gap
+    from understudy.stages.measure.delta import model_delta
+    from understudy.stages.measure.slices import compare_slices, parity_gap
 
     spec, holdout, champion = contest.spec, contest.holdout, contest.champion
     delta = model_delta(contest.challenger, champion) if champion is not None else None

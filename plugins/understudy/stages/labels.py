@@ -6,7 +6,7 @@ from understudy.contract.declared import read_moment
 from understudy.contract.reports import LabelsReport
 from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused, StageContext, StageOutput, stage
-from understudy.stages.label_rows import SECTION, LabelRows, read_labels
+from understudy.stages.read.label_rows import SECTION, LabelRows, read_labels
 
 if TYPE_CHECKING:
     import polars as pl

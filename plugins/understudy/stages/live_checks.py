@@ -9,8 +9,8 @@ import polars as pl
 from understudy.contract.reports import Finding
 from understudy.contract.spec import ModelSpec
 from understudy.contract.suggest import nearest
-from understudy.stages.check_columns import CellChecks
-from understudy.stages.checked_window import SLICE_ROWS
+from understudy.stages.check.checked_window import SLICE_ROWS
+from understudy.stages.check.columns import CellChecks
 
 
 def check_live(table: pl.LazyFrame, inputs: Sequence[str], spec: ModelSpec) -> tuple[Finding, ...]:

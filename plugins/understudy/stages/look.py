@@ -18,8 +18,8 @@ from understudy.contract.suggest import nearest
 from understudy.contract.words import Watched
 from understudy.stages.context import Refused, StageContext
 from understudy.stages.live_rows import LiveRows, in_utc, live_rows
-from understudy.stages.model_files import ModelUnreadable, PickleRefused, load_model
-from understudy.stages.scorer import Scorer
+from understudy.stages.model.model_files import ModelUnreadable, PickleRefused, load_model
+from understudy.stages.model.scorer import Scorer
 
 CURRENT, REFERENCE, SOURCE, CHAMPION = "current.parquet", "reference.parquet", "source.parquet", "champion"
 TRAINING = "training.json"

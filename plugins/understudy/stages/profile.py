@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from understudy.contract.reports import ColumnProfile
-from understudy.stages.column_kind import NUMERIC, kind_of
+from understudy.stages.read.column_kind import NUMERIC, kind_of
 
 if TYPE_CHECKING:
     import polars as pl

@@ -11,11 +11,11 @@ from understudy.contract.reports import SnapshotReport
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import digest_file
 from understudy.stages.context import StageContext, StageOutput, stage
-from understudy.stages.download import download, without_secrets
-from understudy.stages.late_labels import join_labels, new_labels
-from understudy.stages.read_query import read_query
-from understudy.stages.read_source import read_file
-from understudy.stages.reading import Reading, inside
+from understudy.stages.read.download import download, without_secrets
+from understudy.stages.read.late_labels import join_labels, new_labels
+from understudy.stages.read.read_query import read_query
+from understudy.stages.read.read_source import read_file
+from understudy.stages.read.reading import Reading, inside
 
 if TYPE_CHECKING:
     import polars as pl

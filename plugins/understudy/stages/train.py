@@ -14,7 +14,7 @@ from understudy.stages.trial import chosen_params
 if TYPE_CHECKING:
     import pandas as pd
 
-    from understudy.stages.scorer import Scorer
+    from understudy.stages.model.scorer import Scorer
     from understudy.stages.window import Window
 
 log = logging.getLogger(__name__)
@@ -30,8 +30,8 @@ def run(context: StageContext) -> StageOutput:
     The metrics and the importance come from a fit that has not seen the validation rows; the model itself is then
     fitted on everything before the embargo. ``params`` are ``params``, the search's best.
     """
-    from understudy.stages.fit import fit, fit_reference, set_up
-    from understudy.stages.importance import feature_importance, unused_features
+    from understudy.stages.measure.importance import feature_importance, unused_features
+    from understudy.stages.model.fit import fit, fit_reference, set_up
     from understudy.stages.split import split_window
     from understudy.stages.window import read_window
 
@@ -98,9 +98,9 @@ def _placed(scorer: "Scorer", holdout_below: float | None) -> "Scorer":
 
 
 def _measured(scorer: "Scorer", window: "Window", spec: ModelSpec, code: Path | None) -> dict[str, Number]:
-    from understudy.stages.answers import all_classes, ask
-    from understudy.stages.metrics import measure, measured_metrics
-    from understudy.stages.value import with_values
+    from understudy.stages.measure.answers import all_classes, ask
+    from understudy.stages.measure.metrics import measure, measured_metrics
+    from understudy.stages.measure.value import with_values
 
     answers = with_values(ask(scorer, window, all_classes(window, [scorer])), spec, code)
     return {name: measure(name, answers) for name in measured_metrics(spec)}
@@ -115,7 +115,7 @@ def _write_models(
     *,
     created: datetime,
 ) -> dict[str, Path]:
-    from understudy.stages.model_files import save_model, save_reference
+    from understudy.stages.model.model_files import save_model, save_reference
 
     code = context.inputs.get("code")
     outputs = {"model": context.outputs / "model", "references": context.outputs / "references"}

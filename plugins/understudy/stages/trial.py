@@ -18,11 +18,11 @@ def run(context: StageContext) -> StageOutput:
 
     ``params`` are ``number`` (of the trial) and ``params`` (which override ``train.params``).
     """
-    from understudy.stages.answers import all_classes, ask
-    from understudy.stages.fit import fit, set_up
-    from understudy.stages.metrics import measure
+    from understudy.stages.measure.answers import all_classes, ask
+    from understudy.stages.measure.metrics import measure
+    from understudy.stages.measure.value import with_values
+    from understudy.stages.model.fit import fit, set_up
     from understudy.stages.split import split_window
-    from understudy.stages.value import with_values
     from understudy.stages.window import read_window
 
     spec = ModelSpec.model_validate(context.request.spec)

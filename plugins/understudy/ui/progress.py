@@ -19,7 +19,7 @@ from understudy.contract.spec import ModelSpec
 from understudy.contract.words import CanaryMode, Lacking, Verdict
 from understudy.hooks.connect import Hooks
 from understudy.hooks.deployments import Served
-from understudy.hooks.gateways import Gateways
+from understudy.hooks.places.gateways import Gateways
 from understudy.overview.glance import beside, is_probation
 
 ASK_S = 2.0

@@ -14,7 +14,7 @@ from understudy.contract.retrainings import Look
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import connect
-from understudy.hooks.registry_errors import ArtefactMissing
+from understudy.hooks.registry.errors import ArtefactMissing
 from understudy.ui.access import CallerDep
 from understudy.ui.card_page import readable_card
 from understudy.ui.model_page import airflow_of, known

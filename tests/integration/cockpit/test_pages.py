@@ -211,7 +211,7 @@ def test_a_ledger_that_cannot_be_read_is_said_and_shows_no_old_state(
     server: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from understudy.hooks.errors import LedgerUnavailable
-    from understudy.hooks.ledger import Ledger
+    from understudy.hooks.ledger.ledger import Ledger
 
     def fail(*_: object, **__: object) -> None:
         raise LedgerUnavailable("ledger", "does not answer", "Start it.")

@@ -14,7 +14,7 @@ from understudy.contract.release import Bundle
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.connect import connect
-from understudy.hooks.registry_errors import ArtefactMissing, RegistryUnavailable
+from understudy.hooks.registry.errors import ArtefactMissing, RegistryUnavailable
 from understudy.ui import report_page
 
 VERSION = 41

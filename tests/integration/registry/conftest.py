@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.hooks.registry import Registry
+from understudy.hooks.registry.registry import Registry
 
 
 @pytest.fixture(scope="package")

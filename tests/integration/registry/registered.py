@@ -6,7 +6,7 @@ from typing import Any
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change
-from understudy.hooks.registry import Registry
+from understudy.hooks.registry.registry import Registry
 
 
 def register(registry: Registry, model: str, model_dir: Path, run: str = "run1", **changed: Any) -> Bundle:

@@ -9,8 +9,8 @@ from tests.integration.registry.registered import client_of, deployment, registe
 from tests.keys import key_pair
 from understudy.contract.reports import TrialReport
 from understudy.contract.words import Alias
-from understudy.hooks.registry import Registry
-from understudy.hooks.registry_errors import NotAModel, SignatureRefused, UnknownVersion
+from understudy.hooks.registry.errors import NotAModel, SignatureRefused, UnknownVersion
+from understudy.hooks.registry.registry import Registry
 from understudy.signatures import Signatures
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.integration.registry.registered import artefact_dir, deployment, register
-from understudy.hooks.registry import Registry
-from understudy.hooks.registry_errors import ArtefactMissing, ArtefactTampered
+from understudy.hooks.registry.errors import ArtefactMissing, ArtefactTampered
+from understudy.hooks.registry.registry import Registry
 
 
 def test_a_fetched_model_is_the_registered_one(registry: Registry, model: str, model_dir: Path, tmp_path: Path) -> None:

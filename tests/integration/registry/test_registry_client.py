@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from understudy.hooks.registry import Registry
-from understudy.hooks.registry_client import RegistryClient
-from understudy.hooks.registry_errors import RegistryUnavailable
+from understudy.hooks.registry.client import RegistryClient
+from understudy.hooks.registry.errors import RegistryUnavailable
+from understudy.hooks.registry.registry import Registry
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
 
@@ -38,7 +38,7 @@ def test_an_unusable_database_is_said_in_one_sentence(tmp_path: Path, make: Any)
 FIRST_USE = """
 import sys, threading
 from pathlib import Path
-from understudy.hooks.registry import Registry
+from understudy.hooks.registry.registry import Registry
 home = Path(sys.argv[1])
 def use(): print(Registry(f"sqlite:///{home}/mlflow.db", home.as_uri(), home).aliases("demand"))
 threads = [threading.Thread(target=use) for _ in range(3)]

@@ -15,9 +15,9 @@ from understudy.contract.estimators import estimators_for
 from understudy.contract.words import MlTask
 from understudy.gateway.nursery import Nursery
 from understudy.gateway.worker import Worker
-from understudy.stages.features import Features
-from understudy.stages.load_code import load_function
-from understudy.stages.pipeline import build_pipeline
+from understudy.stages.model.features import Features
+from understudy.stages.model.load_code import load_function
+from understudy.stages.model.pipeline import build_pipeline
 
 
 @pytest.fixture(scope="package")

@@ -14,9 +14,9 @@ from understudy.contract.release import Bundle
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import MlTask
 from understudy.gateway.worker import Worker, WorkerStart
-from understudy.stages.features import Features
-from understudy.stages.model_files import save_model
-from understudy.stages.scorer import ModelFacts, Scorer
+from understudy.stages.model.features import Features
+from understudy.stages.model.model_files import save_model
+from understudy.stages.model.scorer import ModelFacts, Scorer
 
 T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, T]], T]

@@ -21,11 +21,11 @@ from understudy.contract.words import Confinement, MlTask
 from understudy.gateway.exchange import Item, Wire
 from understudy.gateway.nursery import Nursery
 from understudy.gateway.worker import Worker, WorkerRefused
-from understudy.stages.features import Features
-from understudy.stages.load_code import load_function
-from understudy.stages.model_files import save_model
-from understudy.stages.pipeline import build_pipeline
-from understudy.stages.scorer import ModelFacts, Scorer
+from understudy.stages.model.features import Features
+from understudy.stages.model.load_code import load_function
+from understudy.stages.model.model_files import save_model
+from understudy.stages.model.pipeline import build_pipeline
+from understudy.stages.model.scorer import ModelFacts, Scorer
 
 
 def test_a_version_gets_ready_and_answers_its_own_example(run: Run[Any], nursery: Nursery, honest: Path) -> None:

@@ -10,16 +10,16 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.unit.gateway.fake_processes import bundle
-from tests.unit.hooks.test_target_conformance import Credulous, Good, Place
+from tests.unit.hooks.places.test_conformance import Credulous, Good, Place
 from understudy.cli.app import app
 from understudy.contract.declared import Declared
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import Acknowledgement, PrepareOrder, ServingOrder, ServingTerms
 from understudy.contract.serving_target import ServingTarget, TargetSetup
 from understudy.contract.words import Change
-from understudy.hooks.conformance import CHECK_MODEL
 from understudy.hooks.connect import Hooks, connect
-from understudy.hooks.target_errors import TargetUnreachable
+from understudy.hooks.places.conformance import CHECK_MODEL
+from understudy.hooks.places.errors import TargetUnreachable
 from understudy.settings import settings
 
 MODEL = "price"
@@ -77,7 +77,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
     monkeypatch.delenv("AIRFLOW__UNDERSTUDY__GATEWAYS", raising=False)
-    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
+    monkeypatch.setattr("understudy.hooks.registry.registry.Registry", lambda *_, **__: Registry())
     settings.cache_clear()
     PLACE.version, PLACE.epoch = None, 0
     yield tmp_path

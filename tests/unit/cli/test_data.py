@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from understudy.cli.app import app
-from understudy.hooks.data_versions import DataVersion, DataVersions
+from understudy.hooks.data.versions import DataVersion, DataVersions
 from understudy.settings import settings
 
 

@@ -14,7 +14,7 @@ from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ModelStatus, WorkerStatus
 from understudy.contract.words import Change, Confinement, EntryKind, Role
 from understudy.hooks.connect import Hooks
-from understudy.hooks.gateways import Gateways
+from understudy.hooks.places.gateways import Gateways
 from understudy.settings import settings
 
 SPEC = """\

@@ -13,7 +13,7 @@ from understudy.backup.manifest import Manifest
 from understudy.cli.app import app
 from understudy.contract.words import EntryKind
 from understudy.hooks.connect import Hooks
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.settings import settings
 
 

@@ -23,7 +23,7 @@ from understudy.exporter.observe import Known, observe
 from understudy.exporter.serve import MetricsServer
 from understudy.hooks.alerting.life import note_sweep
 from understudy.hooks.alerting.outbox import Addressed, Outbox
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 
 NAME = "model_0000"
 NOW = datetime.now(timezone.utc)

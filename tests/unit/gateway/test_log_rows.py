@@ -12,7 +12,7 @@ from understudy.gateway.exchange import LogRow
 from understudy.gateway.log.encode import Encoder
 from understudy.gateway.log.rows import written
 from understudy.gateway.log.segment import Segment
-from understudy.hooks.live_rows import join_parts
+from understudy.hooks.traffic.live_rows import join_parts
 
 
 def query(limit: int = 1000, version: int = 1) -> RowsQuery:

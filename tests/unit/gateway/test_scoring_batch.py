@@ -12,8 +12,8 @@ from understudy.contract.words import MlTask
 from understudy.gateway.exchange import Answer, Item, Wire
 from understudy.gateway.scoring.batch import ROWS_AT_ONCE, Scoring
 from understudy.gateway.scoring.predictor import Predictor
-from understudy.stages.features import Features
-from understudy.stages.scorer import ModelFacts, Scorer
+from understudy.stages.model.features import Features
+from understudy.stages.model.scorer import ModelFacts, Scorer
 
 BUNDLE = Bundle(
     model="m",

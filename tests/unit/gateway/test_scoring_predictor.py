@@ -11,9 +11,9 @@ from understudy.contract.estimators import estimators_for
 from understudy.contract.words import MlTask
 from understudy.gateway.scoring.predictor import Predictor, make_predictor
 from understudy.gateway.scoring.rows import Rows
-from understudy.stages.features import Features
-from understudy.stages.pipeline import build_pipeline
-from understudy.stages.scorer import ModelFacts, Scorer
+from understudy.stages.model.features import Features
+from understudy.stages.model.pipeline import build_pipeline
+from understudy.stages.model.scorer import ModelFacts, Scorer
 
 ROWS = 400
 QUICK: dict[str, dict[str, Any]] = {

@@ -19,7 +19,7 @@ from understudy.gateway.scoring.refusals import (
 )
 from understudy.gateway.scoring.rows import Rows, concatenated, typed_rows
 from understudy.gateway.scoring.table import Limits
-from understudy.stages.features import Features
+from understudy.stages.model.features import Features
 
 NUMBERS = Features(names=("a", "b"))
 MIXED = Features(names=("a", "kind", "b"), texts=("kind",))

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.hooks.alerting.alert_desk import SECRET, connection, settings_of
 from tests.unit.hooks.alerting.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
 from understudy.hooks.alerting import alerts as alerts_module
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.settings import Settings
 
 

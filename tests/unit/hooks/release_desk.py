@@ -12,10 +12,10 @@ from understudy.contract.serving import Acknowledgement, Confirmation, Lagging, 
 from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.words import Change, EntryKind, MlTask
 from understudy.hooks.deployments import Deployments
-from understudy.hooks.ledger import Ledger
-from understudy.hooks.places import Places
-from understudy.hooks.registry import Registry
-from understudy.hooks.registry_errors import RegistryUnavailable
+from understudy.hooks.ledger.ledger import Ledger
+from understudy.hooks.places.places import Places
+from understudy.hooks.registry.errors import RegistryUnavailable
+from understudy.hooks.registry.registry import Registry
 
 MODEL, OTHER = "demand", "price"
 TERMS = ServingTerms(task=MlTask.REGRESSION, serving=ServingSpec(max_rows=7))

@@ -25,7 +25,7 @@ from understudy.hooks.errors import (
     ReasonMissing,
     Refused,
 )
-from understudy.hooks.registry_errors import UnknownVersion
+from understudy.hooks.registry.errors import UnknownVersion
 from understudy.settings import Settings
 
 MODEL = "demand"
@@ -35,7 +35,7 @@ MODEL = "demand"
 def hooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hooks:
     monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
     monkeypatch.setattr(
-        "understudy.hooks.registry.Registry", lambda *_, **__: SimpleNamespace(follow=lambda record: {})
+        "understudy.hooks.registry.registry.Registry", lambda *_, **__: SimpleNamespace(follow=lambda record: {})
     )
     hooks = Hooks(Settings(models_dir=tmp_path / "models"))
     hooks.deployments.deploy(record(1, 1), 0, "ann", "the first")

@@ -9,7 +9,7 @@ import pytest
 from understudy.contract.approval import Answered, Person, Question
 from understudy.contract.words import Answer, EntryKind
 from understudy.hooks.approvals import answers, ask, record_answer, waiting
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc)
 UNTIL = NOW + timedelta(hours=8)

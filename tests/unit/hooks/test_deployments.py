@@ -13,7 +13,7 @@ from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.words import Change, EntryKind, MlTask
 from understudy.hooks.deployments import Deployments, Served
 from understudy.hooks.errors import ChampionLocked, DigestDenied, EpochConflict, ModelHeld
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.hooks.reigns import fit_instead, reigns
 
 

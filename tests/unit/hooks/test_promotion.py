@@ -10,9 +10,9 @@ from tests.unit.hooks.release_desk import MODEL, TERMS, Desk
 from understudy.contract.release import Blessing, Deployment
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.errors import ChampionLocked, DigestDenied, ModelHeld, StaleBlessing, UnknownBlessing
-from understudy.hooks.gateway_errors import GatewayLagging, GatewayRefused
+from understudy.hooks.places.gateway_errors import GatewayLagging, GatewayRefused
 from understudy.hooks.promotion import promote
-from understudy.hooks.registry_errors import ArtefactTampered
+from understudy.hooks.registry.errors import ArtefactTampered
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Deployment
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.errors import DigestDenied
-from understudy.hooks.registry_errors import ArtefactMissing, RegistryRefused, RegistryUnavailable, UnknownVersion
+from understudy.hooks.registry.errors import ArtefactMissing, RegistryRefused, RegistryUnavailable, UnknownVersion
 from understudy.hooks.repair import Repair, keep_at_hand, repair
 
 

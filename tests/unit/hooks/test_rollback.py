@@ -19,8 +19,8 @@ from understudy.hooks.errors import (
     ReasonMissing,
     UnfitTarget,
 )
-from understudy.hooks.gateway_errors import GatewayLagging, GatewayRefused, GatewayUnreachable
-from understudy.hooks.registry_errors import (
+from understudy.hooks.places.gateway_errors import GatewayLagging, GatewayRefused, GatewayUnreachable
+from understudy.hooks.registry.errors import (
     ArtefactMissing,
     ArtefactTampered,
     RegistryUnavailable,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from understudy.hooks.known_runs import KnownRun
+from understudy.hooks.conditions.known_runs import KnownRun
 
 RUNNING = "running"
 

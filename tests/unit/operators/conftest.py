@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.hooks.alerting.receivers import WebReceiver, web_receiver
-from tests.unit.operators import approval_desk, live_traffic, look
+from tests.unit.operators import live_traffic
+from tests.unit.operators.approval import approval_desk
 from tests.unit.operators.known_runs import AIRFLOW, KnownRuns, known_runs
+from tests.unit.operators.look import look
 from tests.unit.operators.price import Registry, declare
 from tests.unit.operators.probe import CODE
 from understudy.contract.words import Isolation
@@ -45,7 +47,7 @@ def airflow(tmp_path: Path, web: WebReceiver, monkeypatch: pytest.MonkeyPatch) -
 def price_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
+    monkeypatch.setattr("understudy.hooks.registry.registry.Registry", lambda *_, **__: Registry())
     settings.cache_clear()
     declare()
     yield tmp_path
@@ -72,7 +74,7 @@ def probe_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 def look_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: look.Registry())
+    monkeypatch.setattr("understudy.hooks.registry.registry.Registry", lambda *_, **__: look.Registry())
     settings.cache_clear()
     settings().workspace_dir.mkdir()
     look.TRACED.clear()
@@ -86,7 +88,9 @@ def look_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 def desk(price_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[approval_desk.Desk]:
     """Let version 7 of price be blessed while version 3 serves; afterwards, the ledger must be whole."""
     desk = approval_desk.Desk()
-    monkeypatch.setattr("understudy.operators.approval.upsert_hitl_detail", lambda **detail: desk.shown.append(detail))
+    monkeypatch.setattr(
+        "understudy.operators.approval.approval.upsert_hitl_detail", lambda **detail: desk.shown.append(detail)
+    )
     approval_desk.declare()
     approval_desk.serve(3, 2)
     approval_desk.bless()

@@ -19,10 +19,10 @@ from understudy.contract.release import Blessing, Bundle, Deployment, LedgerEntr
 from understudy.contract.serving import LATENCY_EDGES_MS, RehearsalReport, Tally
 from understudy.contract.words import Change, EntryKind, MirrorLoss, Verdict
 from understudy.hooks.connect import connect
-from understudy.operators.canary_trigger import CanaryTrigger
 from understudy.operators.handover import Deployed, Evaluated
-from understudy.operators.rehearsal_trigger import RehearsalTrigger
-from understudy.operators.watching import WatchingOperator
+from understudy.operators.live.canary_trigger import CanaryTrigger
+from understudy.operators.live.rehearsal_trigger import RehearsalTrigger
+from understudy.operators.live.watching import WatchingOperator
 from understudy.settings import settings
 from understudy.workspace import run_key
 
@@ -48,7 +48,7 @@ def one_gateway(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGat
     """Run a gateway that the settings name, with a ledger and declarations below ``home``."""
     monkeypatch.setenv("UNDERSTUDY_HOME", str(home))
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(home / "models"))
-    monkeypatch.setattr("understudy.hooks.registry.Registry", lambda *_, **__: Registry())
+    monkeypatch.setattr("understudy.hooks.registry.registry.Registry", lambda *_, **__: Registry())
     with running("east") as (fake,):
         monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAYS", fake.url)
         monkeypatch.setenv("AIRFLOW__UNDERSTUDY__GATEWAY_TOKEN", TOKEN.get_secret_value())

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from understudy.contract.words import Isolation
-from understudy.operators.stage import StageOperator
+from understudy.operators.stage.stage import StageOperator
 from understudy.runners.choose import choose_runner
 from understudy.settings import settings
 

@@ -16,7 +16,7 @@ from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.alerting.life import alert_life
 from understudy.hooks.connect import connect
 from understudy.operators.alerting import tell_failed_rollback, tell_now
-from understudy.operators.sweep import SweepAlertsOperator
+from understudy.operators.sweep.sweep import SweepAlertsOperator
 from understudy.settings import settings
 
 

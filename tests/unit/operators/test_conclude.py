@@ -241,7 +241,7 @@ def test_what_a_broken_task_left_beside_the_champion_ends_with_its_run(
     monkeypatch: pytest.MonkeyPatch, started: Change, tried: dict[str, Any], ended: Change
 ) -> None:
     monkeypatch.setattr(
-        "understudy.hooks.registry.Registry", lambda *_, **__: SimpleNamespace(follow=lambda record: {})
+        "understudy.hooks.registry.registry.Registry", lambda *_, **__: SimpleNamespace(follow=lambda record: {})
     )
     deployments, bundle = connect().deployments, Evaluated.model_validate(evaluated(Verdict.PASSED, True)).bundle
     first = bundle.model_copy(update={"version": 3, "model_sha256": "b"})

@@ -11,14 +11,14 @@ from airflow.sdk import BaseOperator
 
 from understudy import operators
 from understudy.operators.conformance import check_operator
-from understudy.operators.stage import StageOperator
+from understudy.operators.stage.stage import StageOperator
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = "include.examples.custom_operator.balance:BalanceCheckOperator"
 SHIPPED = (
     EXAMPLE,
     *(f"understudy.operators:{name}" for name in operators.__all__),
-    "understudy.operators.tidy:TidyOperator",
+    "understudy.operators.tidy.tidy:TidyOperator",
     "understudy.operators.broken_spec:BrokenSpecOperator",
 )
 

@@ -11,7 +11,7 @@ from tests.unit.operators.price import DIGEST, artefact, context, declare, entri
 from understudy.contract.reports import DataReport, Finding
 from understudy.contract.stage import StageResult, artefact_of
 from understudy.contract.words import EntryKind
-from understudy.hooks.sources import SourceNotFound
+from understudy.hooks.data.sources import SourceNotFound
 from understudy.operators import (
     DataSanityCheckOperator,
 )

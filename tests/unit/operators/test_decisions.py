@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from understudy.contract.words import EntryKind
 from understudy.hooks.account import own_account
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.operators.broken_spec import BrokenDeclaration, BrokenSpecOperator
 from understudy.operators.decisions import (
     LOCAL_RUN,

@@ -10,8 +10,8 @@ from tests.keys import key_pair
 from tests.unit.gateway.fake_processes import bundle
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import Artefact
-from understudy.hooks.registry import Registry
-from understudy.hooks.registry_errors import SignatureRefused
+from understudy.hooks.registry.errors import SignatureRefused
+from understudy.hooks.registry.registry import Registry
 from understudy.operators.evaluate import EvaluateVsChampionOperator
 from understudy.operators.handover import Trained
 from understudy.signatures import Signatures

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.operators.live_traffic import declare, entries
 from understudy.contract.cause import Cause
 from understudy.contract.words import EntryKind, Outcome, Trigger
-from understudy.hooks.sources import SourceNotFound
+from understudy.hooks.data.sources import SourceNotFound
 from understudy.operators import ConcludeOperator, SnapshotDataOperator
 from understudy.operators.decisions import HELD_BACK_KEY
 from understudy.operators.errors import RetrainingHeldBack

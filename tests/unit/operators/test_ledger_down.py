@@ -17,8 +17,8 @@ from understudy.contract.words import Change, EntryKind
 from understudy.hooks.connect import connect
 from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
 from understudy.operators.alerting import TOLD_KEY, tell_failed_rollback
-from understudy.operators.failed_rollbacks import ROLLBACK
-from understudy.operators.sweep import SweepAlertsOperator
+from understudy.operators.sweep.failed_rollbacks import ROLLBACK
+from understudy.operators.sweep.sweep import SweepAlertsOperator
 from understudy.settings import settings
 
 ASKED = {"model": "price", "reason": "hurts"}

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta, timezone
 from tests.unit.hooks.alerting.receivers import WebReceiver
 from tests.unit.operators.known_runs import KnownRuns
 from understudy.contract.drill import DRILL_DAG
-from understudy.operators.failed_rollbacks import ROLLBACK
 from understudy.operators.other_runs import OtherRuns
-from understudy.operators.sweep import SweepAlertsOperator
+from understudy.operators.sweep.failed_rollbacks import ROLLBACK
+from understudy.operators.sweep.sweep import SweepAlertsOperator
 
 NOW = datetime(2026, 3, 1, 12, 5, tzinfo=timezone.utc)
 ASKED = {"model": "price", "reason": "hurts"}

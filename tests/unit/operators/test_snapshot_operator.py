@@ -9,8 +9,8 @@ from airflow.sdk.exceptions import AirflowFailException
 from tests.unit.operators.price import context, declare, entries
 from understudy.contract.local_run import local_run_in
 from understudy.contract.words import EntryKind
+from understudy.hooks.data.sources import SourceNotFound
 from understudy.hooks.local_runs import alone, this_process
-from understudy.hooks.sources import SourceNotFound
 from understudy.operators import (
     SnapshotDataOperator,
 )

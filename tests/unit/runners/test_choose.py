@@ -139,7 +139,7 @@ def test_the_airflow_connection_names_the_engine(
 ) -> None:
     import json
 
-    from understudy.operators.engine_connection import engine_of
+    from understudy.operators.stage.engine_connection import engine_of
 
     (tmp_path / "ca.pem").write_text("")
     text = json.dumps({"conn_type": "docker", **fields}).replace('"CA"', json.dumps(str(tmp_path / "ca.pem")))

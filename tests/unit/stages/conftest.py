@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.unit.stages.checked import AS_OF, Check, Checked
+from tests.unit.stages.check.checked import AS_OF, Check, Checked
 from understudy.contract.judges.data import judge_data
 from understudy.contract.reports import DataReport
 from understudy.contract.spec import ModelSpec

@@ -11,7 +11,7 @@ from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.words import Verdict
 from understudy.stages.drift.baseline import DriftBaseline, calibrate
 from understudy.stages.drift.measure import measure_drift
-from understudy.stages.features import Features
+from understudy.stages.model.features import Features
 
 MONITOR = MonitorSpec()
 NAMES = tuple("abcdefgh")

@@ -14,7 +14,7 @@ from understudy.stages.drift.evidently_report import snapshot
 from understudy.stages.drift.measure import measure_drift
 from understudy.stages.drift.sample import SAMPLE_ROWS, take_sample
 from understudy.stages.drift.scale import scale_of
-from understudy.stages.features import Features
+from understudy.stages.model.features import Features
 
 FEATURES = Features(names=("size", "tail", "code", "colour", "city"), texts=("colour", "city"))
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)

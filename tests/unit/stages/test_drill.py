@@ -12,7 +12,7 @@ import pytest
 from understudy.contract.stage import StageRequest, artefact_of
 from understudy.stages.context import Refused, StageContext, StageOutput
 from understudy.stages.drill import run as drill
-from understudy.stages.model_files import load_model
+from understudy.stages.model.model_files import load_model
 from understudy.stages.resolve import resolve
 
 

@@ -17,9 +17,9 @@ from understudy.contract.reports import Comparison, EvaluationReport, TrainingRe
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Verdict
-from understudy.stages import latency
 from understudy.stages.context import Refused, StageOutput
 from understudy.stages.evaluate import run as evaluate
+from understudy.stages.measure import latency
 from understudy.stages.report.write import show_number
 from understudy.stages.train import run as train
 
@@ -216,7 +216,7 @@ def test_a_small_slice_is_shown_and_not_judged(tmp_path: Path) -> None:
 
 
 def test_the_parity_gap_is_the_difference_of_selection_rates(tmp_path: Path) -> None:
-    from understudy.stages.model_files import load_model
+    from understudy.stages.model.model_files import load_model
 
     folder, _ = trained("binary_classification", True, "strong")
     holdout = pd.read_parquet(folder / "holdout.parquet")

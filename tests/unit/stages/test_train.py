@@ -10,8 +10,8 @@ import pytest
 from tests.unit.stages.shop import call, code, spec, table, training, trial_report
 from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused
-from understudy.stages.leaks import leaked_rows
-from understudy.stages.model_files import load_model
+from understudy.stages.measure.leaks import leaked_rows
+from understudy.stages.model.model_files import load_model
 from understudy.stages.trial import run as trial
 from understudy.stages.window import read_window
 

@@ -4,7 +4,7 @@ from sqlalchemy import event
 from tests.fleet_ledger import write_fleet
 from tests.unit.overview.demand import MODEL, confirmed, deployed, seen
 from understudy.contract.words import EntryKind
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.overview.airflow_state import Airflow
 from understudy.overview.fleet_reader import FleetReader
 from understudy.overview.glance import Glance, Health

@@ -11,7 +11,7 @@ from understudy.contract.serving import RehearsalQuery, RehearsalReport, Tally
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Change, Verdict
 from understudy.hooks.deployments import Served
-from understudy.hooks.gateway_errors import GatewayUnreachable
+from understudy.hooks.places.gateway_errors import GatewayUnreachable
 from understudy.ui.progress import Progress, progress
 
 NOW = AT + timedelta(hours=2)

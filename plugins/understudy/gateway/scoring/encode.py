@@ -1,4 +1,4 @@
-"""The encodings of stages/pipeline.py without their column names: typed rows in, the estimator's array out."""
+"""The encodings of stages/model/pipeline.py without their column names: typed rows in, the estimator's array out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from understudy.gateway.scoring.rows import Rows
 
 if TYPE_CHECKING:
-    from understudy.stages.features import Features
+    from understudy.stages.model.features import Features
 
     Array = np.ndarray[Any, np.dtype[np.float64]]
     Encode = Callable[[Rows], Array]
@@ -19,7 +19,7 @@ NEVER_SEEN = "\0a category that no training data hold"
 
 
 def make_encode(encoding: Any, features: Features) -> Encode | None:
-    """Take the column names out of a fitted encoding; None where it is not one that stages/pipeline.py builds."""
+    """Take the column names out of a fitted encoding; None where it is not one that stages/model/pipeline.py builds."""
     from sklearn.compose import ColumnTransformer
 
     if type(encoding) is not ColumnTransformer or encoding.remainder != "drop":

@@ -1,4 +1,4 @@
-"""The pipelines of stages/pipeline.py behind a face that takes typed rows instead of frames."""
+"""The pipelines of stages/model/pipeline.py behind a face that takes typed rows instead of frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from understudy.gateway.scoring.rows import Rows
 
 if TYPE_CHECKING:
     from understudy.gateway.scoring.encode import Encode
-    from understudy.stages.features import Features
+    from understudy.stages.model.features import Features
 
     Array = np.ndarray[Any, Any]
 
@@ -56,7 +56,7 @@ def built_in(task: MlTask) -> frozenset[type]:
 
 
 def pipeline_estimator(model: Any) -> Any:
-    """Give the estimator of a pipeline that stages/pipeline.py built; None for any other model."""
+    """Give the estimator of a pipeline that stages/model/pipeline.py built; None for any other model."""
     from sklearn.pipeline import Pipeline
 
     if type(model) is not Pipeline or [name for name, _ in model.steps] != ["encoding", "estimator"]:

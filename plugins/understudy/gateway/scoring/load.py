@@ -17,8 +17,8 @@ from understudy.gateway.scoring.respond import datatype_of
 from understudy.gateway.scoring.rows import Rows, typed_rows
 from understudy.gateway.scoring.table import Table
 from understudy.gateway.worker import WorkerStart
-from understudy.stages.features import Features
-from understudy.stages.model_files import load_model
+from understudy.stages.model.features import Features
+from understudy.stages.model.model_files import load_model
 from understudy.stages.window import Array
 
 EXAMPLE = "input_example.json"

@@ -27,7 +27,7 @@ PRELOAD = (
     "sklearn.tree",
     "skops.io",
     "cloudpickle",
-    "understudy.stages.model_files",
+    "understudy.stages.model.model_files",
     "understudy.gateway.scoring.batch",
     "understudy.gateway.scoring.load",
 )

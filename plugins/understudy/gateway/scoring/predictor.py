@@ -13,7 +13,7 @@ from understudy.gateway.scoring.probes import known_categories, make_probes
 from understudy.gateway.scoring.rows import Rows
 
 if TYPE_CHECKING:
-    from understudy.stages.scorer import Scorer
+    from understudy.stages.model.scorer import Scorer
 
     Array = np.ndarray[Any, Any]
 

@@ -14,14 +14,14 @@ from understudy.gateway.scoring.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from understudy.stages.scorer import Scorer
+    from understudy.stages.model.scorer import Scorer
 
 
 def prepared(scorer: Scorer, tables: Sequence[Table]) -> list[Rows | RequestRefused]:
     """Give each table's typed rows, or why it is refused.
 
     Tables go to ``prepare`` together only if pandas gives their columns the same types together as apart; that a row's
-    result does not depend on other rows was tested in training (stages/prepare.py).
+    result does not depend on other rows was tested in training (stages/model/prepare.py).
     """
     alike: dict[Hashable, list[int]] = {}
     for place, table in enumerate(tables):

@@ -12,7 +12,7 @@ MISSING = 0.2  # the share of cells that are left out in some of the probes
 
 
 def known_categories(model: Any) -> list[list[Any]]:
-    """Give the categories that a pipeline of stages/pipeline.py learned, for each column of texts."""
+    """Give the categories that a pipeline of stages/model/pipeline.py learned, for each column of texts."""
     return [list(column) for column in getattr(model[0].named_transformers_["texts"], "categories_", [])]
 
 

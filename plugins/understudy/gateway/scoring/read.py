@@ -16,7 +16,7 @@ from understudy.gateway.scoring.rows import Rows, typed_rows
 from understudy.gateway.scoring.table import Limits, Table
 
 if TYPE_CHECKING:
-    from understudy.stages.scorer import Scorer
+    from understudy.stages.model.scorer import Scorer
 
 
 class Request(NamedTuple):

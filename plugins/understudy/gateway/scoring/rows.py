@@ -1,4 +1,4 @@
-"""A request's rows, typed as training typed them (stages/features.py), without building a frame for each request."""
+"""A request's rows, typed as training typed them (stages/model/features.py), with no frame built for each request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from understudy.gateway.scoring.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from understudy.stages.features import Features
+    from understudy.stages.model.features import Features
 
     Numbers = np.ndarray[Any, np.dtype[np.float64]]
 

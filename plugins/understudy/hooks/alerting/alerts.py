@@ -21,8 +21,8 @@ from understudy.hooks.alerting.pages import page_of
 from understudy.hooks.alerting.receivers import NotTaken, ReceiverUnusable, send
 from understudy.hooks.alerting.rollback_alert import rollback_alert
 from understudy.hooks.alerting.terms import AlertTerms, alert_terms
-from understudy.hooks.ledger import Ledger
-from understudy.hooks.ledger_facts import mask
+from understudy.hooks.ledger.facts import mask
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Alerts:
     ) -> Delivered:
         """Tell, beside what the ledger holds, what is wrong now: once when it begins, and again when it comes back.
 
-        :param found: everything that is wrong by :func:`~understudy.hooks.alerting.conditions.conditions`.
+        :param found: everything that is wrong by :func:`~understudy.hooks.conditions.conditions.conditions`.
         :param failed: the rollbacks that Airflow has failed.
         :param earlier: who was told of what while the ledger was down.
         """

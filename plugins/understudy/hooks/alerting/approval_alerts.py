@@ -11,7 +11,7 @@ from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alerting.pages import answer_page
 from understudy.hooks.alerting.terms import alert_terms
 from understudy.hooks.approvals import waiting
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.settings import Settings
 
 

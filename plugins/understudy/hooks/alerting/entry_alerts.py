@@ -11,7 +11,7 @@ from understudy.hooks.alerting.approval_alerts import void_answer
 from understudy.hooks.alerting.pages import page_of
 from understudy.hooks.alerting.terms import alert_terms
 from understudy.hooks.cards import card_of_entry
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.settings import Settings
 
 PAGE = 50

@@ -9,7 +9,7 @@ from understudy.hooks.alerting.direct_alerts import ToldDirectly
 from understudy.hooks.alerting.pages import page_of
 from understudy.hooks.alerting.terms import alert_terms
 from understudy.hooks.errors import LedgerDamaged, LedgerUnavailable
-from understudy.hooks.ledger_facts import mask
+from understudy.hooks.ledger.facts import mask
 from understudy.settings import Settings
 
 

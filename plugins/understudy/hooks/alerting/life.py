@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, insert, select
 
 from understudy.contract.declared import Fact
 from understudy.hooks.alerting.schema import ALERTS, CURSORS, DELIVERIES, METADATA, moment_of, text_of
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 
 SWEPT_CURSOR = "swept"
 

@@ -11,7 +11,7 @@ from understudy.contract.alert_rate import HOUR, next_turn
 from understudy.contract.declared import Fact
 from understudy.hooks.alerting.deliveries import CLAIM, Delivery, delivery_of, due, mark, postpone, sent_since, waiting
 from understudy.hooks.alerting.schema import ALERTS, CURSORS, DELIVERIES, METADATA, STANDING, moment_of, text_of
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)

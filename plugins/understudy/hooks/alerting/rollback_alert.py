@@ -5,7 +5,7 @@ from understudy.contract.cards.text import LONGEST_LINE, shortened
 from understudy.contract.failed_rollback import FailedRollback
 from understudy.hooks.alerting.pages import page_of
 from understudy.hooks.alerting.terms import alert_terms
-from understudy.hooks.ledger_facts import mask
+from understudy.hooks.ledger.facts import mask
 from understudy.settings import Settings
 
 

@@ -11,7 +11,7 @@ from airflow.sdk import DAG
 from understudy.contract.complaint import Complaint
 from understudy.operators.conformance.sample import OperatorClass, build
 from understudy.operators.conformance.watch import Watch
-from understudy.operators.stage import StageOperator
+from understudy.operators.stage.stage import StageOperator
 
 CLOCKS = ("now", "utcnow", "today")
 OWN_METHODS = ("execute", "build_request", "secrets", "conclude", "execute_complete")

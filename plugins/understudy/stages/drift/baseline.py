@@ -16,7 +16,7 @@ from understudy.stages.drift.counts import Counted, count_reference
 from understudy.stages.drift.domain import usual_domain_auc
 from understudy.stages.drift.own_windows import WINDOW, OwnWindows, own_windows
 from understudy.stages.drift.scale import Scale, scale_of
-from understudy.stages.features import Features
+from understudy.stages.model.features import Features
 from understudy.stages.window import Array
 
 WIDENINGS = (1.0, 1.25, 1.5, 2.0, 3.0)

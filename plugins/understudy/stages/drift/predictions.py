@@ -12,7 +12,7 @@ from understudy.stages.drift.baseline import own_distances, usual
 from understudy.stages.drift.measure import measure_column
 from understudy.stages.drift.own_windows import own_windows
 from understudy.stages.drift.scale import MIN_VALUES, scale_of
-from understudy.stages.scorer import Scorer
+from understudy.stages.model.scorer import Scorer
 
 SCORE = "answers"
 NOISE = 3.0

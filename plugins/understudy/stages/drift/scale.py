@@ -9,7 +9,7 @@ import polars as pl
 
 from understudy.contract.words import DistanceMethod
 from understudy.stages.drift.distance import jensen_shannon, wasserstein
-from understudy.stages.features import TRUE_FALSE
+from understudy.stages.model.features import TRUE_FALSE
 from understudy.stages.window import Array
 
 TAILS = (0.001, 0.999)

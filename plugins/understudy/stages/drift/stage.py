@@ -116,7 +116,7 @@ def _predictions(look: Look, baseline: DriftBaseline, window_rows: int) -> Colum
 
     from understudy.stages.drift.predictions import SCORE, measure_predictions, scored
     from understudy.stages.drift.sample import SAMPLE_ROWS, take_sample
-    from understudy.stages.features import FeatureMissing
+    from understudy.stages.model.features import FeatureMissing
     from understudy.stages.reference_rows import unseen_rows
 
     champion, time = look.champion, look.spec.data.time

@@ -10,10 +10,10 @@ import pandas as pd
 
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import MlTask
-from understudy.stages.answers import Answers
-from understudy.stages.blocks import Blocks, random_blocks, time_blocks
-from understudy.stages.jackknife import Uncertainty, uncertainty
-from understudy.stages.metrics import finite, with_and_without
+from understudy.stages.measure.answers import Answers
+from understudy.stages.measure.blocks import Blocks, random_blocks, time_blocks
+from understudy.stages.measure.jackknife import Uncertainty, uncertainty
+from understudy.stages.measure.metrics import finite, with_and_without
 
 
 @dataclass(frozen=True)

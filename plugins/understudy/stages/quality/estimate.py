@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from understudy.stages.answers import Answers
+from understudy.stages.measure.answers import Answers
 from understudy.stages.window import Array
 
 MIN_ROWS = 100

@@ -12,12 +12,12 @@ import pandas as pd
 import polars as pl
 
 from understudy.contract.words import LiveColumn, MlTask
-from understudy.stages.answers import Answers, all_classes, ask, class_numbers
 from understudy.stages.context import Refused
-from understudy.stages.features import FeatureMissing
 from understudy.stages.live_rows import LiveRows, in_utc
 from understudy.stages.look import Look
-from understudy.stages.value import with_values
+from understudy.stages.measure.answers import Answers, all_classes, ask, class_numbers
+from understudy.stages.measure.value import with_values
+from understudy.stages.model.features import FeatureMissing
 from understudy.stages.window import Array, Window, label_texts, read_labels
 
 Dated = tuple[Answers, "pd.Series[Any] | None"]

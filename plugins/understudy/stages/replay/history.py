@@ -12,7 +12,7 @@ import numpy as np
 
 from understudy.contract.replay import Grid
 from understudy.contract.spec import ModelSpec
-from understudy.stages.answers import class_numbers
+from understudy.stages.measure.answers import class_numbers
 from understudy.stages.window import Array, Window, label_texts, read_window
 
 MAX_STEP_ROWS = 5_000  # a step's metric is then certain to less than a point; more would only cost time and space

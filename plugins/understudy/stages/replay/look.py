@@ -21,9 +21,9 @@ from understudy.contract.monitoring import History as PastLooks
 from understudy.contract.policies import Policy
 from understudy.contract.spec import RetrainSpec
 from understudy.contract.words import Verdict, Watched
-from understudy.stages.answers import Answers
 from understudy.stages.drift.baseline import DriftBaseline, calibrate
 from understudy.stages.drift.measure import measure_drift
+from understudy.stages.measure.answers import Answers
 from understudy.stages.quality.answered import answered
 from understudy.stages.quality.measure import measure_quality
 from understudy.stages.replay.history import History

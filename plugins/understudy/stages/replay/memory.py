@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from understudy.contract.words import MlTask
-from understudy.stages.answers import Answers
+from understudy.stages.measure.answers import Answers
+from understudy.stages.measure.value import with_values
 from understudy.stages.replay.history import History
 from understudy.stages.replay.training import Training, TrainingFacts, held_out
-from understudy.stages.value import with_values
 from understudy.stages.window import Array
 
 SUFFIX = ".npz"

@@ -16,14 +16,14 @@ from understudy.contract.replay import ReplayPlan
 from understudy.contract.replay_report import PolicyResult, ReplayReport, Retraining, Walk
 from understudy.contract.reports import Number
 from understudy.contract.words import PolicyKind
-from understudy.stages.answers import Answers
-from understudy.stages.metrics import finite, measure
+from understudy.stages.measure.answers import Answers
+from understudy.stages.measure.metrics import finite, measure
+from understudy.stages.measure.value import with_values
 from understudy.stages.replay.hindsight import Losses, evenly, losses_of
 from understudy.stages.replay.history import History
 from understudy.stages.replay.takeover import Gatekeeper, unreplayed_gates
 from understudy.stages.replay.trainings import Trainings
 from understudy.stages.replay.walk import Clockwork, Planned, walk
-from understudy.stages.value import with_values
 from understudy.stages.window import Array
 
 

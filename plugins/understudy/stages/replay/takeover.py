@@ -10,14 +10,14 @@ from understudy.contract.judgement import Judgement
 from understudy.contract.judges.challenger import judge
 from understudy.contract.replay import ReplayPlan
 from understudy.contract.words import Takeover, Verdict
-from understudy.stages.answers import no_change
-from understudy.stages.blocks import time_blocks
-from understudy.stages.contest import Contest
 from understudy.stages.evaluate import evaluation_report
+from understudy.stages.measure.answers import no_change
+from understudy.stages.measure.blocks import time_blocks
+from understudy.stages.measure.contest import Contest
+from understudy.stages.measure.value import with_values
 from understudy.stages.replay.history import History
 from understudy.stages.replay.training import Training
 from understudy.stages.replay.trainings import Trainings
-from understudy.stages.value import with_values
 
 OF_FILES = frozenset({"latency_p95_ms", "size_mb"})
 """Gates that ask about a model's files or speed, which a replay does not keep."""

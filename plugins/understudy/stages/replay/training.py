@@ -12,13 +12,13 @@ from pydantic import Field
 from understudy.contract.declared import Fact
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Takeover
-from understudy.stages.answers import Answers, answers_of
 from understudy.stages.context import Refused
-from understudy.stages.features import Features
-from understudy.stages.fit import fit, fit_reference, set_up
-from understudy.stages.importance import feature_importance
+from understudy.stages.measure.answers import Answers, answers_of
+from understudy.stages.measure.importance import feature_importance
+from understudy.stages.model.features import Features
+from understudy.stages.model.fit import fit, fit_reference, set_up
+from understudy.stages.model.scorer import Scorer
 from understudy.stages.replay.history import History
-from understudy.stages.scorer import Scorer
 from understudy.stages.split import split_window
 from understudy.stages.window import Array, Window
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from understudy.contract.reports import Comparison
 from understudy.contract.words import MlTask
-from understudy.stages.answers import Answers
-from understudy.stages.contest import Contest
-from understudy.stages.metrics import measure
+from understudy.stages.measure.answers import Answers
+from understudy.stages.measure.contest import Contest
+from understudy.stages.measure.metrics import measure
 
 OURS, THEIRS, FAINT = "#0b6e4f", "#b3541e", "#9aa5b1"
 MAX_POINTS = 2_000

@@ -7,7 +7,7 @@ from typing import Any
 from understudy.contract.declared import format_duration
 from understudy.contract.metrics import METRICS
 from understudy.contract.reports import Comparison, EvaluationReport
-from understudy.stages.contest import Contest
+from understudy.stages.measure.contest import Contest
 from understudy.stages.report.plots import plot_answers, plot_gains, plot_over_time
 
 TEMPLATE = "page.html.jinja"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from understudy.contract.words import EntryKind, Outcome
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.settings import Settings
 
 HOUR = timedelta(hours=1)

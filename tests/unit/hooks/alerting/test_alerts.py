@@ -10,7 +10,7 @@ from tests.unit.hooks.alerting.receivers import MailReceiver, WebReceiver
 from understudy.contract.failed_rollback import FailedRollback
 from understudy.hooks.alerting.alerts import Alerts
 from understudy.hooks.alerting.rollback_alert import rollback_alert
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.settings import Settings
 
 

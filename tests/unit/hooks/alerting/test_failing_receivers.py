@@ -11,7 +11,7 @@ from tests.unit.hooks.alerting.alert_desk import HOUR, SECRET, connection, now, 
 from tests.unit.hooks.alerting.receivers import MailReceiver, WebReceiver
 from understudy.hooks.alerting import alerts as alerts_module
 from understudy.hooks.alerting.alerts import Alerts
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.settings import Settings
 
 

@@ -9,7 +9,7 @@ from understudy.contract.alert import Alert
 from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alerting.life import AlertLife, alert_life, note_sweep
 from understudy.hooks.alerting.outbox import Addressed, Outbox
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=timezone.utc)
 

@@ -12,7 +12,7 @@ from understudy.contract.words import EntryKind, Outcome, Verdict
 from understudy.hooks.alerting import entry_alerts
 from understudy.hooks.alerting.alerts import Alerts
 from understudy.hooks.alerting.rollback_alert import rollback_alert
-from understudy.hooks.ledger import Ledger
+from understudy.hooks.ledger.ledger import Ledger
 from understudy.settings import Settings
 
 

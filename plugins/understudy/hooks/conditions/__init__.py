@@ -1,0 +1,1 @@
+"""What is wrong without anybody deciding anything, asked by each sweep."""

@@ -1,0 +1,1 @@
+"""Windows of data: found at their source, versioned by their hash, restored anywhere."""

@@ -1,0 +1,1 @@
+"""Where models are served: our gateways and teams' own targets, all asked alike."""

@@ -1,0 +1,1 @@
+"""MLflow: models registered, fetched, verified."""

@@ -1,0 +1,1 @@
+"""Requests and labels at the gateways: sent to them, and read back."""

@@ -1,0 +1,1 @@
+"""A question to people before a promotion, and their answer."""

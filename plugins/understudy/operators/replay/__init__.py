@@ -1,0 +1,1 @@
+"""A model's past, walked again as tasks of a run."""

@@ -1,0 +1,1 @@
+"""One stage in a container or process of its own: started once, watched, found again, read."""

@@ -1,0 +1,1 @@
+"""What is asked of a window before anything is trained on it."""

@@ -1,0 +1,1 @@
+"""Models on the same rows: metrics, intervals, slices, and what they cost."""

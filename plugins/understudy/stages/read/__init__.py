@@ -1,0 +1,1 @@
+"""Files, downloads and queries as tables, whatever they look like."""
