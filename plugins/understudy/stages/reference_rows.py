@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 
 from understudy.contract.spec import ModelSpec
-from understudy.stages.drift.sample import take_sample
 from understudy.stages.live_rows import UTC_TIME
 from understudy.stages.model.scorer import ModelFacts
 from understudy.stages.row_hash import row_places
+from understudy.stages.sample import take_sample
 
 
 def unseen_rows(reference: pl.LazyFrame, facts: ModelFacts, spec: ModelSpec, limit: int) -> pl.DataFrame:

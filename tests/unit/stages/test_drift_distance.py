@@ -12,9 +12,9 @@ from understudy.contract.words import DistanceMethod
 from understudy.stages.drift.baseline import calibrate
 from understudy.stages.drift.evidently_report import snapshot
 from understudy.stages.drift.measure import measure_drift
-from understudy.stages.drift.sample import SAMPLE_ROWS, take_sample
 from understudy.stages.drift.scale import scale_of
 from understudy.stages.model.features import Features
+from understudy.stages.sample import SAMPLE_ROWS, take_sample
 
 FEATURES = Features(names=("size", "tail", "code", "colour", "city"), texts=("colour", "city"))
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)

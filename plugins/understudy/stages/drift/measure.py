@@ -11,9 +11,9 @@ from understudy.contract.words import DistanceMethod
 from understudy.stages.drift.baseline import DriftBaseline, Usual
 from understudy.stages.drift.counts import Counted, count_rows
 from understudy.stages.drift.domain import domain_auc
-from understudy.stages.drift.sample import take_sample
 from understudy.stages.drift.scale import MIN_VALUES
 from understudy.stages.read.column_kind import kind_of
+from understudy.stages.sample import take_sample
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import polars as pl
 
 from understudy.contract.declared import format_duration
 from understudy.contract.judges.drift import MIN_WINDOWS
-from understudy.stages.drift.sample import ROW, SAMPLE_ROWS, row_draw
 from understudy.stages.drift.scale import MIN_VALUES
+from understudy.stages.sample import ROW, SAMPLE_ROWS, row_draw
 
 MAX_WINDOWS = 40
 WINDOW_ROWS = 5_000  # of a window; its noise is then far below the smallest distance that counts

@@ -33,11 +33,11 @@ def run(context: StageContext) -> StageOutput:
     """
     from understudy.stages.drift.baseline import calibrate
     from understudy.stages.drift.measure import measure_drift
-    from understudy.stages.drift.sample import take_sample
     from understudy.stages.drift.skew import measure_skew
     from understudy.stages.drift.write import write_drift
     from understudy.stages.live_checks import check_live
     from understudy.stages.look import Look
+    from understudy.stages.sample import take_sample
 
     look = Look(context, ModelSpec.model_validate(context.request.spec))
     seed = context.request.seed
@@ -95,7 +95,7 @@ def _features(look: Look, rows: pl.LazyFrame, time: str | None) -> tuple[pl.Lazy
     """Give rows as the champion's features, and the column that dates them."""
     import polars as pl
 
-    from understudy.stages.drift.sample import take_sample
+    from understudy.stages.sample import take_sample
 
     champion = look.champion
     if champion.prepare is None:
@@ -115,9 +115,9 @@ def _predictions(look: Look, baseline: DriftBaseline, window_rows: int) -> Colum
     import polars as pl
 
     from understudy.stages.drift.predictions import SCORE, measure_predictions, scored
-    from understudy.stages.drift.sample import SAMPLE_ROWS, take_sample
     from understudy.stages.model.features import FeatureMissing
     from understudy.stages.reference_rows import unseen_rows
+    from understudy.stages.sample import SAMPLE_ROWS, take_sample
 
     champion, time = look.champion, look.spec.data.time
     unseen = unseen_rows(look.reference, champion.facts, look.spec, SAMPLE_ROWS)

@@ -23,7 +23,6 @@ def run(context: StageContext) -> StageOutput:
     """
     import polars as pl
 
-    from understudy.stages.drift.sample import SAMPLE_ROWS, take_sample
     from understudy.stages.look import REFERENCE, Look
     from understudy.stages.quality.answered import answered
     from understudy.stages.quality.live_answers import (
@@ -36,6 +35,7 @@ def run(context: StageContext) -> StageOutput:
     from understudy.stages.quality.measure import measure_quality
     from understudy.stages.quality.write import write_quality
     from understudy.stages.reference_rows import unseen_rows
+    from understudy.stages.sample import SAMPLE_ROWS, take_sample
 
     look = Look(context, ModelSpec.model_validate(context.request.spec))
     spec, code, matured = look.spec, context.inputs.get("code"), look.matured
