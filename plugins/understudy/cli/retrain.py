@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EXIT_CODES = {
     Outcome.PROMOTED: 0,
     Outcome.DRY_RUN: 0,
+    Outcome.UNCHANGED: 0,
     Outcome.HELD_BACK: 0,
     Outcome.HELD: 3,
     Outcome.REJECTED: 3,
@@ -32,7 +33,7 @@ EXIT_CODES = {
     Outcome.PROMOTION_REFUSED: 3,
     Outcome.ROLLED_BACK: 5,
 }
-STYLES = {Outcome.PROMOTED: "green", Outcome.DRY_RUN: "green", Outcome.BROKEN: "red"}
+STYLES = {Outcome.PROMOTED: "green", Outcome.DRY_RUN: "green", Outcome.UNCHANGED: "green", Outcome.BROKEN: "red"}
 ASKING = 6
 DAG_WITHIN_S = 90.0
 

@@ -301,6 +301,7 @@ class Outcome(Word):
 
     PROMOTED = "promoted"
     DECLINED = "declined"  # a gate said no, or there was too little evidence
+    UNCHANGED = "unchanged"  # the same rows made the champion's files once more
     DATA_REFUSED = "data_refused"
     DRY_RUN = "dry_run"
     PROMOTION_REFUSED = "promotion_refused"

@@ -153,6 +153,8 @@ class ConcludeOperator(BaseOperator):
         if not may_promote(context):
             kind = "dry run" if param(context, "dry_run") else "backfill without promote_past"
             return Outcome.DRY_RUN, f"{kind}: {version} was judged {judgement.verdict}: {judgement.sentence}"
+        if evaluated.is_champion_again:
+            return Outcome.UNCHANGED, f"{evaluated.why_not_blessed}; nothing was added to its source"
         return Outcome.DECLINED, f"{version} was declined ({judgement.verdict}): {judgement.sentence}"
 
     def _end_of_blessed(self, version: str, context: "Context") -> tuple[Outcome, str]:

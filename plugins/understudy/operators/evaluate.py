@@ -10,6 +10,7 @@ from understudy.contract.release import Blessing
 from understudy.contract.reports import EvaluationReport
 from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
+from understudy.contract.unchanged import is_champion_again
 from understudy.contract.words import EntryKind, StageName, Verdict
 from understudy.hooks.connect import connect
 from understudy.operators.decisions import actor_of, may_promote
@@ -85,12 +86,14 @@ class EvaluateVsChampionOperator(StageOperator):
         judgement = judge(report, spec.gates, spec.evaluate)
         for answer in judgement.results:
             self.log.info("%s: %s (%s)", answer.gate, answer.verdict, answer.sentence)
+        is_again = is_champion_again(bundle, champion.champion if champion else None, judgement)
         hooks = connect()
         evidence = self.output_of(result, folder, "report")
         facts = {
             "version": bundle.version,
             "verdict": judgement.verdict.value,
             "rubber_stamped": judgement.rubber_stamped,
+            "is_champion_again": is_again,
             "champion_version": champion.champion.version if champion else None,
             "judgement": judgement.model_dump(mode="json"),
             "judgement_sha256": judgement.digest(),
@@ -108,7 +111,7 @@ class EvaluateVsChampionOperator(StageOperator):
             facts,
         )
         hooks.registry.attach(bundle, {"report": folder.resolve(evidence)})
-        is_blessed = judgement.verdict is Verdict.PASSED and may_promote(context)
+        is_blessed = judgement.verdict is Verdict.PASSED and not is_again and may_promote(context)
         if is_blessed:
             self._bless(context, bundle, champion, judgement, folder)
         return Evaluated(
@@ -117,6 +120,7 @@ class EvaluateVsChampionOperator(StageOperator):
             champion_epoch=champion.champion_since if champion else 0,
             judgement=judgement,
             is_blessed=is_blessed,
+            is_champion_again=is_again,
         ).model_dump(mode="json")
 
     def _bless(self, context: "Context", bundle: Any, champion: Any, judgement: Judgement, folder: RunFolder) -> None:

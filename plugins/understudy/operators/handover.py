@@ -69,6 +69,16 @@ class Evaluated(Fact):
     champion_epoch: int
     judgement: Judgement
     is_blessed: bool
+    is_champion_again: bool = False
+    """Whether the same rows have made the champion's very files: there is nothing to promote."""
+
+    @property
+    def why_not_blessed(self) -> str:
+        """Say why nothing follows for a challenger that was not blessed."""
+        version = f"version {self.bundle.version}"
+        if self.is_champion_again:
+            return f"{version} is champion {self.champion_version} once more: the same rows have made the same files"
+        return f"{version} is not blessed: {self.judgement.sentence}"
 
 
 class Deployed(Fact):

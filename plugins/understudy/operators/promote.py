@@ -66,9 +66,7 @@ class PromoteOperator(BaseOperator):
     def _promote(self, context: "Context") -> dict[str, Any]:
         evaluated = Evaluated.model_validate(self.evaluated)
         if not evaluated.is_blessed:
-            raise AirflowSkipException(
-                f"version {evaluated.bundle.version} is not blessed: {evaluated.judgement.sentence}"
-            )
+            raise AirflowSkipException(evaluated.why_not_blessed)
         folder = run_folder(context, self.model)
         run, spec = folder.run, folder.freeze_spec(load_model(settings().models_dir, self.model))
         hooks = connect()

@@ -263,6 +263,20 @@ def test_a_declined_challenger_is_a_good_end(verdict: Verdict) -> None:
     assert concluded["sentence"] == f"version 7 was declined ({verdict}): roc_auc is 0.6"
 
 
+@pytest.mark.parametrize("verdict", [Verdict.PASSED, Verdict.FAILED])
+def test_the_champion_once_more_is_a_good_end_that_changes_nothing(verdict: Verdict) -> None:
+    concluded = end(evaluated=evaluated(verdict, False) | {"is_champion_again": True})
+    assert (concluded["outcome"], concluded["version"]) == ("unchanged", 7)
+    assert concluded["sentence"] == (
+        "version 7 is champion 3 once more: the same rows have made the same files; nothing was added to its source"
+    )
+
+
+def test_the_champion_once_more_in_a_dry_run_is_a_dry_run() -> None:
+    concluded = end(evaluated=evaluated(Verdict.PASSED, False) | {"is_champion_again": True}, dry_run=True)
+    assert concluded["outcome"] == "dry_run"
+
+
 def test_a_dry_run_says_what_would_have_been() -> None:
     concluded = end(evaluated=evaluated(Verdict.PASSED, False), dry_run=True)
     assert concluded["outcome"] == "dry_run"

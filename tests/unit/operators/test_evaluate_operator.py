@@ -1,11 +1,13 @@
 """How a challenger is judged, recorded and blessed."""
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 
-from tests.unit.operators.price import declare, entries, judged, serve
+from tests.unit.operators.price import bundle, context, declare, entries, judged, serve
 from understudy.contract.judgement import Judgement
 from understudy.contract.release import Blessing
 from understudy.contract.words import EntryKind, Verdict
+from understudy.operators import PromoteOperator
 
 pytestmark = pytest.mark.usefixtures("price_home")
 
@@ -40,6 +42,22 @@ def test_a_measured_latency_is_judged_like_any_number() -> None:
     evaluated = judged(0.9, latency=9.0)
     assert not evaluated.is_blessed
     assert "latency_p95_ms is 9" in evaluated.judgement.sentence
+
+
+@pytest.mark.parametrize("gate", [{"metric": "roc_auc"}, {"metric": "roc_auc", "min_gain": 0.01}])
+def test_the_champion_once_more_is_judged_and_not_blessed(gate: dict[str, object]) -> None:
+    declare(gates=[gate])
+    champion = serve(3, 1)
+    twin = champion.champion.model_copy(update={"model_sha256": bundle().model_sha256})
+    evaluated = judged(0.8, champion=champion.model_copy(update={"champion": twin}))
+    assert (evaluated.is_blessed, evaluated.is_champion_again) == (False, True)
+    [told] = entries(EntryKind.JUDGED)
+    assert told.facts["is_champion_again"] is True
+    assert entries(EntryKind.BLESSED) == []
+    promote = PromoteOperator(task_id="promote", model="price", evaluated=evaluated.model_dump(mode="json"))
+    why = r"^version 7 is champion 3 once more: the same rows have made the same files$"
+    with pytest.raises(AirflowSkipException, match=why):
+        promote.execute(context())
 
 
 def test_a_retry_says_nothing_twice_and_a_later_champion_gets_an_answer_of_its_own() -> None:

@@ -83,6 +83,8 @@ def _version(number: int | None) -> str:
 
 
 def _judged(entry: LedgerEntry, versions: Versions) -> str:
+    if entry.facts.get("is_champion_again") is True:
+        return f"{_version(versions.other).capitalize()} is champion {versions.champion} once more, from the same rows"
     verdict = verdict_of(entry)
     ends = {
         Verdict.PASSED: "passed every gate",
@@ -120,6 +122,7 @@ def _concluded(entry: LedgerEntry, versions: Versions) -> str:
     return {
         Outcome.PROMOTED: f"The retraining promoted {_version(promoted)}",
         Outcome.DECLINED: f"{challenger} was declined; the champion stays",
+        Outcome.UNCHANGED: f"{challenger} is the champion once more; the champion stays",
         Outcome.DATA_REFUSED: "The retraining ended: its data were refused",
         Outcome.DRY_RUN: f"{challenger} was judged in a dry run; nothing changed",
         Outcome.PROMOTION_REFUSED: f"{challenger} passed, but its promotion was refused",

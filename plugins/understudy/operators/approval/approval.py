@@ -82,7 +82,7 @@ class AskApprovalOperator(HITLOperator):
             evaluated = Evaluated.model_validate(self.evaluated)
             version = evaluated.bundle.version
             if not evaluated.is_blessed:
-                raise AirflowSkipException(f"version {version} is not blessed: {evaluated.judgement.sentence}")
+                raise AirflowSkipException(evaluated.why_not_blessed)
             promotion, hooks = self._promotion(context), connect()
             if promotion.mode is PromotionMode.AUTO:
                 return {"sentence": "model.yaml asks for no approval"}

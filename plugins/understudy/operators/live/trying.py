@@ -62,7 +62,7 @@ class TryingOperator(WatchingOperator):
         evaluated = Evaluated.model_validate(self.evaluated)
         version = evaluated.bundle.version
         if not evaluated.is_blessed:
-            raise AirflowSkipException(f"version {version} is not blessed: {evaluated.judgement.sentence}")
+            raise AirflowSkipException(evaluated.why_not_blessed)
         spec = run_folder(context, self.model).freeze_spec(load_model(settings().models_dir, self.model))
         hooks = connect()
         served, current = served_by(hooks, spec), hooks.deployments.current(self.model)
@@ -74,8 +74,8 @@ class TryingOperator(WatchingOperator):
             return self._wave_through(context, evaluated, "it is the champion already")
         self._refuse_if_stale(context, evaluated, current)
         if evaluated.bundle.answers_as(current.champion):
-            # What the same rows made once more: a source to which nothing was added. With another image or threshold,
-            # the same files may answer otherwise, which no rehearsal beside them can show: that is refused.
+            # Other rows have made the same files. With another image or threshold, these may answer otherwise, which no
+            # rehearsal beside them can show: that is refused.
             return self._wave_through(context, evaluated, f"its files are those of champion {current.champion.version}")
         try:
             return self.start(context, evaluated, spec, hooks, served)

@@ -91,6 +91,14 @@ def test_a_retraining_whose_version_was_replaced_before_it_ended_promoted_that_v
     assert card.title == "The retraining promoted version 8"
 
 
+def test_the_champion_once_more_is_called_so_whatever_a_gate_of_gain_says_of_it() -> None:
+    told = {"version": 8, "champion_version": 7, "verdict": "failed", "judgement": judgement(Verdict.FAILED, "auc.gain")}
+    judged = entry(EntryKind.JUDGED, 2, is_champion_again=True, **told)
+    assert card_of(judged).title == "Version 8 is champion 7 once more, from the same rows"
+    ended = entry(EntryKind.CONCLUDED, 3, outcome=Outcome.UNCHANGED.value, version=8, champion=7)
+    assert card_of(ended, [judged]).title == "Version 8 is the champion once more; the champion stays"
+
+
 def test_another_model_s_entries_say_nothing() -> None:
     stranger = entry(EntryKind.JUDGED, 2, judgement=judgement(Verdict.FAILED)).model_copy(update={"model": "load"})
     assert card_of(entry(EntryKind.REFUSED, 3, version=8), [stranger]).evidence == ()
