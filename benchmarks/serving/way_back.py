@@ -27,6 +27,7 @@ from understudy.embedded.layout import Layout
 from understudy.embedded.ports import Ports
 from understudy.hooks.connect import Hooks
 from understudy.hooks.promotion import promote
+from understudy.hooks.registry.registration import Provenance, Registration
 from understudy.settings import settings
 
 MODEL, REASON = "bench", "a benchmark"
@@ -182,19 +183,14 @@ def _seconds(at: datetime | None) -> float:
 
 
 def _promote(hooks: Hooks, version: Served) -> None:
-    bundle = hooks.registry.register(
+    registration = Registration(
         model=MODEL,
         run=f"run{version.bundle.version}",
         model_dir=version.folder,
         model_sha256=version.bundle.model_sha256,
-        image_digest="",
-        code_commit="",
-        spec_sha256="",
-        data_version="",
-        params={},
-        metrics={},
-        tags={},
+        provenance=Provenance(data_version="", spec_sha256="", code_commit="", image_digest=""),
     )
+    bundle = hooks.registry.register(registration)
     serving = hooks.deployments.current(MODEL)
     blessing = Blessing(
         challenger=bundle,

@@ -20,9 +20,9 @@ import pandas as pd
 import psutil
 import pytest
 
+from tests.integration.trained import trained
 from understudy.contract.estimators import estimators_for
 from understudy.contract.release import Bundle, Deployment
-from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, MlTask
 from understudy.hooks.connect import Hooks
 from understudy.settings import PROJECT, Settings
@@ -70,19 +70,7 @@ class Site:
         folder.parent.mkdir(parents=True, exist_ok=True)
         fitted = model.fit(rows, (rows["a"] > rows["b"]).astype(int).to_numpy())
         save_model(folder, Scorer(facts, fitted), rows, None, datetime(2026, 1, 1, tzinfo=timezone.utc))
-        return self.hooks.registry.register(
-            model=MODEL,
-            run=f"run{number}",
-            model_dir=folder,
-            model_sha256=artefact_of(folder, folder.parent).sha256,
-            image_digest="i",
-            code_commit="c",
-            spec_sha256="s",
-            data_version=f"data{number}",
-            params={},
-            metrics={},
-            tags={},
-        )
+        return self.hooks.registry.register(trained(MODEL, number, folder))
 
     def record(self, champion: Bundle, previous: Bundle | None = None) -> None:
         """Write who serves into the ledger, and tell no gateway."""

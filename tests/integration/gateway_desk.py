@@ -7,10 +7,10 @@ from typing import Any
 
 from tests.integration.blessed import bless
 from tests.integration.fake_gateway import TOKEN, FakeGateway, running
+from tests.integration.trained import trained, write_model
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.serving import ServingTerms
 from understudy.contract.serving_spec import ServingSpec
-from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, MlTask
 from understudy.hooks.beside import end_beside
 from understudy.hooks.deployments import Deployments
@@ -38,23 +38,8 @@ class Desk:
         self.gateways: Places = Gateways((self.east.url, self.west.url), TOKEN, home / "bundles")
 
     def train(self, number: int) -> Bundle:
-        folder = self.home / self.model / f"trained{number}"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "MLmodel").write_text("flavors: {}\n")
-        (folder / "weights.bin").write_bytes(number.to_bytes(2, "big") * 500)
-        return self.registry.register(
-            model=self.model,
-            run=f"run{number}",
-            model_dir=folder,
-            model_sha256=artefact_of(folder, folder.parent).sha256,
-            image_digest="i",
-            code_commit="c",
-            spec_sha256="s",
-            data_version=f"data{number}",
-            params={},
-            metrics={},
-            tags={},
-        )
+        folder = write_model(self.home / self.model / f"trained{number}", number.to_bytes(2, "big") * 500)
+        return self.registry.register(trained(self.model, number, folder))
 
     def bless(self, challenger: Bundle) -> Blessing:
         return bless(self.deployments, challenger)

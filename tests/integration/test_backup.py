@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.integration.trained import trained
 from understudy.backup import restore as restoring
 from understudy.backup import take as taking
 from understudy.backup.errors import (
@@ -71,19 +72,7 @@ def raise_champion(hooks: Hooks, number: int) -> Bundle:
     )
     fitted = Scorer(facts, model.fit(rows, target.to_numpy()))
     save_model(scratch / "model", fitted, rows, None, datetime(2026, 1, 1, tzinfo=timezone.utc))
-    bundle = hooks.registry.register(
-        model=MODEL,
-        run=f"run{number}",
-        model_dir=scratch / "model",
-        model_sha256=artefact_of(scratch / "model", scratch).sha256,
-        image_digest="i",
-        code_commit="c",
-        spec_sha256="s",
-        data_version=window.sha256,
-        params={},
-        metrics={},
-        tags={},
-    )
+    bundle = hooks.registry.register(trained(MODEL, number, scratch / "model", data_version=window.sha256))
     serving = hooks.deployments.current(MODEL)
     blessing = Blessing(
         challenger=bundle,

@@ -24,7 +24,7 @@ from understudy.hooks.registry.registry import Registry
 from understudy.hooks.repair import repair
 from understudy.hooks.rollback import rollback
 
-PLUGINS = Path(__file__).parents[2] / "plugins"
+PROJECT = Path(__file__).parents[2]
 MODEL = "demand"
 
 # class, method, and which call of it
@@ -65,8 +65,8 @@ import json, os, shutil, signal, sys
 from pathlib import Path
 import mlflow, mlflow.tracking, mlflow.store.tracking.sqlalchemy_store, mlflow.store.model_registry.sqlalchemy_store
 from mlflow import MlflowClient
+from tests.integration.trained import trained, write_model
 from understudy.contract.release import Blessing, Deployment
-from understudy.contract.stage import artefact_of
 from understudy.contract.words import EntryKind
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.ledger.ledger import Ledger
@@ -82,13 +82,8 @@ def hooks(home):
             Registry(f"sqlite:///{home}/mlflow.db", (template / "artifacts").as_uri(), home / "bundles"))
 
 def train(registry, number):
-    folder = template / f"trained{number}"
-    folder.mkdir(parents=True)
-    (folder / "MLmodel").write_text("flavors: {}")
-    (folder / "weights.bin").write_bytes(bytes([number]) * 1000)
-    return registry.register(model="demand", run=f"run{number}", model_dir=folder, image_digest="i", code_commit="c",
-                             model_sha256=artefact_of(folder, template).sha256, spec_sha256="s",
-                             data_version=f"data{number}", params={}, metrics={}, tags={})
+    folder = write_model(template / f"trained{number}", bytes([number]) * 1000)
+    return registry.register(trained("demand", number, folder))
 
 def prepare():
     deployments, registry = hooks(template)
@@ -154,7 +149,11 @@ def graveyard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
         text=True,
         timeout=600,
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(PLUGINS), "MLFLOW_DISABLE_TELEMETRY": "true"},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "plugins")]),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        },
     )
     assert told.returncode == 0, told.stderr
     return root, json.loads(told.stdout.splitlines()[-1])

@@ -19,6 +19,7 @@ from include.examples.mlflow_serve.target import MlflowServe
 from tests.integration.fake_gateway import FakeGateway
 from tests.integration.gateway_desk import Desk
 from tests.integration.real_gateway import MODEL, ROW, train
+from tests.integration.trained import trained
 from understudy.cli.app import app
 from understudy.contract.load import load_model
 from understudy.contract.release import Bundle
@@ -46,20 +47,8 @@ class ElsewhereDesk(Desk):
     trained: dict[int, tuple[Path, Bundle]]
 
     def train(self, number: int) -> Bundle:
-        folder, bundle = self.trained[number]
-        return self.registry.register(
-            model=self.model,
-            run=f"run{number}",
-            model_dir=folder,
-            model_sha256=bundle.model_sha256,
-            image_digest="i",
-            code_commit="c",
-            spec_sha256="s",
-            data_version=f"data{number}",
-            params={},
-            metrics={},
-            tags={},
-        )
+        folder, _ = self.trained[number]
+        return self.registry.register(trained(self.model, number, folder))
 
     def raise_slowly(self, number: int) -> None:
         """Promote; the server may take longer to start on a busy machine than a promotion waits."""

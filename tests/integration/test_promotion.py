@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.integration.blessed import bless
+from tests.integration.trained import trained, write_model
 from tests.keys import key_pair
 from understudy.contract.release import Blessing, Bundle, Deployment
-from understudy.contract.stage import artefact_of
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import ChampionLocked, DigestDenied, LedgerDamaged, StaleBlessing, UnknownBlessing
@@ -33,23 +33,8 @@ class Desk:
     registry: Registry
 
     def train(self, number: int) -> Bundle:
-        folder = self.home / self.model / f"trained{number}"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "MLmodel").write_text("flavors: {}\n")
-        (folder / "weights.bin").write_bytes(number.to_bytes(2, "big") * 500)
-        return self.registry.register(
-            model=self.model,
-            run=f"run{number}",
-            model_dir=folder,
-            image_digest="i",
-            code_commit="c",
-            spec_sha256="s",
-            model_sha256=artefact_of(folder, folder.parent).sha256,
-            data_version=f"data{number}",
-            params={},
-            metrics={},
-            tags={},
-        )
+        folder = write_model(self.home / self.model / f"trained{number}", number.to_bytes(2, "big") * 500)
+        return self.registry.register(trained(self.model, number, folder))
 
     def bless(self, challenger: Bundle) -> Blessing:
         return bless(self.deployments, challenger)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.blessed import bless
+from tests.integration.trained import trained, write_model
 from understudy.contract.release import Bundle
-from understudy.contract.stage import artefact_of
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import EpochConflict, StaleBlessing
@@ -147,22 +147,8 @@ def registry(shared: Path) -> Registry:
 
 
 def train(registry: Registry, folder: Path, model: str, number: int) -> Bundle:
-    folder.mkdir(parents=True)
-    (folder / "MLmodel").write_text("flavors: {}\n")
-    (folder / "weights.bin").write_bytes(number.to_bytes(2, "big") * 100)
-    return registry.register(
-        model=model,
-        run=f"run{number}",
-        model_dir=folder,
-        model_sha256=artefact_of(folder, folder.parent).sha256,
-        image_digest="i",
-        code_commit="c",
-        spec_sha256="s",
-        data_version=f"d{number}",
-        params={},
-        metrics={},
-        tags={},
-    )
+    write_model(folder, number.to_bytes(2, "big") * 100)
+    return registry.register(trained(model, number, folder))
 
 
 def test_of_a_hundred_promotions_over_one_epoch_one_wins(shared: Path, registry: Registry) -> None:

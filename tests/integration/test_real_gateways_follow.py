@@ -21,10 +21,10 @@ import pytest
 from tests.integration.fake_gateway import TOKEN
 from tests.integration.flood import Flood
 from tests.integration.gateway_desk import Desk
+from tests.integration.trained import trained
 from understudy.contract.estimators import estimators_for
 from understudy.contract.release import Bundle
 from understudy.contract.serving import ModelStatus, RehearsalQuery
-from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, MlTask
 from understudy.hooks.declarations import Declarations
 from understudy.hooks.follower import Follower
@@ -76,19 +76,7 @@ class RealDesk(Desk):
         folder = self.home / self.model / f"trained{number}"
         if not folder.exists():
             _save_model(folder, self.model, number)
-        return self.registry.register(
-            model=self.model,
-            run=f"run{number}",
-            model_dir=folder,
-            model_sha256=artefact_of(folder, folder.parent).sha256,
-            image_digest="i",
-            code_commit="c",
-            spec_sha256="s",
-            data_version=f"data{number}",
-            params={},
-            metrics={},
-            tags={},
-        )
+        return self.registry.register(trained(self.model, number, folder))
 
     def served(self) -> list[tuple[int | None, int]]:
         found = self.gateways.status(self.model)

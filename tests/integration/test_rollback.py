@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.blessed import bless
+from tests.integration.trained import trained, write_model
 from understudy.contract.airflow_run import AirflowRun
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.stage import artefact_of
@@ -40,24 +41,12 @@ class Desk:
     registry: Registry
 
     def raise_champion(self, number: int, content: int | None = None) -> Bundle:
-        folder = self.home / self.model / f"trained{number}"
-        folder.mkdir(parents=True)
-        (folder / "MLmodel").write_text("flavors: {}\n")
-        (folder / "weights.bin").write_bytes((content or number).to_bytes(2, "big") * 500)
-        bundle = self.registry.register(
-            model=self.model,
-            run=f"run{number}",
-            model_dir=folder,
-            image_digest=f"image{number}",
-            spec_sha256="s",
-            model_sha256=artefact_of(folder, folder.parent).sha256,
-            code_commit=f"code{number}",
-            data_version=f"data{number}",
-            decision_threshold=number / 10,
-            params={},
-            metrics={},
-            tags={},
-        )
+        weights = (content or number).to_bytes(2, "big") * 500
+        folder = write_model(self.home / self.model / f"trained{number}", weights)
+        made_by = {
+            "image_digest": f"image{number}", "code_commit": f"code{number}", "decision_threshold": number / 10,
+        }  # fmt: skip
+        bundle = self.registry.register(trained(self.model, number, folder, **made_by))
         promote(self.deployments, self.registry, self.bless(bundle), actor="ann", reason="weekly", run=bundle.run)
         return bundle
 
@@ -160,19 +149,7 @@ def test_a_version_that_never_served_is_no_target(desk: Desk) -> None:
     desk.raise_champion(2)
     folder = desk.home / desk.model / "trained1"
     (folder / "weights.bin").write_bytes(b"newer")
-    challenger = desk.registry.register(
-        model=desk.model,
-        run="run3",
-        model_dir=folder,
-        model_sha256=artefact_of(folder, folder.parent).sha256,
-        image_digest="i",
-        code_commit="c",
-        spec_sha256="s",
-        data_version="d",
-        params={},
-        metrics={},
-        tags={},
-    )
+    challenger = desk.registry.register(trained(desk.model, 3, folder))
     assert challenger.version == 3
     with pytest.raises(UnfitTarget, match=r"never served.*choose from: 1\."):
         desk.rollback(3)

@@ -12,6 +12,7 @@ from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName
 from understudy.hooks.code_version import code_commit
 from understudy.hooks.connect import connect
+from understudy.hooks.registry.registration import Provenance, Registration
 from understudy.hooks.search import rounds
 from understudy.operators.decisions import REFUSAL_KEY, actor_of
 from understudy.operators.handover import CheckedData, Trained
@@ -78,33 +79,36 @@ class TrainOperator(StageOperator):
         searched = self._searched(context, spec, folder)
         told = folder.path / "training.json"
         told.write_text(report.model_dump_json(indent=1), encoding="utf-8")
-        bundle = hooks.registry.register(
+        registration = Registration(
             model=spec.model,
             run=folder.run,
             model_dir=folder.resolve(model),
             model_sha256=model.sha256,
-            image_digest=self.image_digest(spec),
-            own_image=self.own_image(spec),
-            code_commit=code_commit(PROJECT),
-            spec_sha256=spec.digest(),
-            data_version=checked.data_version,
-            decision_threshold=report.decision_threshold,
+            provenance=Provenance(
+                data_version=checked.data_version,
+                spec_sha256=spec.digest(),
+                code_commit=code_commit(PROJECT),
+                image_digest=self.image_digest(spec),
+                own_image=self.own_image(spec),
+                decision_threshold=report.decision_threshold,
+            ),
             params={**report.params, "seed": report.seed, "estimator": report.estimator},
             metrics={name: value for name, value in report.metrics.items() if value is not None},
-            tags={
+            own_tags={
                 "owner": spec.owner,
                 "airflow_run_id": str(context["run_id"]),
                 "airflow_dag_id": context["dag"].dag_id,
                 "parent_version": str(champion.champion.version) if champion else "",
                 "train_end": str(report.train_end or ""),
             },
-            trials=self._trial_reports(),
+            trials=tuple(self._trial_reports()),
             files={
                 "profile.json": folder.resolve(checked.profile),
                 "spec.json": folder.path / "spec.json",
                 "training.json": told,
             },
         )
+        bundle = hooks.registry.register(registration)
         hooks.ledger.append_once(
             f"{self.model}/{folder.run}/trained/{bundle.version}",
             spec.model,

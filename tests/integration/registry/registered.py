@@ -6,22 +6,26 @@ from typing import Any
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change
+from understudy.hooks.registry.registration import Provenance, Registration
 from understudy.hooks.registry.registry import Registry
 
 
 def register(registry: Registry, model: str, model_dir: Path, run: str = "run1", **changed: Any) -> Bundle:
     said: dict[str, Any] = {
         "model_sha256": artefact_of(model_dir, model_dir.parent).sha256,
-        "image_digest": "sha256:i",
-        "code_commit": "c0ffee",
-        "spec_sha256": "s",
-        "data_version": "d1",
-        "decision_threshold": 0.1 + 0.2,
         "params": {"max_iter": 100, "l2": None},
         "metrics": {"roc_auc": 0.8, "never": float("nan")},
-        "tags": {"owner": "ann", "parent_version": "", "train_end": "t"},
+        "own_tags": {"owner": "ann", "parent_version": "", "train_end": "t"},
     }
-    return registry.register(model=model, run=run, model_dir=model_dir, **{**said, **changed})
+    made_by = {
+        "data_version": "d1", "spec_sha256": "s", "code_commit": "c0ffee", "image_digest": "sha256:i",
+        "decision_threshold": 0.1 + 0.2,
+        **{name: changed.pop(name) for name in set(changed) & set(Provenance.model_fields)},
+    }  # fmt: skip
+    provenance = Provenance.model_validate(made_by)
+    return registry.register(
+        Registration(model=model, run=run, model_dir=model_dir, provenance=provenance, **{**said, **changed})
+    )
 
 
 def client_of(registry: Registry) -> Any:

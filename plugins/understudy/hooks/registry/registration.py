@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from understudy.contract.declared import Fact, sha256_of
 from understudy.contract.reports import TrialReport
 from understudy.contract.stage import artefact_of
@@ -24,6 +26,26 @@ BATCH = 100  # MLflow's limit of params in one call
 _UNFIT_FOR_A_NAME = re.compile(r"[^A-Za-z0-9_\-. :/]")
 
 
+class Provenance(Fact):
+    """Say what made a model, so that it can be made again, and judged and served as it was."""
+
+    data_version: str
+    spec_sha256: str
+    code_commit: str
+    image_digest: str
+    own_image: str = ""
+    """The image that the declaration asks for; empty where the deployment's own trained it."""
+    decision_threshold: float | None = None
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Give it as a version's tags, which are texts."""
+        threshold = "" if self.decision_threshold is None else repr(float(self.decision_threshold))
+        told = self.model_dump(exclude={"decision_threshold"})
+        # Drift is measured against the window that it was trained on.
+        return {**told, "reference_data": self.data_version, "decision_threshold": threshold}
+
+
 class Registration(Fact):
     """Say what to register: the model's folder, where it comes from, what was measured."""
 
@@ -31,12 +53,18 @@ class Registration(Fact):
     run: str
     model_dir: Path
     model_sha256: str
-    params: dict[str, Any]
-    metrics: dict[str, float]
-    tags: dict[str, str]
-    """Provenance and the caller's own; all become tags of the version and of the run."""
-    trials: tuple[TrialReport, ...]
-    files: dict[str, Path]
+    provenance: Provenance
+    params: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    own_tags: dict[str, str] = Field(default_factory=dict)
+    """What else the caller wants written on the version."""
+    trials: tuple[TrialReport, ...] = ()
+    files: dict[str, Path] = Field(default_factory=dict)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Give the tags of the version and of the run."""
+        return {**self.own_tags, **self.provenance.tags, "run": self.run, "model_sha256": self.model_sha256}
 
     @property
     def key(self) -> str:

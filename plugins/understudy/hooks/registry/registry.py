@@ -2,13 +2,12 @@
 
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from understudy.contract.release import Bundle, Deployment
-from understudy.contract.reports import TrialReport
 from understudy.contract.words import Alias
 from understudy.hooks.registry.aliases import aliases_of, align
 from understudy.hooks.registry.bundle_files import digest_of, forget_versions, remove_byte_code
@@ -52,63 +51,22 @@ class Registry:
         self._bundles = bundles
         self._signing_key, self._signatures = signing_key, signatures
 
-    def register(
-        self,
-        *,
-        model: str,
-        run: str,
-        model_dir: Path,
-        model_sha256: str,
-        image_digest: str,
-        code_commit: str,
-        spec_sha256: str,
-        data_version: str,
-        decision_threshold: float | None = None,
-        reference_data: str | None = None,
-        own_image: str = "",
-        params: Mapping[str, Any],
-        metrics: Mapping[str, float],
-        tags: Mapping[str, str],
-        trials: Sequence[TrialReport] = (),
-        files: Mapping[str, Path] | None = None,
-    ) -> Bundle:
+    def register(self, registration: Registration) -> Bundle:
         """Register what a run trained as a new version and challenger.
 
         The same artefact of the same run is registered once, however often this is called: an interrupted call is
         completed by the next, and the version appears last, with all its tags, or not at all.
         """
-        provenance = {
-            "run": run,
-            "model_sha256": model_sha256,
-            "image_digest": image_digest,
-            "code_commit": code_commit,
-            "spec_sha256": spec_sha256,
-            "data_version": data_version,
-            "reference_data": reference_data or data_version,
-            "decision_threshold": "" if decision_threshold is None else repr(float(decision_threshold)),
-            "own_image": own_image,
-        }
-        registration = Registration(
-            model=model,
-            run=run,
-            model_dir=model_dir,
-            model_sha256=model_sha256,
-            params=dict(params),
-            metrics=dict(metrics),
-            tags={**tags, **provenance},
-            trials=tuple(trials),
-            files=dict(files or {}),
-        )
         check_folder(registration)
         version = registered_version(self._mlflow, registration)
         if version is None:
-            signature = sign(model_dir, self._signing_key) if self._signing_key is not None else ""
+            signature = sign(registration.model_dir, self._signing_key) if self._signing_key is not None else ""
             run_id, source = write_run(self._mlflow, registration)
             version = create_version(self._mlflow, registration, run_id, source, signature)
         with self._mlflow.asking() as client:
-            client.set_registered_model_alias(model, Alias.CHALLENGER.value, str(version))
-            client.set_terminated(str(client.get_model_version(model, str(version)).run_id))
-        return self.bundle_of(model, version)
+            client.set_registered_model_alias(registration.model, Alias.CHALLENGER.value, str(version))
+            client.set_terminated(str(client.get_model_version(registration.model, str(version)).run_id))
+        return self.bundle_of(registration.model, version)
 
     def bundle_of(self, model: str, version: int) -> Bundle:
         """Read a version's bundle; raise UnknownVersion where there is none of ours."""

@@ -15,6 +15,7 @@ from understudy.contract.stage import Artefact
 from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.code_version import code_commit
 from understudy.hooks.connect import Hooks, connect
+from understudy.hooks.registry.registration import Provenance, Registration
 from understudy.hooks.traffic.labelled_traffic import LabelledRows
 from understudy.operators.alerting import tell_now
 from understudy.operators.decisions import actor_of
@@ -105,19 +106,22 @@ class DrillOperator(BaseOperator):
 
     def _registered(self, sandbox: Sandbox, model: Artefact, folder: Path) -> Bundle:
         runtime = runtime_of(STAGE, settings().runtime, None)
-        return sandbox.hooks.registry.register(
-            model=DRILL_MODEL,
-            run=sandbox.run,
-            model_dir=folder,
-            model_sha256=model.sha256,
-            image_digest=runner_of(isolation_of(runtime)).image_digest(str(runtime.image)),
-            code_commit=code_commit(PROJECT),
+        provenance = Provenance(
+            data_version=f"generated for {sandbox.run}",
             # There is no declaration; what the versions are judged by stands in for it.
             spec_sha256=sha256_of(DRILL_GUARD.model_dump(mode="json")),
-            data_version=f"generated for {sandbox.run}",
-            params={},
-            metrics={},
-            tags={"drill": folder.name},
+            code_commit=code_commit(PROJECT),
+            image_digest=runner_of(isolation_of(runtime)).image_digest(str(runtime.image)),
+        )
+        return sandbox.hooks.registry.register(
+            Registration(
+                model=DRILL_MODEL,
+                run=sandbox.run,
+                model_dir=folder,
+                model_sha256=model.sha256,
+                provenance=provenance,
+                own_tags={"drill": folder.name},
+            )
         )
 
     def _keep(self, sandbox: Sandbox, bad: Bundle, drilled: Drilled) -> None:

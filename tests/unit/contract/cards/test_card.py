@@ -92,8 +92,8 @@ def test_a_retraining_whose_version_was_replaced_before_it_ended_promoted_that_v
 
 
 def test_the_champion_once_more_is_called_so_whatever_a_gate_of_gain_says_of_it() -> None:
-    told = {"version": 8, "champion_version": 7, "verdict": "failed", "judgement": judgement(Verdict.FAILED, "auc.gain")}
-    judged = entry(EntryKind.JUDGED, 2, is_champion_again=True, **told)
+    no_gain = judgement(Verdict.FAILED, "roc_auc.gain")
+    judged = entry(EntryKind.JUDGED, 2, is_champion_again=True, version=8, champion_version=7, judgement=no_gain)
     assert card_of(judged).title == "Version 8 is champion 7 once more, from the same rows"
     ended = entry(EntryKind.CONCLUDED, 3, outcome=Outcome.UNCHANGED.value, version=8, champion=7)
     assert card_of(ended, [judged]).title == "Version 8 is the champion once more; the champion stays"
