@@ -101,7 +101,11 @@ def test_broken_data_are_an_incident_and_no_reason_to_train() -> None:
 def test_data_are_as_declared_where_every_check_holds_and_cells_alone_fail() -> None:
     holds = Finding(check="schema", bound="b", failed=False, batch_level=True, sentence="all columns are there")
     cells = Finding(check="range", bound="b", failed=True, batch_level=False, sentence="3 values are below 0")
-    for checks, told in (((holds, cells), "2 declared checks hold"), ((), "no checks are declared")):
+    for checks, told in (
+        ((holds, cells), "1 of 2 declared checks hold for every row, the rest for all but a few"),
+        ((holds, holds), "2 declared checks hold"),
+        ((), "no checks are declared"),
+    ):
         data = of_drift(drift(invariants=checks), "data")
         assert (data.verdict, data.measured) == (Verdict.PASSED, 0)
         assert data.sentence == f"{told}, and values are missing as usual"
