@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.fleet_ledger import write_fleet
-from tests.integration.test_alertmanager import alertmanager, wait
+from tests.integration.alertmanager_process import alertmanager, wait
 from tests.unit.hooks.alerting.receivers import web_receiver
 from tests.unit.monitoring.alertmanager import needs_alertmanager
 from understudy.exporter.census import Census

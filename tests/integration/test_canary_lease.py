@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.integration.keyed_traffic import KEYS, Callers, KeyedTraffic, canary_order
 from tests.integration.real_gateway import MODEL, PATIENCE_S, Running, Trained, order_of, until
-from tests.integration.test_break_glass_for_real import Truth, replica
-from tests.integration.test_canary_at_gateway import KEYS, Callers, KeyedTraffic, canary_order
+from tests.integration.replica import Truth, replica
 from understudy.contract.canary_report import CanaryQuery
 from understudy.contract.serving import ServingOrder
 from understudy.contract.words import Change, EntryKind, Role

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_promotion import Desk, desk, home, unchecked_desk
+from tests.integration.promotion_desk import Desk, desk, home, unchecked_desk
 from understudy.contract.words import Action, EntryKind
 from understudy.hooks.acts import act
 from understudy.hooks.connect import Hooks

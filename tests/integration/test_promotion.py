@@ -1,76 +1,24 @@
 """Promotion through the real ledger and a real MLflow on SQLite."""
 
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.blessed import bless
-from tests.integration.trained import trained, write_model
+from tests.integration.promotion_desk import WHO, Desk, desk, home, unchecked_desk
 from tests.keys import key_pair
-from understudy.contract.release import Blessing, Bundle, Deployment
+from understudy.contract.release import Blessing, Deployment
 from understudy.contract.words import Alias, Change, EntryKind
-from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import ChampionLocked, DigestDenied, LedgerDamaged, StaleBlessing, UnknownBlessing
-from understudy.hooks.ledger.ledger import Ledger
 from understudy.hooks.promotion import promote
 from understudy.hooks.registry.errors import ArtefactMissing, ArtefactTampered, RegistryUnavailable, SignatureRefused
 from understudy.hooks.registry.registry import Registry
 from understudy.hooks.repair import repair
 from understudy.signatures import Signatures
 
-WHO: dict[str, Any] = {"actor": "ann", "reason": "weekly retraining"}
-
-
-@dataclass(frozen=True)
-class Desk:
-    model: str
-    home: Path
-    deployments: Deployments
-    registry: Registry
-
-    def train(self, number: int) -> Bundle:
-        folder = write_model(self.home / self.model / f"trained{number}", number.to_bytes(2, "big") * 500)
-        return self.registry.register(trained(self.model, number, folder))
-
-    def bless(self, challenger: Bundle) -> Blessing:
-        return bless(self.deployments, challenger)
-
-    def promote(self, blessing: Blessing) -> Deployment:
-        return promote(self.deployments, self.registry, blessing, **WHO, run=blessing.challenger.run)
-
-    def raise_champion(self, number: int) -> Deployment:
-        return self.promote(self.bless(self.train(number)))
-
-    def kept(self, bundle: Bundle) -> Path:
-        return self.home / "bundles" / self.model / str(bundle.version)
-
-    def stored(self, bundle: Bundle) -> Path:
-        with self.registry._mlflow.asking() as client:
-            return Path(str(client.get_model_version(self.model, str(bundle.version)).source)[len("file://") :])
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("promotion")
-
-
-@pytest.fixture
-def unchecked_desk(home: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
-    """Give each test a model of its own in one registry, and a ledger of its own."""
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    registry = Registry(f"sqlite:///{home / 'mlflow.db'}", (home / "artifacts").as_uri(), home / "bundles")
-    return Desk(f"m{abs(hash(request.node.name))}", home, Deployments(ledger), registry)
-
-
-@pytest.fixture
-def desk(unchecked_desk: Desk) -> Iterator[Desk]:
-    """Whatever happens, the ledger stays whole."""
-    yield unchecked_desk
-    assert unchecked_desk.deployments.ledger.verify().ok
+__all__ = ["desk", "home", "unchecked_desk"]
 
 
 def dead(desk: Desk, tmp_path: Path) -> Registry:

@@ -1,12 +1,9 @@
 """Promotion, rehearsal, rollback and a follower against two real gateways, one of which shares no files with us."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -21,6 +18,7 @@ import pytest
 from tests.integration.fake_gateway import TOKEN
 from tests.integration.flood import Flood
 from tests.integration.gateway_desk import Desk
+from tests.integration.gateway_process import PATIENCE_S, gateway
 from tests.integration.trained import trained
 from understudy.contract.estimators import estimators_for
 from understudy.contract.release import Bundle
@@ -31,42 +29,12 @@ from understudy.hooks.follower import Follower
 from understudy.hooks.places.conformance import check_target
 from understudy.hooks.places.gateway_errors import GatewayRefused
 from understudy.hooks.places.gateways import Gateways
-from understudy.settings import PROJECT
 from understudy.stages.model.features import Features
 from understudy.stages.model.model_files import save_model
 from understudy.stages.model.pipeline import build_pipeline
 from understudy.stages.model.scorer import ModelFacts, Scorer
 
-PATIENCE_S = 120.0
-GATEWAY = """
-import sys
-from pathlib import Path
-from understudy.gateway.config import GatewayConfig
-from understudy.gateway.serve import serve
-
-name, state, bundles, token = sys.argv[1:]
-config = GatewayConfig(name=name, port=0, state_dir=Path(state), bundles_dir=Path(bundles), token=token)
-serve(config, lambda url: print(url, flush=True))
-"""
 BODY = json.dumps({"inputs": {"a": 0.5, "b": -1.0}}).encode()
-
-
-@contextmanager
-def gateway(name: str, state: Path, bundles: Path) -> Iterator[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", GATEWAY, name, str(state), str(bundles), TOKEN.get_secret_value()],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(PROJECT / "plugins")},
-    )
-    try:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        assert url.startswith("http://")
-        yield url
-    finally:
-        process.terminate()
-        process.communicate(timeout=PATIENCE_S)
 
 
 class RealDesk(Desk):

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.conftest import Run, Site
 from tests.integration.fake_gateway import TOKEN
-from tests.integration.test_real_gateways_follow import gateway
+from tests.integration.gateway_process import gateway
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.release import LedgerEntry
 from understudy.contract.serving import ModelStatus

@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.unit.gateway.fake_processes import bundle
-from tests.unit.hooks.places.test_conformance import Credulous, Good, Place
+from tests.unit.hooks.places.targets import Credulous, Good, Place
 from understudy.cli.app import app
 from understudy.contract.declared import Declared
 from understudy.contract.release import Bundle, Deployment

@@ -9,6 +9,7 @@ from threading import Thread
 import pytest
 from typer.testing import CliRunner
 
+from tests.unit.cli.due_look import DUE
 from understudy.cli.app import app
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ModelStatus, WorkerStatus
@@ -25,14 +26,6 @@ data: {source: data/prices.csv, time: at, target: up}
 gates: [{metric: roc_auc, floor: 0.6}]
 stages: {train: {image: "team/never-built:1"}}
 """
-
-DUE = """{
-  "report": {"model": "prices", "watched": "data", "champion_version": 1, "champion_since": "2026-01-01T00:00:00Z",
-             "as_of": "2026-02-01T00:00:00Z", "window_start": "2026-01-25T00:00:00Z",
-             "window_end": "2026-02-01T00:00:00Z"},
-  "decision": {"judgement": {"verdict": "failed", "results": []}, "is_drifting": true, "reasons": ["drift"],
-               "sentence": "wind moved"},
-  "is_due": true, "champion_since": 1}"""
 
 
 @pytest.fixture

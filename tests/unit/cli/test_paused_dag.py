@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.unit.embedded.test_airflow_api import FakeAirflow, airflow
+from tests.unit.embedded.fake_airflow import FakeAirflow, airflow
 from tests.unit.hooks.demand import WHY, record
 from understudy.cli.app import app
 from understudy.hooks.connect import Hooks

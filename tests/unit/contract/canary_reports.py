@@ -4,6 +4,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from understudy.contract.canary_report import Arm, ArmLosses, CanaryBlock, CanaryQuery, CanaryReport
+from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.serving import LATENCY_EDGES_MS, Tally
 from understudy.contract.words import MirrorLoss
 
@@ -58,3 +59,18 @@ def report_of(
         until=START + max(blocks, 1) * DAY,
         **given,
     )
+
+
+LABELS = CanarySpec(min_requests=100, min_labels=100, step_deadline=timedelta(days=30), max_score_shift=0.2)
+
+
+AB = CanarySpec.model_validate({"mode": "ab", "min_requests": 100})
+
+
+def whole(**more: Any) -> CanaryReport:
+    """Give a report with everything that can be asked for."""
+    sides = {"canary": arm(scores=(250, 250)), "baseline": arm(scores=(250, 250))}
+    return report_of(**{"blocks": 30, "score_edges": EDGES, "is_valued": True, **sides, **more})
+
+
+EDGES = (0.5,)

@@ -2,8 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.contract.cards.test_card import record
-from tests.unit.contract.ledger_entries import entry
+from tests.unit.contract.ledger_entries import entry, record
 from understudy.contract.alert_cause import told_of
 from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.release import LedgerEntry

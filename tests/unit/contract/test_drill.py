@@ -1,21 +1,15 @@
 """When a rollback drill has passed, and how it tells of itself."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from understudy.contract.drill import DRILL_GUARD, DRILL_MODEL, DrillReport, judge_drill, sentence_of
-from understudy.contract.judgement import Judgement
+from tests.unit.contract.drill_reports import drilled
+from understudy.contract.drill import DRILL_GUARD, DRILL_MODEL, sentence_of
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Verdict
 from understudy.settings import Settings
-
-
-def drilled(**measured: Any) -> Judgement:
-    known = {"good": 1, "bad": 2, "detection_s": 6.5, "reversal_s": 0.05, "requests": 300, "lost": 0}
-    return judge_drill(DrillReport.model_validate(known | measured), timedelta(minutes=2), timedelta(seconds=5))
 
 
 def test_a_bad_model_that_is_found_out_and_taken_back_in_time_passes() -> None:

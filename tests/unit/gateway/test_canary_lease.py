@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.unit.gateway.canary_callers import key_of, said, tried, waiting_for
 from tests.unit.gateway.fake_processes import MODEL, Scene, bundle, order, play, until
-from tests.unit.gateway.test_gateway_canary import key_of, said, tried, waiting_for
 from understudy.contract.serving import ServingOrder
 from understudy.contract.words import Role
 from understudy.gateway.canary_lease import KeptOrder

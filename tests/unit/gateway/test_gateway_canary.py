@@ -3,34 +3,10 @@
 import asyncio
 from pathlib import Path
 
-from tests.unit.gateway.fake_processes import MODEL, Scene, order, play, until
-from understudy.contract.canary_split import CanarySplit
-from understudy.contract.serving import ServingOrder
+from tests.unit.gateway.canary_callers import ITEM, key_of, said, tried, waiting_for
+from tests.unit.gateway.fake_processes import Scene, order, play, until
 from understudy.contract.words import Change, MirrorLoss, Role
-from understudy.gateway.exchange import Item, Wire
-from understudy.gateway.waiting import Answered, Waiting
-
-ITEM = Item(Wire.MLFLOW_JSON, b"x")
-
-
-def tried(epoch: int = 2, share: float = 0.3, **serving: int) -> ServingOrder:
-    change = Change.CANARY_STARTED if epoch == 2 else Change.CANARY_STEPPED
-    return order(epoch, champion=1, canary=2, share=share, change=change, **serving)
-
-
-def keys_of(role: Role, count: int, share: float = 0.3) -> list[str]:
-    split = CanarySplit(MODEL, 2, share)
-    found = [key for key in map(str, range(10_000)) if split.assign(key).role is role]
-    return found[:count]
-
-
-def key_of(role: Role, share: float = 0.3) -> str:
-    return keys_of(role, 1, share)[0]
-
-
-def said(answered: Answered | None) -> tuple[Role, int, int]:
-    assert answered is not None
-    return answered.stamp.role, answered.stamp.epoch, int(answered.answer.body)
+from understudy.gateway.waiting import Waiting
 
 
 def test_each_key_is_answered_by_its_side_and_the_champion_answers_the_rest(tmp_path: Path) -> None:
@@ -83,17 +59,6 @@ def test_an_order_that_is_repeated_waits_for_no_side(tmp_path: Path) -> None:
         assert (await scene.model.apply(tried())).epoch == 2
 
     play(tmp_path, act)
-
-
-async def waiting_for(scene: Scene, role: Role, count: int = 3) -> list[Waiting]:
-    """Let a side hold some requests: one in work, the others in its queue."""
-    worker = scene.nursery.of(2) if role is Role.CANARY else scene.nursery.copy()
-    worker.is_held = True
-    asked = []
-    for number, key in enumerate(keys_of(role, count)):
-        asked.append(scene.model.intake.ask(ITEM, number, key))
-        await until(lambda: bool(worker.frames) and not scene.model.lineup.queue)
-    return asked
 
 
 def losses(asked: list[Waiting]) -> set[MirrorLoss | None]:

@@ -1,17 +1,16 @@
 import asyncio
 import os
 import signal
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
-from understudy.contract.release import Bundle
+from tests.unit.gateway.log_evidence import NOON, says
 from understudy.contract.serving import LATENCY_EDGES_MS, RehearsalQuery, RehearsalReport
 from understudy.contract.words import MirrorLoss, MlTask, Role
-from understudy.gateway.exchange import Answer, Item, LogRow, Wire
+from understudy.gateway.exchange import LogRow
 from understudy.gateway.log import apart
 from understudy.gateway.log.apart import ReadingFailed
 from understudy.gateway.log.compact import compact, compact_apart
@@ -20,49 +19,7 @@ from understudy.gateway.log.evidence import measure, measured
 from understudy.gateway.log.labels import Label, label_lines
 from understudy.gateway.log.segment import Segment
 
-NOON = datetime(2024, 3, 1, 12, tzinfo=timezone.utc)
 QUERY = RehearsalQuery(champion_version=1, mirror_version=2, since=NOON, block_s=3600)
-ITEM = Item(Wire.MLFLOW_JSON, b'{"inputs":{"x":[1.5]}}')
-
-
-def a_bundle(version: int) -> Bundle:
-    return Bundle(
-        model="m",
-        version=version,
-        model_sha256="a",
-        image_digest="b",
-        code_commit="c",
-        spec_sha256="d",
-        data_version="e",
-        run="r",
-        reference_data="e",
-    )
-
-
-BUNDLES = {version: a_bundle(version) for version in (1, 2, 3)}
-
-
-def says(
-    version: int,
-    name: str,
-    predictions: list[Any] | None = None,
-    probabilities: list[Any] | None = None,
-    *,
-    role: Role | None = None,
-    status: int = 200,
-    loss: MirrorLoss | None = None,
-    at: datetime = NOON,
-    score_us: int = 250,
-    batch: int = 1,
-    classes: list[Any] | None = None,
-) -> LogRow:
-    output = {"predictions": predictions, "probabilities": probabilities}
-    output |= {"classes": classes} if classes else {}
-    answer = Answer(status, b"", 1, orjson.dumps(output) if predictions else b"", score_us, batch)
-    role = role or (Role.CHAMPION if version == 1 else Role.SHADOW)
-    ts_ns = int(at.timestamp()) * 10**9
-    given = None if loss and status == 200 else answer
-    return LogRow(name, None, ts_ns, 1, role, BUNDLES[version], ITEM, given, loss, 1, 1)
 
 
 def report(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tests.unit.gateway.test_log_evidence import NOON, says
+from tests.unit.gateway.log_evidence import NOON, says
 from understudy.contract.serving import RowsQuery
 from understudy.contract.words import Role
 from understudy.gateway.exchange import LogRow

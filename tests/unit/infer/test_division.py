@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.unit.infer.test_infer_small_files import ROWS, frame, infer
+from tests.unit.infer.small_file import ROWS, frame, infer
 
 REFUSED = "A run would refuse these rows: "
 

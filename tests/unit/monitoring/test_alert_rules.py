@@ -4,14 +4,12 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
+
+from tests.unit.monitoring.rules import MONITORING, RULES, rules
 
 PROJECT = Path(__file__).resolve().parents[3]
-MONITORING = PROJECT / "include" / "monitoring" / "prometheus"
-RULES = sorted((MONITORING / "rules").glob("*.yml"))
 PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed; Debian has it in `prometheus`")
 
@@ -161,11 +159,6 @@ SILENT: list[tuple[str, dict[str, str], int]] = [
     }, 40),
     ("AlertsUndelivered", {f"{METRIC}alerts_waiting": "0x60"}, 40),
 ]  # fmt: skip
-
-
-def rules() -> list[dict[str, Any]]:
-    groups = (yaml.safe_load(path.read_text(encoding="utf-8"))["groups"] for path in RULES)
-    return [rule for group in groups for part in group for rule in part["rules"]]
 
 
 def played(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.unit.monitoring.alertmanager import AMTOOL, PROJECT, START, configured, needs_alertmanager
-from tests.unit.monitoring.test_alert_rules import rules
+from tests.unit.monitoring.rules import rules
 
 EXAMPLE = PROJECT / "include" / "stack" / "alertmanager.env.example"
 SLACK = {"ALERTMANAGER_SLACK_URL": "https://hooks.slack.com/services/T0/B0/it's#a: secret"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.monitoring.test_alert_rules import rules
+from tests.unit.monitoring.rules import rules
 from understudy.contract.words import AlertKind
 from understudy.exporter.measures import MEASURES as EXPORTED
 from understudy.gateway.measures import MEASURES as SHOWN

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, TriggerRule
 
+from tests.unit.operators.evaluated import evaluated
 from understudy.contract.declared import Fact
-from understudy.contract.judgement import GateResult, Judgement
-from understudy.contract.release import Bundle, Deployment
+from understudy.contract.judgement import Judgement
+from understudy.contract.release import Deployment
 from understudy.contract.words import Change, EntryKind, Outcome, Verdict
 from understudy.hooks.connect import connect
 from understudy.operators import (
@@ -89,27 +90,6 @@ def end(told: dict[tuple[str, str], str] | None = None, dry_run: bool = False, *
     except RunEndedBadly as bad:
         concluded = dict(pushed["return_value"])
         return {**concluded, "bad": str(bad) == f"{concluded['outcome'].upper()}: {concluded['sentence']}"}
-
-
-def evaluated(verdict: Verdict, is_blessed: bool) -> dict[str, Any]:
-    bundle = Bundle(
-        model="price",
-        version=7,
-        model_sha256="a",
-        image_digest="i",
-        code_commit="c",
-        spec_sha256="s",
-        data_version="d",
-        run="r",
-        reference_data="d",
-    )
-    result = GateResult(
-        gate="roc_auc.floor", verdict=verdict, measured=0.6, bound="at least 0.7", sentence="roc_auc is 0.6"
-    )
-    judgement = Judgement(verdict=verdict, results=(result,))
-    return Evaluated(
-        bundle=bundle, champion_version=3, champion_epoch=2, judgement=judgement, is_blessed=is_blessed
-    ).model_dump(mode="json")
 
 
 DEPLOYED = Deployed(

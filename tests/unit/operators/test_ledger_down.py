@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.contract.cards.test_card import record
+from tests.unit.contract.ledger_entries import record
 from tests.unit.hooks.alerting.receivers import WebReceiver, web_receiver
 from tests.unit.operators.known_runs import KnownRuns, known_runs
 from understudy.contract.words import Change, EntryKind

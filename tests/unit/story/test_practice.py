@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from tests.unit.cli.test_doctor import DUE
+from tests.unit.cli.due_look import DUE
 from tests.unit.hooks.demand import WHY, bundle, record
 from understudy.contract.release import Deployment
 from understudy.contract.words import Change, EntryKind

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.ui.test_questions import question
+from tests.unit.ui.question import question
 from understudy.contract.approval import APPROVE, REJECT
 from understudy.ui.answering import foretell
 from understudy.ui.questions import Request

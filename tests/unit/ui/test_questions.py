@@ -2,21 +2,13 @@ import pytest
 
 from tests.fleet_ledger import bundle, record
 from tests.unit.overview.demand import AT, MODEL, entry
+from tests.unit.ui.question import RUN, question
 from understudy.contract.approval import Answered, Person
 from understudy.contract.release import Blessing, Deployment, LedgerEntry
 from understudy.contract.words import Answer, Change, EntryKind
 from understudy.overview.airflow_state import Airflow, Question
 from understudy.ui.questions import Known, Request, requests
 from understudy.workspace import run_key
-
-RUN = "manual__2026-03-01T03:00:00+00:00"
-
-
-def question(task_id: str = "approve", assigned: tuple[str, ...] = ()) -> Question:
-    return Question(
-        dag_id=f"retrain__{MODEL}", run_id=RUN, task_id=task_id, map_index=-1, subject="May it?",
-        options=("Approve", "Reject"), params={"reason": ""}, assigned=assigned, since=AT,
-    )  # fmt: skip
 
 
 def asked(one: Question, known: Known | None = None, user: str = "ben", *, may: bool = True) -> Request:

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from tests.unit.contract.cards.test_card import record
-from tests.unit.contract.ledger_entries import entry
+from tests.unit.contract.ledger_entries import entry, record
 from understudy.contract.cards.card import Card, card_of
 from understudy.contract.cards.places import Pages
 from understudy.contract.cards.text import LONGEST_REASON, escaped, markdown, number, one_line, shortened

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tests.unit.contract.canary_reports import DAY, START, arm, blocks_of, report_of
+from tests.unit.contract.canary_reports import AB, DAY, LABELS, START, arm, blocks_of, report_of, whole
 from understudy.contract.canary_report import Arm, ArmLosses, CanaryBlock, CanaryReport
 from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.judgement import GateResult, Judgement
@@ -19,19 +19,10 @@ from understudy.contract.serving import Tally
 from understudy.contract.words import MirrorLoss, Verdict
 
 STEPS = CanarySpec(min_requests=100)
-LABELS = CanarySpec(min_requests=100, min_labels=100, step_deadline=timedelta(days=30), max_score_shift=0.2)
-AB = CanarySpec.model_validate({"mode": "ab", "min_requests": 100})
-EDGES = (0.5,)
 
 
 def answer(judgement: Judgement, gate: str) -> GateResult:
     return next(result for result in judgement.results if result.gate == gate)
-
-
-def whole(**more: Any) -> CanaryReport:
-    """Give a report with everything that can be asked for."""
-    sides = {"canary": arm(scores=(250, 250)), "baseline": arm(scores=(250, 250))}
-    return report_of(**{"blocks": 30, "score_edges": EDGES, "is_valued": True, **sides, **more})
 
 
 def test_one_that_does_as_well_passes_each_step() -> None:

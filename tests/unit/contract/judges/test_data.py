@@ -1,44 +1,15 @@
 """The verdict on a window: never a yes without numbers, one failure is enough, order is irrelevant."""
 
 import math
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.contract.judges.data_reports import finding, report
 from understudy.contract.judgement import COUNTED
 from understudy.contract.judges.data import judge_data
-from understudy.contract.reports import DataReport, Finding
+from understudy.contract.reports import Finding
 from understudy.contract.words import Verdict
-
-
-def finding(**facts: Any) -> Finding:
-    return Finding.model_validate(
-        {
-            "check": "range",
-            "column": "x",
-            "measured": 0.0,
-            "bound": "at least 0",
-            "failed": False,
-            "batch_level": True,
-            "sentence": "x is fine",
-            **facts,
-        }
-    )
-
-
-def report(*findings: Finding, **facts: Any) -> DataReport:
-    return DataReport.model_validate(
-        {
-            "rows": 1000,
-            "rows_checked": 1000,
-            "bad_rows": 0,
-            "max_bad_share": 0.01,
-            "findings": findings,
-            "profile": {},
-            **facts,
-        }
-    )
 
 
 def test_findings_with_numbers_that_hold_pass() -> None:

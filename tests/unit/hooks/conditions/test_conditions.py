@@ -1,15 +1,14 @@
 """What stands wrong without a ledger entry; the gateway is a real server, Airflow's answer about a run is given."""
 
-import os
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from tests.unit.contract.cards.test_card import record
+from tests.unit.contract.ledger_entries import record
 from tests.unit.hooks.alerting.receivers import web_receiver
+from tests.unit.hooks.conditions.declared import DAY, declare, hooks_of, now
 from tests.unit.hooks.told_runs import ToldRuns
 from understudy.contract.words import AlertKind, Change, EntryKind, Outcome
 from understudy.hooks.alerting.condition import Condition
@@ -17,34 +16,11 @@ from understudy.hooks.alerting.direct_alerts import ToldDirectly
 from understudy.hooks.conditions import conditions as alert_conditions
 from understudy.hooks.conditions.conditions import conditions
 from understudy.hooks.connect import Hooks
-from understudy.settings import Settings
-
-DAY = timedelta(days=1)
-
-
-def now() -> datetime:
-    """Read the clock when a test runs, which may be long after its file was imported."""
-    return datetime.now(timezone.utc)
-
-
-def hooks_of(home: Path, **more: Any) -> Hooks:
-    return Hooks(Settings(UNDERSTUDY_HOME=home, models_dir=home / "models", **more))
 
 
 @pytest.fixture
 def hooks(tmp_path: Path) -> Hooks:
     return hooks_of(tmp_path)
-
-
-def declare(home: Path, model: str = "price", *, since: datetime | None = None, more: str = "") -> None:
-    since = since or now() - 3 * DAY
-    path = home / "models" / model / "model.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        f"model: {model}\nowner: me\ntask: regression\n"
-        f"data: {{source: x.csv, time: at, target: y}}\ngates: [{{metric: rmse, ceiling: 5}}]\n{more}\n"
-    )
-    os.utime(path, (since.timestamp(), since.timestamp()))
 
 
 def found(hooks: Hooks, at: datetime | None = None, states: dict[str, str] | None = None) -> list[Condition]:

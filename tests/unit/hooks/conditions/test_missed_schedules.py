@@ -7,8 +7,8 @@ from unittest.mock import create_autospec
 
 import pytest
 
-from tests.unit.contract.cards.test_card import record
-from tests.unit.hooks.conditions.test_conditions import declare, hooks_of
+from tests.unit.contract.ledger_entries import record
+from tests.unit.hooks.conditions.declared import declare, hooks_of
 from tests.unit.hooks.told_runs import ToldRuns
 from understudy.contract.run_time import LONGEST_LOOK
 from understudy.contract.words import AlertKind, Change, EntryKind

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from airflow.sdk.exceptions import TaskAwaitingInput, TaskDeferred
 
-from tests.unit.operators.test_conclude import evaluated
+from tests.unit.operators.evaluated import evaluated
 from understudy.contract.release import Blessing, Deployment
 from understudy.contract.words import Change, EntryKind, Verdict
 from understudy.hooks.connect import connect

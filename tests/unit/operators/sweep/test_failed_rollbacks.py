@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.contract.cards.test_card import record
+from tests.unit.contract.ledger_entries import record
 from tests.unit.hooks.alerting.receivers import WebReceiver
 from tests.unit.operators.known_runs import KnownRuns
 from understudy.contract.words import Change, EntryKind
