@@ -107,6 +107,10 @@ def test_a_model_lives_through_the_command_line(shell: Shell) -> None:
     assert status["champion"]["why"] == "of 2026-04-20"
     assert status["last_run"]["outcome"] == "promoted"
 
+    again = shell.retrain("2026-04-20", 0)
+    assert (again["outcome"], again["champion"]) == ("unchanged", second["version"])
+    assert again["version"] == second["version"] + 1
+
     plan = shell.type("rollback", "windmill", "--reason", "complaints", "--dry-run")
     assert plan["target"]["version"] == first["version"]
     record = shell.type("rollback", "windmill", "--reason", "complaints")
