@@ -21,7 +21,8 @@ from tests.conftest import what_docker_lacks
 from tests.e2e.airflow_site import ENDS_WITHIN_S, Site, running_site, wait
 from tests.unit.hooks.alerting.receivers import WebReceiver, web_receiver
 from understudy.contract.cause import Cause
-from understudy.contract.drill import DRILL_DAG, DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL
+from understudy.contract.drill import DRILL_DAG
 from understudy.contract.words import AlertKind, EntryKind, Trigger
 from understudy.embedded.airflow_client import AirflowRefused
 from understudy.embedded.layout import Layout

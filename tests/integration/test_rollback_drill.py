@@ -12,7 +12,7 @@ import pytest
 from tests.integration.conftest import Run, Site
 from tests.integration.fake_gateway import TOKEN
 from tests.integration.gateway_process import gateway
-from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.release import LedgerEntry
 from understudy.contract.serving import ModelStatus
 from understudy.contract.words import Alias, Change, EntryKind

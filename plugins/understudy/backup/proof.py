@@ -3,8 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from understudy.contract.declared import Fact
-from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL, Fact
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Bundle
 from understudy.hooks.data.versions import DataVersions

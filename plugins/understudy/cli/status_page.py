@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from understudy.cli.model_status import LastLook, ModelStatus, Replica
 from understudy.cli.row import print_row
-from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.moment import age, moment
 from understudy.contract.serving import LabelAccounts
 from understudy.overview.glance import Health

@@ -5,8 +5,7 @@ from types import MappingProxyType
 
 from understudy.contract.breach import breach_in
 from understudy.contract.cards.title import verdict_of, versions_of
-from understudy.contract.declared import Fact
-from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL, Fact
 from understudy.contract.read_facts import read_as, word_of
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.retrainings import Look

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Pla
 
 MODEL_NAME = r"^[a-z][a-z0-9_]{0,62}$"
 """The pattern of what a model may be called."""
+DRILL_MODEL = "understudy_drill"
+"""The slot at the gateways in which rollback drills ship their bad models; no declared model may use it."""
 DURATION = re.compile(r"^(\d{1,6})(s|m|h|d|w)$")
 SECONDS_PER = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 

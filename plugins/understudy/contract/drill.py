@@ -8,8 +8,6 @@ from understudy.contract.serving_spec import GuardSpec, ServingSpec
 from understudy.contract.words import Verdict
 
 DRILL_DAG = "rollback_drill"
-DRILL_MODEL = "understudy_drill"
-"""The slot at the gateways that no declared model may use."""
 DRILL_SERVING = ServingSpec(memory="1g", max_log="64m")
 DRILL_GUARD = GuardSpec.model_validate(
     {

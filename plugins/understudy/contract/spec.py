@@ -10,6 +10,7 @@ from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.cron import cron_problem
 from understudy.contract.data_spec import ChecksSpec, DataSpec
 from understudy.contract.declared import (
+    DRILL_MODEL,
     MODEL_NAME,
     Declared,
     Duration,
@@ -18,7 +19,6 @@ from understudy.contract.declared import (
     parse_duration,
     sha256_of,
 )
-from understudy.contract.drill import DRILL_MODEL
 from understudy.contract.estimators import estimators_for
 from understudy.contract.gates import Gate
 from understudy.contract.metrics import METRICS

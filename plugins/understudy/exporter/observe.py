@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from understudy import __version__
 from understudy.contract.alert_cause import AGE_GATE
-from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.retrainings import Look

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
-from understudy.contract.declared import Fact
-from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL, Fact
 from understudy.contract.moment import moment
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.words import Change, EntryKind, Verdict, Word

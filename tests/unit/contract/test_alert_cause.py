@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.contract.ledger_entries import entry, record
 from understudy.contract.alert_cause import told_of
-from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import AlertKind, Change, EntryKind, Outcome, Verdict
 

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from tests.unit.contract.drill_reports import drilled
-from understudy.contract.drill import DRILL_GUARD, DRILL_MODEL, sentence_of
+from understudy.contract.declared import DRILL_MODEL
+from understudy.contract.drill import DRILL_GUARD, sentence_of
 from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Verdict
 from understudy.settings import Settings

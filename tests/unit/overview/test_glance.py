@@ -5,7 +5,7 @@ import pytest
 
 from tests.fleet_ledger import bundle, look
 from tests.unit.overview.demand import AT, MODEL, confirmed, dags, deployed, entry, seen
-from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.words import Change, EntryKind, Verdict
 from understudy.overview.airflow_state import Airflow, DagState, Question, Queued
 from understudy.overview.glance import Health, Recorded, glance

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from understudy.contract.breach import breach_in
-from understudy.contract.declared import format_duration
-from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL, format_duration
 from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import declared, read_model
 from understudy.contract.moment import moment

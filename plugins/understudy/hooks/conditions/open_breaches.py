@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 
 from understudy.contract.airflow_run import AirflowRun, airflow_run_in
 from understudy.contract.breach import BREACHES, has_moved, is_breach, not_taken_back
-from understudy.contract.declared import Fact
-from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL, Fact
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alerting.condition import Condition

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
-from understudy.contract.drill import DRILL_GUARD, DRILL_MODEL, DrillReport
+from understudy.contract.declared import DRILL_MODEL
+from understudy.contract.drill import DRILL_GUARD, DrillReport
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import EntryKind, Verdict

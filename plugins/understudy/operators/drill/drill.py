@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
-from understudy.contract.declared import sha256_of
-from understudy.contract.drill import DRILL_GUARD, DRILL_MODEL, DrillReport, judge_drill, sentence_of
+from understudy.contract.declared import DRILL_MODEL, sha256_of
+from understudy.contract.drill import DRILL_GUARD, DrillReport, judge_drill, sentence_of
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Bundle
 from understudy.contract.stage import Artefact

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL
 from understudy.hooks.connect import connect
 from understudy.operators.decisions import HELD_BACK_KEY
 from understudy.operators.stage.stage import StageOperator

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from understudy.contract.airflow_run import AirflowRun
-from understudy.contract.drill import DRILL_MODEL, DRILL_SERVING
+from understudy.contract.declared import DRILL_MODEL
+from understudy.contract.drill import DRILL_SERVING
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.serving import ServingTerms

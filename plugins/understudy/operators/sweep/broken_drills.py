@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from understudy.contract.cards.title import verdict_of
-from understudy.contract.drill import DRILL_DAG, DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL
+from understudy.contract.drill import DRILL_DAG
 from understudy.contract.words import AlertKind, EntryKind, Verdict
 from understudy.hooks.alerting.condition import Condition
 from understudy.hooks.alerting.pages import run_page

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from understudy.contract.drill import DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.local_run import local_run_in
 from understudy.contract.spec import ModelSpec

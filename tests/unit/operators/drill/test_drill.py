@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.unit.operators.live_traffic import context
-from understudy.contract.drill import DRILL_MODEL, DrillReport, judge_drill, sentence_of
+from understudy.contract.declared import DRILL_MODEL
+from understudy.contract.drill import DrillReport, judge_drill, sentence_of
 from understudy.operators.drill import drill as module
 from understudy.operators.drill.drill import DrillOperator, metrics_of
 from understudy.operators.drill.errors import BadModelNotReversed, BadModelUndetected, DrillStopped, SandboxLeftBehind

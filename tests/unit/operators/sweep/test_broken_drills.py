@@ -4,7 +4,8 @@ import pytest
 
 from tests.unit.hooks.alerting.receivers import WebReceiver
 from tests.unit.operators.known_runs import AIRFLOW, KnownRuns
-from understudy.contract.drill import DRILL_DAG, DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL
+from understudy.contract.drill import DRILL_DAG
 from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.connect import connect
 from understudy.operators.decisions import HELD_BACK_KEY, PROBLEM_KEY

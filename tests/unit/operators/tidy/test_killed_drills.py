@@ -7,7 +7,8 @@ import pytest
 
 from tests.unit.operators.known_runs import KnownRuns
 from tests.unit.operators.live_traffic import Registry, bundle, context
-from understudy.contract.drill import DRILL_DAG, DRILL_MODEL
+from understudy.contract.declared import DRILL_MODEL
+from understudy.contract.drill import DRILL_DAG
 from understudy.contract.release import Blessing, Deployment
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.connect import Hooks, connect
