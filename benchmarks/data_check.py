@@ -134,7 +134,7 @@ def understudy_cells(folder: Path, kind: str) -> Callable[[], int]:
     import pandera.polars as pa
     import polars as pl
 
-    from understudy.contract.spec import ModelSpec
+    from understudy.contract.declaration.spec import ModelSpec
     from understudy.stages.check.checked_window import SLICE_ROWS
     from understudy.stages.check.columns import CellChecks
     from understudy.stages.read.read_source import read_file
@@ -165,7 +165,7 @@ def understudy(folder: Path, kind: str) -> Callable[[], int]:
     import pandera.polars as pa
     import polars as pl  # noqa: F401 - imported before the clock starts, like everybody's libraries
 
-    from understudy.contract.spec import ModelSpec
+    from understudy.contract.declaration.spec import ModelSpec
     from understudy.contract.stage import StageRequest
     from understudy.stages import StageContext, data_check, snapshot
 

@@ -27,12 +27,12 @@ from rich.console import Console
 from rich.table import Table
 
 import understudy
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import sha256_of
 from understudy.contract.metrics import METRICS
-from understudy.contract.policies import Policy, parse_policy
-from understudy.contract.replay import Grid, ReplayPlan
-from understudy.contract.replay_report import PolicyResult, Walk
-from understudy.contract.spec import ModelSpec
+from understudy.contract.replay.plan import Grid, ReplayPlan
+from understudy.contract.replay.policies import Policy, parse_policy
+from understudy.contract.replay.report import PolicyResult, Walk
 from understudy.contract.stage import digest_file
 from understudy.contract.words import Takeover, Trigger
 from understudy.settings import PROJECT

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from understudy.contract.estimators import estimators_for
+from understudy.contract.declaration.estimators import estimators_for
 from understudy.contract.release import Bundle
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import MlTask

@@ -14,9 +14,9 @@ import httpx
 import psutil
 from pydantic import SecretStr
 
+from understudy.contract.declaration.serving import ServingSpec
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingOrder, ServingTerms
-from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.words import Change, MlTask
 
 ROOT = Path(__file__).resolve().parents[2]

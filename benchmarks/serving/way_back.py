@@ -17,9 +17,9 @@ import httpx
 
 from benchmarks.serving.models import Served, train
 from benchmarks.serving.servers import free_port
+from understudy.contract.declaration.serving import ServingSpec
 from understudy.contract.release import Blessing
 from understudy.contract.serving import ServingTerms
-from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.words import EntryKind, MlTask
 from understudy.embedded import stack
 from understudy.embedded.airflow_api import AirflowApi

@@ -23,9 +23,9 @@ from airflow.sdk import (
 
 from understudy.contract.approval import TASKS
 from understudy.contract.cause import RETRAIN_PREFIX, retrain_uri
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.errors import SpecProblem
 from understudy.contract.run_time import longest_run
-from understudy.contract.spec import ModelSpec
 from understudy.dag_pages import broken_page, retraining_page
 from understudy.hooks.search import rounds
 from understudy.operators.approval.approval import AskApprovalOperator

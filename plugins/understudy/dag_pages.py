@@ -1,12 +1,12 @@
 """What the page of a model's own DAG says, in plain words."""
 
-from understudy.contract.canary_spec import CanarySpec
+from understudy.contract.declaration.canary import CanarySpec
+from understudy.contract.declaration.gates import Gate
+from understudy.contract.declaration.monitor import MonitorSpec
+from understudy.contract.declaration.serving import LiveGates, RehearsalGates
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import format_duration
 from understudy.contract.errors import SpecProblem
-from understudy.contract.gates import Gate
-from understudy.contract.monitor_spec import MonitorSpec
-from understudy.contract.serving_spec import LiveGates, RehearsalGates
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import CanaryMode, Watched
 
 WATCHED_IN_WORDS = {

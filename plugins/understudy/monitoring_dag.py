@@ -3,8 +3,8 @@
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 
 from understudy.contract.cause import MONITOR_PREFIX
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.run_time import LONGEST_LOOK
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Watched
 from understudy.dag_factory import TAG, default_args, moment_param
 from understudy.dag_pages import monitoring_page

@@ -10,11 +10,11 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from understudy.contract.cron import cron_problem
+from understudy.contract.declaration.cron import cron_problem
+from understudy.contract.declaration.train import Memory, RuntimeSpec
 from understudy.contract.declared import Duration, parse_duration
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.suggest import nearest
-from understudy.contract.train_spec import Memory, RuntimeSpec
 from understudy.contract.words import AlertKind
 
 PROJECT = Path(__file__).resolve().parents[2]

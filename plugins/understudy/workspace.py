@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 from understudy.contract.cause import MONITOR_PREFIX
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import Fact
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import Artefact, artefact_of
 from understudy.contract.words import Isolation
 

@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from tests.integration.trained import trained
-from understudy.contract.estimators import estimators_for
+from understudy.contract.declaration.estimators import estimators_for
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change, MlTask
 from understudy.hooks.connect import Hooks

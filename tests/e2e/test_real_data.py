@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import what_docker_lacks
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.load import load_spec
 from understudy.contract.release import Bundle
-from understudy.contract.spec import ModelSpec
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"

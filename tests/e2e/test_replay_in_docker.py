@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from understudy.contract.load import load_model
-from understudy.contract.policies import parse_policies
+from understudy.contract.replay.policies import parse_policies
 from understudy.contract.words import Takeover
 from understudy.embedded.replay_run import Asked, replay_locally
 from understudy.settings import settings

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement
 from understudy.contract.canary_lease import CanaryLapse
-from understudy.contract.canary_report import CanaryQuery, CanaryReport
 from understudy.contract.declared import Fact
+from understudy.contract.live.canary_report import CanaryQuery, CanaryReport
 from understudy.contract.serving import (
     Acknowledgement,
     LossBlock,

@@ -8,9 +8,9 @@ from typing import Any
 from tests.integration.blessed import bless
 from tests.integration.fake_gateway import TOKEN, FakeGateway, running
 from tests.integration.trained import trained, write_model
+from understudy.contract.declaration.serving import ServingSpec
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.serving import ServingTerms
-from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.words import Change, MlTask
 from understudy.hooks.beside import end_beside
 from understudy.hooks.deployments import Deployments

@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 from pydantic import SecretStr
 
-from understudy.contract.estimators import estimators_for
+from understudy.contract.declaration.estimators import estimators_for
+from understudy.contract.declaration.serving import ServingSpec
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ModelStatus, ServingOrder, ServingTerms
-from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, MlTask, Role
 from understudy.gateway.log.read import read

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from tests.integration.real_gateway import MODEL, TOKEN, Running, Trained, running, until
+from understudy.contract.declaration.serving import ServingSpec
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingTerms
-from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.words import Change, MlTask
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.follower import Follower

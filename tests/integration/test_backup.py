@@ -25,8 +25,8 @@ from understudy.backup.errors import (
 )
 from understudy.backup.restore import restore
 from understudy.backup.take import take
+from understudy.contract.declaration.estimators import estimators_for
 from understudy.contract.declared import DRILL_MODEL
-from understudy.contract.estimators import estimators_for
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, EntryKind, MlTask

@@ -19,8 +19,8 @@ from tests.integration.real_gateway import (
     running,
     until,
 )
-from understudy.contract.canary_report import CanaryQuery
 from understudy.contract.canary_split import CanarySplit
+from understudy.contract.live.canary_report import CanaryQuery
 from understudy.contract.words import MirrorLoss, Role
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.integration.keyed_traffic import KEYS, Callers, KeyedTraffic, canary_order
 from tests.integration.real_gateway import MODEL, PATIENCE_S, Running, Trained, order_of, until
 from tests.integration.replica import Truth, replica
-from understudy.contract.canary_report import CanaryQuery
+from understudy.contract.live.canary_report import CanaryQuery
 from understudy.contract.serving import ServingOrder
 from understudy.contract.words import Change, EntryKind, Role
 from understudy.hooks.places.gateway_errors import GatewayRefused

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.conftest import Run, Site, hourly
 from tests.integration.fake_gateway import TOKEN, FakeGateway, running
-from tests.unit.contract.canary_reports import report_of
+from tests.unit.contract.live.canary_reports import report_of
 from tests.unit.operators.live_traffic import report
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.words import Change, EntryKind

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from understudy.contract.estimators import estimators_for
+from understudy.contract.declaration.estimators import estimators_for
 from understudy.contract.release import Bundle
 from understudy.contract.words import MlTask
 from understudy.gateway.exchange import Item, Wire

@@ -20,7 +20,7 @@ from tests.integration.flood import Flood
 from tests.integration.gateway_desk import Desk
 from tests.integration.gateway_process import PATIENCE_S, gateway
 from tests.integration.trained import trained
-from understudy.contract.estimators import estimators_for
+from understudy.contract.declaration.estimators import estimators_for
 from understudy.contract.release import Bundle
 from understudy.contract.serving import ModelStatus, RehearsalQuery
 from understudy.contract.words import Change, MlTask

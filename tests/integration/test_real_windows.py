@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.judges.challenger import judge
 from understudy.contract.reports import EvaluationReport, TrainingReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest
 from understudy.stages.context import StageContext
 from understudy.stages.evaluate import run as evaluate

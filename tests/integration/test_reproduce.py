@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from tests.integration.log_bundle import a_bundle
 from understudy.cli import predictions
 from understudy.cli.app import app
-from understudy.contract.estimators import estimators_for
+from understudy.contract.declaration.estimators import estimators_for
 from understudy.contract.release import Bundle
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import MlTask, Role

@@ -12,10 +12,10 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from tests.integration.conftest import Run, Site, hourly
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.load import load_spec
 from understudy.contract.release import Blessing, Deployment, LedgerEntry
 from understudy.contract.reports import DataReport, EvaluationReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.errors import DigestDenied

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.dag_pages import retraining_page
 
 

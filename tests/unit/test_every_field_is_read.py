@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.settings import Settings
 
 LIBRARY = Path(__file__).resolve().parents[2] / "plugins" / "understudy"

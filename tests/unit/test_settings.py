@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from understudy.contract.spec import ModelSpec
-from understudy.contract.train_spec import RuntimeSpec
+from understudy.contract.declaration.spec import ModelSpec
+from understudy.contract.declaration.train import RuntimeSpec
 from understudy.contract.words import StageName
 from understudy.settings import PROJECT, Settings
 

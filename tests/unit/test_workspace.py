@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.workspace import RunFolder, run_key
 
 

@@ -8,10 +8,10 @@ import typer
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.deployment import declared_models, deployment
 from understudy.cli.errors import BROKEN
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import Fact
 from understudy.contract.errors import SpecProblem, UnderstudyError
 from understudy.contract.load import SPEC_FILE, load_model, spec_path
-from understudy.contract.spec import ModelSpec
 from understudy.contract.suggest import nearest
 from understudy.runners.links import links_out
 from understudy.settings import PROJECT, Settings

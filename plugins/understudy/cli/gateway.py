@@ -15,8 +15,8 @@ import typer
 
 from understudy.cli.companion import Companion
 from understudy.cli.deployment import BadSetting, deployment
+from understudy.contract.declaration.train import memory_bytes
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.train_spec import memory_bytes
 
 HIGHEST_PORT = 65_535
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to

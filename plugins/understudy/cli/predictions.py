@@ -126,9 +126,9 @@ def _start(text: str) -> datetime:
 
 
 async def _again(logged: "Logged") -> "Reproduction":
+    from understudy.contract.declaration.serving import ServingSpec
+    from understudy.contract.declaration.train import memory_bytes
     from understudy.contract.serving import ServingTerms
-    from understudy.contract.serving_spec import ServingSpec
-    from understudy.contract.train_spec import memory_bytes
     from understudy.contract.words import MlTask
     from understudy.gateway.log.reproduce import reproduce, reproducible
     from understudy.gateway.places import places

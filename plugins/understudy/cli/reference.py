@@ -5,10 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from understudy.contract.declaration.estimators import estimators_for
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import Declared, format_duration
-from understudy.contract.estimators import estimators_for
 from understudy.contract.metrics import METRICS
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import AlertKind, MlTask
 from understudy.settings import PROJECT
 

@@ -17,8 +17,8 @@ from understudy.cli.ledger import parse_moment
 from understudy.contract.declared import parse_duration
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.load import load_model
-from understudy.contract.policies import parse_policies
-from understudy.contract.replay_report import PolicyResult, Replayed
+from understudy.contract.replay.policies import parse_policies
+from understudy.contract.replay.report import PolicyResult, Replayed
 from understudy.contract.words import Takeover
 from understudy.hooks.account import own_account
 from understudy.terminal import open_terminal

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
+from understudy.contract.declaration.promotion import PromotionSpec
 from understudy.contract.declared import Fact, format_duration
-from understudy.contract.promotion_spec import PromotionSpec
 from understudy.contract.reason import reason_problem
 from understudy.contract.words import Answer, EntryKind
 

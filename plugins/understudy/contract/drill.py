@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
+from understudy.contract.declaration.serving import GuardSpec, ServingSpec
 from understudy.contract.declared import Fact, format_duration
 from understudy.contract.judgement import SINGLE, GateResult, Judgement, combine
-from understudy.contract.serving_spec import GuardSpec, ServingSpec
 from understudy.contract.words import Verdict
 
 DRILL_DAG = "rollback_drill"

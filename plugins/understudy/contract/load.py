@@ -8,10 +8,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from understudy.contract.declaration.fields_at import Location
+from understudy.contract.declaration.first_problem import dotted, first_problem
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.errors import SpecProblem, UnknownModel
-from understudy.contract.fields_at import Location
-from understudy.contract.first_problem import dotted, first_problem
-from understudy.contract.spec import ModelSpec
 from understudy.contract.target_class import misfit_of
 
 SIZE_LIMIT_BYTES = 1_000_000

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 
 SLACK = timedelta(minutes=10)
 """How much longer than its watch a trigger may take; a triggerer that was down has to catch up."""

@@ -7,11 +7,11 @@ from pydantic import AwareDatetime, Field
 
 from understudy.contract.break_glass import BrokenGlass
 from understudy.contract.canary_lease import CanaryLapse
-from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.confinement import unconfined_sentence
+from understudy.contract.declaration.canary import CanarySpec
+from understudy.contract.declaration.serving import ServingSpec
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, Deployment
-from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.words import Confinement, MirrorLoss, MlTask, Role
 
 

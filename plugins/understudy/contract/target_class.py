@@ -6,13 +6,13 @@ from typing import NamedTuple, Protocol, TypeGuard, cast
 
 from pydantic import ValidationError
 
+from understudy.contract.declaration.first_problem import dotted
+from understudy.contract.declaration.spec import ModelSpec
+from understudy.contract.declaration.wrong_value import problem_of
 from understudy.contract.declared import Declared
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.first_problem import dotted
 from understudy.contract.serving_target import METHODS, RehearsingTarget, ServingTarget, TargetSetup
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Capability
-from understudy.contract.wrong_value import problem_of
 
 NEEDED = {"shadow": Capability.REHEARSAL, "guard": Capability.REHEARSAL}
 """Sections of a declaration that ask more of a place than to serve."""

@@ -13,14 +13,14 @@ from uuid import uuid4
 
 from pydantic import JsonValue, SecretStr
 
+from understudy.contract.declaration.spec import ModelSpec
+from understudy.contract.declaration.train import RuntimeSpec
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.policies import Policy
-from understudy.contract.replay import NoTime, ReplayPlan, plan_grid, usual_policies
-from understudy.contract.replay_report import Replayed, ReplayReport
+from understudy.contract.replay.plan import NoTime, ReplayPlan, plan_grid, usual_policies
+from understudy.contract.replay.policies import Policy
+from understudy.contract.replay.report import Replayed, ReplayReport
 from understudy.contract.reports import SnapshotReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageResult
-from understudy.contract.train_spec import RuntimeSpec
 from understudy.contract.words import StageName, Takeover
 from understudy.embedded.stage_run import StageRuns
 from understudy.hooks.data.database_url import database_url

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from understudy.contract.declaration.spec import ModelSpec
+from understudy.contract.declaration.train import RuntimeSpec
 from understudy.contract.declared import format_duration
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
-from understudy.contract.train_spec import RuntimeSpec
 from understudy.contract.words import JobState
 from understudy.operators.stage.answer import read_answer, read_refusal
 from understudy.operators.stage.attempt import REQUEST_LABEL, Attempt, job_name, request_key

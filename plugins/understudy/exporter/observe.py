@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from understudy import __version__
-from understudy.contract.alert_cause import AGE_GATE
+from understudy.contract.alerts.cause import AGE_GATE
 from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Deployment, LedgerEntry

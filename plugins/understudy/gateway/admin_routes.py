@@ -18,9 +18,9 @@ from starlette.routing import Route
 
 from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass
 from understudy.contract.canary_lease import CanaryLapse
-from understudy.contract.canary_report import CanaryQuery
 from understudy.contract.declared import MODEL_NAME
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.live.canary_report import CanaryQuery
 from understudy.contract.serving import (
     ModelStatus,
     PrepareOrder,

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from understudy.contract.canary_split import CanarySplit
+from understudy.contract.declaration.train import memory_bytes
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingTerms
-from understudy.contract.train_spec import memory_bytes
 from understudy.contract.words import Change, Role
 from understudy.gateway.canary import Arm, Trial, release
 from understudy.gateway.channel import Channel, Spawn

@@ -8,9 +8,9 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from understudy.contract.declaration.train import memory_bytes
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import Acknowledgement, PrepareOrder, ServingOrder, ServingTerms, TruthReport
-from understudy.contract.train_spec import memory_bytes
 from understudy.gateway.config import GatewayConfig
 from understudy.gateway.errors import RecordUnreadable
 from understudy.gateway.label_relay import LabelRelay

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
+from understudy.contract.declaration.search_space import Choice, FloatRange, SearchRange
+from understudy.contract.declaration.train import TrainSpec
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.judgement import is_usable
 from understudy.contract.metrics import METRICS
 from understudy.contract.reports import TrialReport
-from understudy.contract.search_space import Choice, FloatRange, SearchRange
-from understudy.contract.train_spec import TrainSpec
 
 if TYPE_CHECKING:
     from optuna import Study

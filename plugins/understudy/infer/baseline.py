@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
-from understudy.contract.estimators import Estimator, estimators_for
+from understudy.contract.declaration.estimators import Estimator, estimators_for
 from understudy.contract.metrics import DEFAULT_PRIMARY, METRICS
 from understudy.contract.words import MlTask
 from understudy.infer.matrix import evenly

@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.stages.context import Refused
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from understudy.contract.data_spec import DataSpec
+from understudy.contract.declaration.data import DataSpec
 from understudy.infer.disguised_nulls import disguised_nulls
 from understudy.infer.errors import CannotInfer
 from understudy.infer.written_numbers import (

@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from understudy.contract.data_spec import DataSpec
+from understudy.contract.declaration.data import DataSpec
 from understudy.infer.errors import CannotInfer
 from understudy.stages.context import Refused
 from understudy.stages.read.read_source import read_columns

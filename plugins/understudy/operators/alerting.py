@@ -4,8 +4,8 @@ import logging
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from understudy.contract.alerts.failed_rollback import KILLED, FailedRollback
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.failed_rollback import KILLED, FailedRollback
 from understudy.hooks.alerting.direct_alerts import ToldDirectly, tell_directly
 from understudy.hooks.alerting.rollback_alert import rollback_alert
 from understudy.hooks.connect import Hooks, connect
@@ -15,7 +15,7 @@ from understudy.operators.run_context import run_folder
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from understudy.contract.alert import Alert
+    from understudy.contract.alerts.alert import Alert
 
 log = logging.getLogger(__name__)
 TOLD_KEY = "told_directly"

@@ -4,10 +4,10 @@ from pathlib import Path
 from shutil import copy2
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.judgement import Judgement
 from understudy.contract.judges.data import judge_data
 from understudy.contract.reports import NOTICED, DataReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName, Verdict
 from understudy.hooks.connect import connect

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import format_moment
 from understudy.contract.judgement import Judgement
 from understudy.contract.judges.challenger import judge
 from understudy.contract.release import Blessing
 from understudy.contract.reports import EvaluationReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.unchanged import is_champion_again
 from understudy.contract.words import EntryKind, StageName, Verdict

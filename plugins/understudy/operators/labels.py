@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue, SecretStr
 
+from understudy.contract.declaration.monitor import LabelsSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import format_moment
-from understudy.contract.monitor_spec import LabelsSpec
 from understudy.contract.reports import LabelsReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName
 from understudy.hooks.connect import connect

@@ -6,9 +6,9 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from understudy.contract.approval import approval, missing_approval
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.load import load_model
 from understudy.contract.release import Blessing
-from understudy.contract.spec import ModelSpec
 from understudy.hooks.approvals import answers
 from understudy.hooks.connect import connect
 from understudy.hooks.errors import ModelHeld, Refused

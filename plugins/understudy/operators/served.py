@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.serving import ServingTerms
-from understudy.contract.spec import ModelSpec
 from understudy.hooks.connect import Hooks
 from understudy.hooks.places.serving_terms import terms_of
 from understudy.operators.errors import GatewaysMissing

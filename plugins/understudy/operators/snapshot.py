@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from understudy.contract.cause import Cause
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import format_moment
 from understudy.contract.reports import SnapshotReport
 from understudy.contract.retrainings import why_held_back
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName
 from understudy.hooks.connect import connect

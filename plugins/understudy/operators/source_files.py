@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue, SecretStr
 
-from understudy.contract.data_spec import DataSpec
-from understudy.contract.monitor_spec import LabelsSpec
+from understudy.contract.declaration.data import DataSpec
+from understudy.contract.declaration.monitor import LabelsSpec
 from understudy.hooks.data.database_url import database_url
 from understudy.hooks.data.sources import SourceNotFound, SourceUnusable, find_sources, is_url
 from understudy.operators.decisions import REFUSAL_KEY

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import JsonValue
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import TrainingReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName
 from understudy.hooks.code_version import code_commit

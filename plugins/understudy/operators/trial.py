@@ -8,10 +8,10 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import JsonValue
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import sha256_of
 from understudy.contract.load import load_model
 from understudy.contract.reports import TrialReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import EntryKind, StageName
 from understudy.hooks.connect import connect

@@ -5,8 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from shutil import copyfile
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import ColumnProfile, DataReport
-from understudy.contract.spec import ModelSpec
 from understudy.stages.check.batch import check_duplicates, check_freshness, check_nulls, check_volume
 from understudy.stages.check.checked_window import SLICE_ROWS, CheckedWindow
 from understudy.stages.check.labels import check_conflicts, check_labels, label_shares

@@ -71,7 +71,7 @@ def _rows(random: "np.random.Generator", count: int) -> "tuple[pd.DataFrame, Arr
 
 
 def _write(folder: Path, model: str, rows: "pd.DataFrame", labels: "Array", created: datetime) -> "Scorer":
-    from understudy.contract.estimators import estimators_for
+    from understudy.contract.declaration.estimators import estimators_for
     from understudy.contract.words import MlTask
     from understudy.stages.model.features import Features
     from understudy.stages.model.model_files import save_model

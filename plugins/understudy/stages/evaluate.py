@@ -6,8 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import EvaluationReport, ModelDelta, Number
-from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused, StageContext, StageOutput, stage
 
 if TYPE_CHECKING:

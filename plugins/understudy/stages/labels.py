@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import read_moment
 from understudy.contract.reports import LabelsReport
-from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused, StageContext, StageOutput, stage
 from understudy.stages.read.label_rows import SECTION, LabelRows, read_labels
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import Finding
-from understudy.contract.spec import ModelSpec
 from understudy.contract.suggest import nearest
 from understudy.stages.check.checked_window import SLICE_ROWS
 from understudy.stages.check.columns import CellChecks

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import Finding
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import LiveColumn, Watched
 from understudy.stages.context import Refused
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import polars as pl
 
+from understudy.contract.declaration.monitor import MonitorSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import read_moment
-from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.reports import TrainingReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.suggest import nearest
 from understudy.contract.words import Watched
 from understudy.stages.context import Refused, StageContext

@@ -7,7 +7,7 @@ from datetime import timezone
 import numpy as np
 import polars as pl
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.stages.live_rows import UTC_TIME
 from understudy.stages.model.scorer import ModelFacts
 from understudy.stages.row_hash import row_places

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from understudy.contract.data_spec import DataSpec
+from understudy.contract.declaration.data import DataSpec
 from understudy.stages.window import Array
 
 SALT = "understudy/row/1"  # exactly the 16 bytes that pandas asks for; another salt would move rows across the border

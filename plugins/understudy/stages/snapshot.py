@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import read_moment
 from understudy.contract.reports import SnapshotReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import digest_file
 from understudy.stages.context import StageContext, StageOutput, stage
 from understudy.stages.read.download import download, without_secrets

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from understudy.contract.declaration.spec import ModelSpec
+from understudy.contract.declaration.train import SHARE
 from understudy.contract.declared import format_duration, parse_duration
 from understudy.contract.metrics import METRICS
-from understudy.contract.spec import ModelSpec
-from understudy.contract.train_spec import SHARE
 from understudy.contract.words import MlTask
 from understudy.stages.context import Refused
 from understudy.stages.redact import SHOWN_CHARACTERS

@@ -6,8 +6,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import Number, TrainingReport
-from understudy.contract.spec import ModelSpec
 from understudy.stages.context import StageContext, StageOutput, stage
 from understudy.stages.trial import chosen_params
 

@@ -4,9 +4,9 @@ import logging
 
 from pydantic import JsonValue
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.metrics import METRICS
 from understudy.contract.reports import TrialReport
-from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused, StageContext, StageOutput, stage
 
 log = logging.getLogger(__name__)

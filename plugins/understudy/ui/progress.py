@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from understudy.contract.canary_report import CanaryQuery
-from understudy.contract.canary_spec import CanarySpec
+from understudy.contract.declaration.canary import CanarySpec
+from understudy.contract.declaration.serving import GuardSpec, LiveGates, ShadowSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import Fact
 from understudy.contract.errors import SpecProblem, UnderstudyError, UnknownModel
 from understudy.contract.judgement import Judgement
 from understudy.contract.judges.canary import judge_ab, judge_step
 from understudy.contract.judges.rehearsal import judge_probation, judge_rehearsal
+from understudy.contract.live.canary_report import CanaryQuery
+from understudy.contract.live.remaining import Remaining, remaining
 from understudy.contract.load import read_model
 from understudy.contract.release import Deployment
-from understudy.contract.remaining import Remaining, remaining
 from understudy.contract.serving import RehearsalQuery
-from understudy.contract.serving_spec import GuardSpec, LiveGates, ShadowSpec
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import CanaryMode, Lacking, Verdict
 from understudy.hooks.connect import Hooks
 from understudy.hooks.deployments import Served

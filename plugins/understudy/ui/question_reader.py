@@ -1,8 +1,8 @@
 """Read what a model's runs ask of people, with what the ledger knows of those runs."""
 
 from understudy.contract.cause import RETRAIN_PREFIX
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.release import Bundle
-from understudy.contract.spec import ModelSpec
 from understudy.hooks.connect import Hooks
 from understudy.hooks.errors import Refused
 from understudy.overview.airflow_state import Airflow

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.scoring.hostile_model import HOSTILE
 from tests.integration.scoring.process import Run, saved, start_of
-from understudy.contract.estimators import estimators_for
+from understudy.contract.declaration.estimators import estimators_for
 from understudy.contract.words import MlTask
 from understudy.gateway.nursery import Nursery
 from understudy.gateway.worker import Worker

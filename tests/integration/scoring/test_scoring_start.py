@@ -16,7 +16,7 @@ import pytest
 
 from tests.integration.scoring.hostile_model import DEEDS
 from tests.integration.scoring.process import MIB, Run, copied, is_gone, pid_of, start_of
-from understudy.contract.estimators import estimators_for
+from understudy.contract.declaration.estimators import estimators_for
 from understudy.contract.words import Confinement, MlTask
 from understudy.gateway.exchange import Item, Wire
 from understudy.gateway.nursery import Nursery

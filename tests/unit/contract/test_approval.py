@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from understudy.contract.approval import Answered, Person, Question, approval, missing_approval, read_answer
-from understudy.contract.promotion_spec import PromotionSpec
+from understudy.contract.declaration.promotion import PromotionSpec
 from understudy.contract.words import Answer, PromotionMode
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)

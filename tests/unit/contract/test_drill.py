@@ -6,9 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from tests.unit.contract.drill_reports import drilled
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.drill import DRILL_GUARD, sentence_of
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Verdict
 from understudy.settings import Settings
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.unit.contract.canary_reports import AB, LABELS, whole
 from tests.unit.contract.drill_reports import drilled
 from tests.unit.contract.judges.data_reports import finding
 from tests.unit.contract.judges.data_reports import report as window
 from tests.unit.contract.judges.monitor_reports import decide
 from tests.unit.contract.judges.monitor_reports import report as look
-from tests.unit.contract.rehearsal_reports import gates
-from tests.unit.contract.rehearsal_reports import report as rehearsal
+from tests.unit.contract.live.canary_reports import AB, LABELS, whole
+from tests.unit.contract.live.rehearsal_reports import gates
+from tests.unit.contract.live.rehearsal_reports import report as rehearsal
 from understudy.contract.judgement import Judgement
 from understudy.contract.judges.canary import judge_ab, judge_step
 from understudy.contract.judges.data import judge_data

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from understudy.contract.declaration.search_space import FloatRange, IntRange
+from understudy.contract.declaration.spec import ModelSpec
+from understudy.contract.declaration.train import RuntimeSpec
 from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import declared, load_model, load_spec, parse_spec, read_model
-from understudy.contract.search_space import FloatRange, IntRange
-from understudy.contract.spec import ModelSpec
-from understudy.contract.train_spec import RuntimeSpec
 from understudy.contract.words import MlTask, StageName
 
 SIX_LINES = """\

@@ -10,7 +10,7 @@ import yaml
 
 from tests.unit.documentation.pages import IDS, PAGES, blocks, spoken
 from understudy.cli.reference import schema_document
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 
 REST: dict[str, Any] = {
     "model": "price", "owner": "market-ml", "task": "binary_classification",

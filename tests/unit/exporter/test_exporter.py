@@ -11,7 +11,7 @@ import pytest
 
 from tests.fleet_ledger import look, record, write_fleet
 from tests.unit.scrape import Samples, promtool_complaints, samples_of, undeclared, value
-from understudy.contract.alert import Alert
+from understudy.contract.alerts.alert import Alert
 from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.words import AlertKind, Change, EntryKind, Outcome, Verdict
 from understudy.exporter import measures as m

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from understudy.contract.declaration.serving import ServingSpec
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingOrder, ServingTerms
-from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.words import Change, Confinement, MlTask
 from understudy.gateway.config import GatewayConfig
 from understudy.gateway.exchange import Answer, Item, LogRow, Wire

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from tests.unit.gateway.fake_processes import bundle
-from understudy.contract.canary_report import CanaryQuery, CanaryReport
+from understudy.contract.live.canary_report import CanaryQuery, CanaryReport
 from understudy.contract.words import MirrorLoss, MlTask, Role
 from understudy.gateway.exchange import Answer, Item, LogRow, Wire
 from understudy.gateway.log.canary_evidence import canary_measured

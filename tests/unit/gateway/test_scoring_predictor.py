@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from understudy.contract.estimators import estimators_for
+from understudy.contract.declaration.estimators import estimators_for
 from understudy.contract.words import MlTask
 from understudy.gateway.scoring.predictor import Predictor, make_predictor
 from understudy.gateway.scoring.rows import Rows

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from tests.unit.hooks.demand import bundle
+from understudy.contract.declaration.serving import ServingSpec
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Blessing, Bundle, Deployment, LedgerEntry
 from understudy.contract.serving import Acknowledgement, Confirmation, Lagging, PrepareOrder, ServingOrder, ServingTerms
-from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.words import Change, EntryKind, MlTask
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.ledger.ledger import Ledger

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.hooks.demand import WHY, bundle, record
+from understudy.contract.declaration.serving import ServingSpec
 from understudy.contract.release import Deployment
 from understudy.contract.serving import Acknowledgement, ServingTerms
-from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.words import Change, EntryKind, MlTask
 from understudy.hooks.deployments import Deployments, Served
 from understudy.hooks.errors import ChampionLocked, DigestDenied, EpochConflict, ModelHeld

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
+from understudy.contract.declaration.train import TrainSpec
 from understudy.contract.reports import TrialReport
-from understudy.contract.train_spec import TrainSpec
 from understudy.hooks.search import EveryTrialLost, Search, rounds
 
 TRAIN = TrainSpec.model_validate(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.load import parse_spec
-from understudy.contract.spec import ModelSpec
 from understudy.infer import Inference, infer_spec
 
 ROWS = 600

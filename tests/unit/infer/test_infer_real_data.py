@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.judges.data import judge_data
 from understudy.contract.load import parse_spec
 from understudy.contract.reports import DataReport, SnapshotReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest
 from understudy.contract.words import MlTask, Verdict
 from understudy.infer import Inference, infer_spec

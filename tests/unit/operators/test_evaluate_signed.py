@@ -8,7 +8,7 @@ import pytest
 
 from tests.keys import key_pair
 from tests.unit.gateway.fake_processes import bundle
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.stage import Artefact
 from understudy.hooks.registry.errors import SignatureRefused
 from understudy.hooks.registry.registry import Registry

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from tests.unit.stages.check.checked import AS_OF, Check, Checked
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.judges.data import judge_data
 from understudy.contract.reports import DataReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest
 from understudy.stages import StageContext, data_check
 

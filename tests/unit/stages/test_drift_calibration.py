@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from understudy.contract.declaration.monitor import MonitorSpec
 from understudy.contract.judges.drift import MIN_WINDOWS, judge_columns
-from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.words import Verdict
 from understudy.stages.drift.baseline import DriftBaseline, calibrate
 from understudy.stages.drift.measure import measure_drift

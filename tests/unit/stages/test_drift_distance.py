@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from understudy.contract.monitor_spec import MonitorSpec
+from understudy.contract.declaration.monitor import MonitorSpec
 from understudy.contract.words import DistanceMethod
 from understudy.stages.drift.baseline import calibrate
 from understudy.stages.drift.evidently_report import snapshot

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from tests.unit.stages.contested import HOSTILE, ROWS, TARGETS, context, spec, table
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.judges.challenger import judge
 from understudy.contract.reports import Comparison, EvaluationReport, TrainingReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Verdict
 from understudy.stages.context import Refused, StageOutput

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import LabelsReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest
 from understudy.stages import Refused, StageContext
 from understudy.stages.labels import run

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.judges.monitoring import judge_monitoring
 from understudy.contract.monitoring import Decision, DriftReport, History, MonitorReport, PastLook, QualityReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest
 from understudy.contract.words import Trigger, Verdict, Watched
 from understudy.stages.context import Refused, StageContext, StageOutput

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from understudy.contract.policies import parse_policies, parse_policy
-from understudy.contract.replay import Grid, ReplayPlan
-from understudy.contract.replay_report import ReplayReport
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
+from understudy.contract.replay.plan import Grid, ReplayPlan
+from understudy.contract.replay.policies import parse_policies, parse_policy
+from understudy.contract.replay.report import ReplayReport
 from understudy.contract.stage import StageRequest
 from understudy.contract.words import Takeover
 from understudy.stages.context import Refused, StageContext, StageOutput

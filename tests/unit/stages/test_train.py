@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.unit.stages.shop import call, code, spec, table, training, trial_report
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.stages.context import Refused
 from understudy.stages.measure.leaks import leaked_rows
 from understudy.stages.model.model_files import load_model

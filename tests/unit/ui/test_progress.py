@@ -6,9 +6,9 @@ import pytest
 
 from tests.fleet_ledger import bundle, record
 from tests.unit.overview.demand import AT, MODEL
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.load import parse_spec
 from understudy.contract.serving import RehearsalQuery, RehearsalReport, Tally
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Change, Verdict
 from understudy.hooks.deployments import Served
 from understudy.hooks.places.gateway_errors import GatewayUnreachable

@@ -2,14 +2,14 @@
 
 import math
 
-from understudy.contract.canary_report import CanaryReport
-from understudy.contract.canary_spec import CanarySpec
 from understudy.contract.canary_split import baseline_share
+from understudy.contract.declaration.canary import CanarySpec
 from understudy.contract.judgement import GateResult, Judgement, combine
 from understudy.contract.judges.live_loss import judge_live_loss
 from understudy.contract.judges.value import judge_harm, judge_value
-from understudy.contract.live_contest import Contest, Side, are_sound, unanswered
-from understudy.contract.live_questions import errors, latency, memory, nothing_measured, requests, score_shift
+from understudy.contract.live.canary_report import CanaryReport
+from understudy.contract.live.contest import Contest, Side, are_sound, unanswered
+from understudy.contract.live.questions import errors, latency, memory, nothing_measured, requests, score_shift
 from understudy.contract.words import Verdict
 
 MISMATCH_P = 0.0001

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 
 from understudy.contract.contradictions import contradictions
-from understudy.contract.gates import Gate
+from understudy.contract.declaration.gates import Gate
+from understudy.contract.declaration.train import EvaluateSpec
 from understudy.contract.judgement import COUNTED, SINGLE, GateResult, Judgement, combine, is_usable
 from understudy.contract.metrics import METRICS
 from understudy.contract.reports import Comparison, EvaluationReport, Number, SliceComparison
-from understudy.contract.train_spec import EvaluateSpec
 from understudy.contract.words import Verdict
 
 MIN_BLOCKS = 8  # with fewer, the variance of a block mean is a guess

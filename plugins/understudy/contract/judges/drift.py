@@ -2,9 +2,9 @@
 
 import math
 
+from understudy.contract.declaration.monitor import MonitorSpec
 from understudy.contract.judgement import COUNTED, GateResult, is_usable
-from understudy.contract.live_contest import unanswered
-from understudy.contract.monitor_spec import MonitorSpec
+from understudy.contract.live.contest import unanswered
 from understudy.contract.monitoring import Calibration, ColumnDrift, DriftReport
 from understudy.contract.words import Verdict
 

@@ -2,7 +2,7 @@
 
 from understudy.contract.declared import format_duration
 from understudy.contract.judgement import GateResult, Lack, is_usable
-from understudy.contract.live_contest import Contest, unanswered
+from understudy.contract.live.contest import Contest, unanswered
 from understudy.contract.sequential import MIN_VALUES, Interval, confidence_sequence, values_needed
 from understudy.contract.words import Lacking, Verdict
 

@@ -3,11 +3,11 @@
 import math
 from statistics import NormalDist
 
+from understudy.contract.declaration.monitor import MonitorSpec
 from understudy.contract.judgement import GateResult, is_usable
 from understudy.contract.judges.challenger import MIN_BLOCKS
-from understudy.contract.live_contest import unanswered
+from understudy.contract.live.contest import unanswered
 from understudy.contract.metrics import METRICS
-from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.monitoring import QualityReport
 from understudy.contract.words import MlTask, Verdict
 

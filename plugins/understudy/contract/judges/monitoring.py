@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from understudy.contract.declaration.monitor import MonitorSpec
+from understudy.contract.declaration.spec import RetrainSpec
 from understudy.contract.declared import format_duration
 from understudy.contract.judgement import COUNTED, GateResult, Judgement, combine
 from understudy.contract.judges.drift import (
@@ -12,10 +14,8 @@ from understudy.contract.judges.drift import (
     judge_skew,
 )
 from understudy.contract.judges.lost_quality import judge_loss, judge_metric
-from understudy.contract.live_contest import unanswered
-from understudy.contract.monitor_spec import MonitorSpec
+from understudy.contract.live.contest import unanswered
 from understudy.contract.monitoring import Decision, History, MonitorReport
-from understudy.contract.spec import RetrainSpec
 from understudy.contract.words import Trigger, Verdict
 
 WEEK = timedelta(days=7)

@@ -1,9 +1,10 @@
 """Judge a version by what it did on live requests: a pure function of what the gateways' logs say."""
 
+from understudy.contract.declaration.serving import GuardSpec, RehearsalGates
 from understudy.contract.judgement import COUNTED, GateResult, Judgement, combine
 from understudy.contract.judges.live_loss import judge_live_loss
-from understudy.contract.live_contest import Contest, contest_of, unanswered
-from understudy.contract.live_questions import (
+from understudy.contract.live.contest import Contest, contest_of, unanswered
+from understudy.contract.live.questions import (
     errors,
     if_compared,
     latency,
@@ -14,7 +15,6 @@ from understudy.contract.live_questions import (
     score_shift,
 )
 from understudy.contract.serving import RehearsalReport
-from understudy.contract.serving_spec import GuardSpec, RehearsalGates
 from understudy.contract.words import Verdict
 
 

@@ -3,12 +3,12 @@
 import math
 from typing import NamedTuple
 
-from understudy.contract.canary_report import ArmLosses, CanaryReport
-from understudy.contract.canary_spec import CanarySpec
+from understudy.contract.declaration.canary import CanarySpec
 from understudy.contract.declared import format_duration
 from understudy.contract.judgement import GateResult, is_usable
 from understudy.contract.judges.live_loss import ROWS_PER_BLOCK
-from understudy.contract.live_contest import are_sound, unanswered
+from understudy.contract.live.canary_report import ArmLosses, CanaryReport
+from understudy.contract.live.contest import are_sound, unanswered
 from understudy.contract.sequential import MIN_VALUES, Interval, confidence_sequence, fixed_interval
 from understudy.contract.words import Verdict
 

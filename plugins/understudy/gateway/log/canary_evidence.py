@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from understudy.contract.canary_report import Arm, ArmLosses, CanaryBlock, CanaryQuery, CanaryReport
+from understudy.contract.live.canary_report import Arm, ArmLosses, CanaryBlock, CanaryQuery, CanaryReport
 from understudy.contract.serving import LATENCY_EDGES_MS, Tally
 from understudy.contract.words import MirrorLoss, MlTask, Role
 from understudy.gateway.log.apart import run_apart

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from understudy.contract.estimators import estimators_for
+from understudy.contract.declaration.estimators import estimators_for
 from understudy.contract.words import MlTask
 from understudy.gateway.scoring.encode import make_encode
 from understudy.gateway.scoring.rows import Rows

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta, timezone
 from time import monotonic
 from types import MappingProxyType
 
-from understudy.contract.alert import Alert, summary_of
-from understudy.contract.alert_cause import TOLD_KINDS
+from understudy.contract.alerts.alert import Alert, summary_of
+from understudy.contract.alerts.cause import TOLD_KINDS
+from understudy.contract.alerts.failed_rollback import FailedRollback
 from understudy.contract.cards.text import LONGEST_LINE, shortened
 from understudy.contract.declared import Fact
-from understudy.contract.failed_rollback import FailedRollback
 from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alerting.approval_alerts import reminders
 from understudy.hooks.alerting.condition import SWEPT, Condition

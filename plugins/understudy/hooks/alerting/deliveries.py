@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from understudy.contract.alert import Alert
-from understudy.contract.alert_rate import HOUR
+from understudy.contract.alerts.alert import Alert
+from understudy.contract.alerts.rate import HOUR
 from understudy.contract.declared import Fact
 from understudy.contract.words import AlertKind, Severity
 from understudy.hooks.alerting.schema import ALERTS, DELIVERIES, moment_of, text_of

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from understudy.contract.alert import Alert
+from understudy.contract.alerts.alert import Alert
+from understudy.contract.alerts.failed_rollback import FailedRollback
 from understudy.contract.declared import Fact
-from understudy.contract.failed_rollback import FailedRollback
 from understudy.hooks.alerting.receivers import NotTaken, ReceiverUnusable, send
 from understudy.hooks.alerting.terms import alert_terms
 from understudy.settings import Settings

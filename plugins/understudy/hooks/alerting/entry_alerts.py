@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from understudy.contract.alert import Alert, alert_of
-from understudy.contract.alert_cause import told_of
+from understudy.contract.alerts.alert import Alert, alert_of
+from understudy.contract.alerts.cause import told_of
+from understudy.contract.alerts.undecided import TRIALS, Streak, blind_looks, undecided_runs
 from understudy.contract.release import LedgerEntry
-from understudy.contract.undecided import TRIALS, Streak, blind_looks, undecided_runs
 from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alerting.approval_alerts import void_answer
 from understudy.hooks.alerting.pages import page_of

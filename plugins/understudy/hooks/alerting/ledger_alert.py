@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from understudy.contract.alert import Alert
+from understudy.contract.alerts.alert import Alert
 from understudy.contract.cards.text import LONGEST_LINE, shortened
 from understudy.contract.words import AlertKind
 from understudy.hooks.alerting.direct_alerts import ToldDirectly

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, exists, func, insert, select, update
 
-from understudy.contract.alert import Alert
-from understudy.contract.alert_rate import HOUR, next_turn
+from understudy.contract.alerts.alert import Alert
+from understudy.contract.alerts.rate import HOUR, next_turn
 from understudy.contract.declared import Fact
 from understudy.hooks.alerting.deliveries import CLAIM, Delivery, delivery_of, due, mark, postpone, sent_since, waiting
 from understudy.hooks.alerting.schema import ALERTS, CURSORS, DELIVERIES, METADATA, STANDING, moment_of, text_of

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from understudy.contract.alert import Alert
+from understudy.contract.alerts.alert import Alert
 from understudy.contract.cards.text import shortened
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.moment import moment_to_the_second

@@ -1,8 +1,8 @@
 """How a rollback that failed is told: the same alert whoever tells it, and with the ledger down as well."""
 
-from understudy.contract.alert import Alert
+from understudy.contract.alerts.alert import Alert
+from understudy.contract.alerts.failed_rollback import FailedRollback
 from understudy.contract.cards.text import LONGEST_LINE, shortened
-from understudy.contract.failed_rollback import FailedRollback
 from understudy.hooks.alerting.pages import page_of
 from understudy.hooks.alerting.terms import alert_terms
 from understudy.hooks.ledger.facts import mask

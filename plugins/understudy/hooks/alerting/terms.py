@@ -1,6 +1,6 @@
 """Who is told of what about a model: its declaration first, then the deployment's settings."""
 
-from understudy.contract.alert_spec import AlertsSpec
+from understudy.contract.declaration.alerts import AlertsSpec
 from understudy.contract.declared import Fact
 from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import read_model

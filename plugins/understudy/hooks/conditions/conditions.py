@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from understudy.contract.breach import breach_in
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import DRILL_MODEL, format_duration
 from understudy.contract.errors import SpecProblem, UnknownModel
 from understudy.contract.load import declared, read_model
 from understudy.contract.moment import moment
 from understudy.contract.read_facts import read_as, whole_number
 from understudy.contract.release import Deployment, LedgerEntry
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import AlertKind, Change, EntryKind
 from understudy.hooks.alerting.condition import Condition
 from understudy.hooks.conditions.known_runs import FAILED, KnownRuns

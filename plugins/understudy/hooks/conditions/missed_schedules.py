@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from understudy.contract.airflow_run import airflow_run_in
 from understudy.contract.cause import MONITOR_PREFIX, RETRAIN_PREFIX
 from understudy.contract.cut_off import is_cut_off
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import Fact, format_duration
 from understudy.contract.moment import moment
 from understudy.contract.release import LedgerEntry
 from understudy.contract.retrainings import KINDS
 from understudy.contract.run_time import LONGEST_LOOK, longest_run
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alerting.condition import Condition
 from understudy.hooks.alerting.life import alert_life

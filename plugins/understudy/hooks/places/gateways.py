@@ -7,8 +7,8 @@ from pydantic import SecretStr
 
 from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement
 from understudy.contract.canary_lease import CanaryLapse
-from understudy.contract.canary_report import CanaryQuery, CanaryReport, merged_canary
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.live.canary_report import CanaryQuery, CanaryReport, merged_canary
 from understudy.contract.serving import Lagging, LoggedRows, RowsQuery, TruthReport, Unreported
 from understudy.hooks.places.gateway_client import GatewayClient
 from understudy.hooks.places.gateway_target import GatewayTarget

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.rehearsal import merged
+from understudy.contract.live.rehearsal import merged
 from understudy.contract.serving import (
     Acknowledgement,
     Confirmation,

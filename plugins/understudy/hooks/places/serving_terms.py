@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from understudy.contract.canary_spec import CanarySpec
+from understudy.contract.declaration.canary import CanarySpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.errors import SpecProblem, UnderstudyError, UnknownModel
 from understudy.contract.load import read_model
 from understudy.contract.serving import ServingTerms
-from understudy.contract.spec import ModelSpec
 from understudy.hooks.deployments import Deployments
 
 

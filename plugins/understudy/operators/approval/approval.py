@@ -10,8 +10,8 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
 from understudy.contract.approval import APPROVE, REASON, REJECT, Answered, Question, read_answer, rejection
+from understudy.contract.declaration.promotion import PromotionSpec
 from understudy.contract.load import load_model
-from understudy.contract.promotion_spec import PromotionSpec
 from understudy.contract.reason import REASON_LIMIT, SAYS_SOMETHING
 from understudy.contract.words import Answer, PromotionMode
 from understudy.hooks.approvals import answers, ask, record_answer

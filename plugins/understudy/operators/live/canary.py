@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from understudy.contract.canary_spec import CanarySpec
+from understudy.contract.declaration.canary import CanarySpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import format_duration
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Deployment
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import CanaryMode, Change, EntryKind, Verdict
 from understudy.hooks.canarying import start_canary, step_canary
 from understudy.hooks.connect import Hooks, connect

@@ -1,7 +1,7 @@
 """Wait, without a worker, until callers' requests have decided about a canary at one share."""
 
-from understudy.contract.canary_report import CanaryReport
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.live.canary_report import CanaryReport
 from understudy.contract.words import CanaryMode, Change, Verdict
 from understudy.hooks.beside import end_beside
 from understudy.hooks.connect import Hooks, connect

@@ -2,11 +2,11 @@
 
 from datetime import datetime, timedelta, timezone
 
-from understudy.contract.canary_report import CanaryQuery, CanaryReport
-from understudy.contract.canary_spec import LONGEST_PAUSE, CanarySpec
+from understudy.contract.declaration.canary import LONGEST_PAUSE, CanarySpec
 from understudy.contract.declared import Fact
 from understudy.contract.judgement import Judgement, combine
 from understudy.contract.judges.canary import judge_ab, judge_step
+from understudy.contract.live.canary_report import CanaryQuery, CanaryReport
 from understudy.contract.release import Deployment
 from understudy.contract.serving import ServingTerms
 from understudy.contract.words import CanaryMode

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from understudy.contract.breach import taken_back
+from understudy.contract.declaration.serving import GuardSpec
 from understudy.contract.declared import format_duration
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.load import load_model
 from understudy.contract.release import Deployment
 from understudy.contract.serving import ServingTerms
-from understudy.contract.serving_spec import GuardSpec
 from understudy.contract.words import Change, EntryKind, Verdict
 from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.errors import Refused

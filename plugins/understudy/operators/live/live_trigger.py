@@ -9,9 +9,9 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from understudy.contract.canary_report import CanaryReport
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
+from understudy.contract.live.canary_report import CanaryReport
 from understudy.contract.serving import RehearsalReport
 from understudy.operators.settle import settle
 

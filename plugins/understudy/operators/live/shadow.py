@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from understudy.contract.declaration.serving import ShadowSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import format_duration
-from understudy.contract.serving_spec import ShadowSpec
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.connect import Hooks
 from understudy.hooks.mirroring import start_mirror

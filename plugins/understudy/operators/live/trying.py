@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.load import load_model
 from understudy.contract.release import Deployment
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import EntryKind, Verdict
 from understudy.hooks.connect import Hooks, connect
 from understudy.hooks.errors import ModelHeld, Refused

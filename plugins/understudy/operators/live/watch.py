@@ -2,12 +2,12 @@
 
 from datetime import datetime, timedelta, timezone
 
+from understudy.contract.declaration.serving import GuardSpec, ShadowSpec
 from understudy.contract.declared import Fact
 from understudy.contract.judgement import GateResult, Judgement, combine
 from understudy.contract.judges.rehearsal import judge_probation, judge_rehearsal
 from understudy.contract.release import Deployment
 from understudy.contract.serving import RehearsalQuery, RehearsalReport, ServingTerms
-from understudy.contract.serving_spec import GuardSpec, ShadowSpec
 from understudy.contract.words import Verdict, Word
 
 LOOKS = 100

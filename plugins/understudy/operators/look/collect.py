@@ -4,15 +4,15 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from understudy.contract.data_spec import DataSpec
+from understudy.contract.declaration.data import DataSpec
+from understudy.contract.declaration.monitor import MonitorSpec
+from understudy.contract.declaration.spec import ModelSpec
+from understudy.contract.declaration.train import SplitSpec
 from understudy.contract.declared import format_moment
-from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.release import Deployment
 from understudy.contract.reports import SnapshotReport
 from understudy.contract.serving import RowsQuery
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import Artefact, StageRequest, StageResult
-from understudy.contract.train_spec import SplitSpec
 from understudy.contract.words import StageName, Watched
 from understudy.hooks.connect import connect
 from understudy.hooks.traffic.live_rows import join_parts

@@ -8,13 +8,13 @@ from airflow.sdk import Asset, AssetAlias, BaseOperator, TriggerRule
 from airflow.sdk.exceptions import AirflowSkipException
 
 from understudy.contract.cause import Ask, retrain_uri
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.judges.monitoring import judge_monitoring
 from understudy.contract.load import load_model
 from understudy.contract.monitoring import DriftReport, MonitorReport, QualityReport
 from understudy.contract.release import Deployment
 from understudy.contract.retrainings import Look, Recorded, Retrainings, blind_in_a_row, trimmed
 from understudy.contract.run_time import longest_run
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import Artefact
 from understudy.contract.words import Trigger
 from understudy.hooks.connect import connect

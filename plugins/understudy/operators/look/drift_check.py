@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.monitoring import DriftReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import Artefact, StageRequest, StageResult
 from understudy.contract.words import StageName
 from understudy.operators.handover import Collected

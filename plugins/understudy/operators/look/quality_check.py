@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.monitoring import QualityReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
 from understudy.contract.words import StageName
 from understudy.operators.handover import Collected

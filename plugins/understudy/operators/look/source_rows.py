@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from understudy.contract.monitor_spec import MonitorSpec
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.monitor import MonitorSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.stage import StageResult
 from understudy.contract.words import Watched
 from understudy.operators.look.collect import CollectWindowOperator, monitored

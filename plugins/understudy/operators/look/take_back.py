@@ -3,10 +3,10 @@
 from logging import Logger
 from typing import Any
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.monitoring import Decision, MonitorReport
 from understudy.contract.release import Deployment
 from understudy.contract.retrainings import Recorded
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Verdict
 from understudy.hooks.connect import Hooks
 from understudy.hooks.errors import Refused

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from understudy.contract.declaration.spec import ModelSpec
+from understudy.contract.declaration.train import RuntimeSpec
 from understudy.contract.declared import parse_duration
-from understudy.contract.policies import parse_policies
-from understudy.contract.replay import NoTime, ReplayPlan, plan_grid, usual_policies
-from understudy.contract.replay_report import ReplayReport
+from understudy.contract.replay.plan import NoTime, ReplayPlan, plan_grid, usual_policies
+from understudy.contract.replay.policies import parse_policies
+from understudy.contract.replay.report import ReplayReport
 from understudy.contract.reports import SnapshotReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, StageResult
-from understudy.contract.train_spec import RuntimeSpec
 from understudy.contract.words import ReplayPart, StageName
 from understudy.hooks.connect import connect
 from understudy.operators.decisions import actor_of, param

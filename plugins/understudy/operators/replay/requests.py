@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import format_moment, sha256_of
-from understudy.contract.replay import ReplayPlan
-from understudy.contract.replay_report import Replayed, ReplayReport
-from understudy.contract.spec import ModelSpec
+from understudy.contract.replay.plan import ReplayPlan
+from understudy.contract.replay.report import Replayed, ReplayReport
 from understudy.contract.stage import StageRequest, artefact_of, digest_file
 from understudy.contract.words import EntryKind, ReplayPart, StageName
 from understudy.hooks.connect import Hooks

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import SecretStr
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
+from understudy.contract.declaration.train import RuntimeSpec, memory_bytes
 from understudy.contract.stage import StageRequest
-from understudy.contract.train_spec import RuntimeSpec, memory_bytes
 from understudy.contract.words import Isolation, StageName
 from understudy.hooks.local_runs import this_process
 from understudy.operators.stage.attempt import PLACE_LABEL, REQUEST_LABEL, Attempt, job_name, request_key

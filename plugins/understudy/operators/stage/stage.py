@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk import BaseOperator
 from pydantic import JsonValue, SecretStr
 
+from understudy.contract.declaration.spec import ModelSpec
+from understudy.contract.declaration.train import RuntimeSpec
 from understudy.contract.errors import UnknownModel
 from understudy.contract.load import load_model
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import Artefact, StageRequest, StageResult
-from understudy.contract.train_spec import RuntimeSpec
 from understudy.contract.words import Isolation
 from understudy.operators.problem import telling
 from understudy.operators.run_context import as_of, run_folder

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from understudy.contract.failed_rollback import KILLED, FailedRollback
+from understudy.contract.alerts.failed_rollback import KILLED, FailedRollback
 from understudy.contract.read_facts import read_as
 from understudy.hooks.alerting.direct_alerts import ToldDirectly
 from understudy.operators.alerting import TOLD_KEY

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from understudy.contract.failed_rollback import FailedRollback
+from understudy.contract.alerts.failed_rollback import FailedRollback
 from understudy.contract.read_facts import read_as
 from understudy.hooks.alerting.alerts import Delivered
 from understudy.hooks.alerting.direct_alerts import ToldDirectly, tell_directly

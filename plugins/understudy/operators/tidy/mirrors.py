@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.local_run import local_run_in
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.connect import Hooks
 from understudy.hooks.deployments import Served

@@ -5,7 +5,7 @@ from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING
 
-from understudy.contract.data_spec import ChecksSpec, DataSpec
+from understudy.contract.declaration.data import ChecksSpec, DataSpec
 from understudy.contract.reports import NOTICED, ColumnProfile, Finding
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from understudy.contract.data_spec import ColumnCheck
+from understudy.contract.declaration.data import ColumnCheck
 from understudy.stages.read.column_kind import KIND_WORDS, NUMERIC, Kind, kind_of
 from understudy.stages.read.parse_time import ISO_FORMATS
 

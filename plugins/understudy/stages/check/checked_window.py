@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import ColumnProfile
-from understudy.contract.spec import ModelSpec
 from understudy.stages.check.columns import CellChecks
 from understudy.stages.context import Refused, StageContext
 from understudy.stages.profile import SAMPLE_ROWS, profile

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from understudy.contract.data_spec import ColumnCheck
+from understudy.contract.declaration.data import ColumnCheck
 from understudy.contract.reports import Finding
 from understudy.contract.suggest import nearest
 from understudy.stages.check.cell_rules import casts_of, fits, pandera_checks, questions, wanted_kind

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from understudy.contract.data_spec import ChecksSpec
+from understudy.contract.declaration.data import ChecksSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import Finding
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import MlTask
 from understudy.stages.read.column_kind import NUMERIC
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from understudy.contract.data_spec import ChecksSpec
+from understudy.contract.declaration.data import ChecksSpec
 from understudy.contract.reports import ColumnProfile, Finding
 from understudy.stages.profile import shares_by_bin, shares_by_level
 from understudy.stages.read.column_kind import NUMERIC, kind_of, same_kind

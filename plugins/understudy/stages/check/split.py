@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import Finding
-from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused
 
 

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from understudy.contract.declaration.monitor import MonitorSpec
 from understudy.contract.judges.drift import MIN_WINDOWS
-from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.monitoring import Calibration
 from understudy.stages.drift.counts import Counted, count_reference
 from understudy.stages.drift.domain import usual_domain_auc

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from understudy.contract.monitor_spec import MonitorSpec
+from understudy.contract.declaration.monitor import MonitorSpec
 from understudy.contract.monitoring import ColumnDrift
 from understudy.contract.words import DistanceMethod
 from understudy.stages.drift.baseline import own_distances, usual

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.stages.drift.baseline import DriftBaseline
 from understudy.stages.drift.evidently_report import write_evidently
 from understudy.stages.drift.measure import DriftMeasurement

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import Comparison
-from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused
 from understudy.stages.measure.answers import Answers, all_classes, ask, no_change
 from understudy.stages.measure.blocks import Blocks, random_blocks, time_blocks

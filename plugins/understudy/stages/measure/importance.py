@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.metrics import METRICS
 from understudy.contract.reports import FeatureImportance
-from understudy.contract.spec import ModelSpec
 from understudy.stages.measure.answers import Answers, all_classes, answers_of
 from understudy.stages.measure.metrics import measure
 from understudy.stages.measure.value import with_values

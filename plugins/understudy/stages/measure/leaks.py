@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import numpy as np
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.stages.model.scorer import ModelFacts
 from understudy.stages.row_hash import row_places
 from understudy.stages.window import Window

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.metrics import quality_metrics
-from understudy.contract.spec import ModelSpec
 from understudy.stages.measure.answers import Answers
 from understudy.stages.measure.blocks import Blocks
 from understudy.stages.measure.curve_metrics import CURVES, curve_with_and_without

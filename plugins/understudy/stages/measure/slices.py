@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import SliceComparison
-from understudy.contract.spec import ModelSpec
 from understudy.contract.suggest import nearest
 from understudy.contract.words import MlTask
 from understudy.stages.context import Refused

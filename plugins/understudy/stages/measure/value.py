@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.stages.context import Refused
 from understudy.stages.measure.answers import Answers
 from understudy.stages.model.fit import team_code

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.spec import ModelSpec
 from understudy.contract.suggest import nearest
 from understudy.stages.context import Refused
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from pydantic import JsonValue
 
-from understudy.contract.estimators import Estimator, estimators_for
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.estimators import Estimator, estimators_for
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.words import MlTask
 from understudy.stages.context import Refused
 from understudy.stages.model.features import Features, choose_features

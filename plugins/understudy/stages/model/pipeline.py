@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from understudy.contract.estimators import Estimator
+from understudy.contract.declaration.estimators import Estimator
 from understudy.contract.suggest import nearest
 from understudy.stages.context import Refused
 from understudy.stages.model.features import Features

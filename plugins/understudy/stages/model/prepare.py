@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.stages.context import Refused
 from understudy.stages.model.features import excluded_columns
 

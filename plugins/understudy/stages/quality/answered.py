@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.words import MlTask
 from understudy.stages.measure.answers import Answers
 from understudy.stages.measure.blocks import Blocks, random_blocks, time_blocks

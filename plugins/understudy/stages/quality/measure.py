@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.monitoring import QualityReport
-from understudy.contract.spec import ModelSpec
 from understudy.stages.quality.answered import Answered
 from understudy.stages.quality.estimate import estimate_loss
 from understudy.stages.window import Array

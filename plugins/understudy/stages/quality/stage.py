@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.stages.context import Refused, StageContext, StageOutput, stage
 
 log = logging.getLogger(__name__)

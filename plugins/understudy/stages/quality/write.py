@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.monitoring import QualityReport
-from understudy.contract.spec import ModelSpec
 from understudy.stages.quality.answered import Answered
 from understudy.stages.report.write import render
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
-from understudy.contract.data_spec import DataSpec
-from understudy.contract.monitor_spec import LabelsSpec
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.data import DataSpec
+from understudy.contract.declaration.monitor import LabelsSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.stage import digest_file
 from understudy.contract.words import MlTask
 from understudy.stages.context import Refused, StageContext

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import LabelCounts
-from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused, StageContext
 from understudy.stages.read.label_rows import read_labels
 

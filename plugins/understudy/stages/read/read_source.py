@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from understudy.contract.data_spec import DataSpec
+from understudy.contract.declaration.data import DataSpec
 from understudy.contract.suggest import nearest
 from understudy.stages.context import Refused
 from understudy.stages.read.csv_shape import (

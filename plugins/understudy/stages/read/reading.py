@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.moment import moment
 from understudy.contract.reports import SnapshotReport
-from understudy.contract.spec import ModelSpec
 from understudy.stages.context import Refused
 from understudy.stages.read.join_parts import Part, join_parts, without_repeats
 from understudy.stages.read.parse_time import parse_times

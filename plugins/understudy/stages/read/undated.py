@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import Finding
-from understudy.contract.spec import ModelSpec
 from understudy.stages.redact import examples
 
 if TYPE_CHECKING:

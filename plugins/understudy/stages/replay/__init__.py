@@ -4,10 +4,10 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.moment import moment
-from understudy.contract.replay import ReplayPlan
-from understudy.contract.replay_report import Walk
-from understudy.contract.spec import ModelSpec
+from understudy.contract.replay.plan import ReplayPlan
+from understudy.contract.replay.report import Walk
 from understudy.contract.words import ReplayPart
 from understudy.stages.context import Refused, StageContext, StageOutput, stage
 

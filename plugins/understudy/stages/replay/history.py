@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from understudy.contract.replay import Grid
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
+from understudy.contract.replay.plan import Grid
 from understudy.stages.measure.answers import class_numbers
 from understudy.stages.window import Array, Window, label_texts, read_window
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import polars as pl
 
+from understudy.contract.declaration.monitor import MonitorSpec
+from understudy.contract.declaration.spec import RetrainSpec
 from understudy.contract.judges.monitoring import judge_monitoring
-from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.monitoring import (
     Decision,
     DriftReport,
@@ -18,8 +19,7 @@ from understudy.contract.monitoring import (
     QualityReport,
 )
 from understudy.contract.monitoring import History as PastLooks
-from understudy.contract.policies import Policy
-from understudy.contract.spec import RetrainSpec
+from understudy.contract.replay.policies import Policy
 from understudy.contract.words import Verdict, Watched
 from understudy.stages.drift.baseline import DriftBaseline, calibrate
 from understudy.stages.drift.measure import measure_drift

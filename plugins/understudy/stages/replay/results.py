@@ -10,10 +10,10 @@ import numpy as np
 
 from understudy.contract.metrics import METRICS
 from understudy.contract.moment import moment
-from understudy.contract.policies import Policy
-from understudy.contract.recommend_policy import recommend
-from understudy.contract.replay import ReplayPlan
-from understudy.contract.replay_report import PolicyResult, ReplayReport, Retraining, Walk
+from understudy.contract.replay.plan import ReplayPlan
+from understudy.contract.replay.policies import Policy
+from understudy.contract.replay.recommend import recommend
+from understudy.contract.replay.report import PolicyResult, ReplayReport, Retraining, Walk
 from understudy.contract.reports import Number
 from understudy.contract.words import PolicyKind
 from understudy.stages.measure.answers import Answers

@@ -8,7 +8,7 @@ import numpy as np
 
 from understudy.contract.judgement import Judgement
 from understudy.contract.judges.challenger import judge
-from understudy.contract.replay import ReplayPlan
+from understudy.contract.replay.plan import ReplayPlan
 from understudy.contract.words import Takeover, Verdict
 from understudy.stages.evaluate import evaluation_report
 from understudy.stages.measure.answers import no_change

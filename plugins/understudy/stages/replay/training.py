@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import Fact
-from understudy.contract.spec import ModelSpec
 from understudy.contract.words import Takeover
 from understudy.stages.context import Refused
 from understudy.stages.measure.answers import Answers, answers_of

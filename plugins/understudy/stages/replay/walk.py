@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from understudy.contract.policies import Policy
-from understudy.contract.replay import Grid
-from understudy.contract.replay_report import Retraining, Walk
+from understudy.contract.replay.plan import Grid
+from understudy.contract.replay.policies import Policy
+from understudy.contract.replay.report import Retraining, Walk
 from understudy.contract.words import PolicyKind, Trigger
 from understudy.stages.replay.takeover import Gatekeeper
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from understudy.contract.replay_report import PolicyResult, ReplayReport
+from understudy.contract.replay.report import PolicyResult, ReplayReport
 from understudy.stages.report.plots import FAINT, as_text, new_figure, png_of
 from understudy.stages.report.write import render
 

@@ -4,9 +4,10 @@ import math
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from understudy.contract.declaration.monitor import MonitorSpec
+from understudy.contract.declaration.spec import RetrainSpec
 from understudy.contract.judgement import GateResult
 from understudy.contract.judges.monitoring import judge_monitoring
-from understudy.contract.monitor_spec import MonitorSpec
 from understudy.contract.monitoring import (
     Calibration,
     ColumnDrift,
@@ -17,7 +18,6 @@ from understudy.contract.monitoring import (
     PastLook,
     QualityReport,
 )
-from understudy.contract.spec import RetrainSpec
 from understudy.contract.words import DistanceMethod, Verdict, Watched
 
 NOW = datetime(2024, 6, 1, tzinfo=timezone.utc)

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tests.unit.contract.canary_reports import AB, DAY, LABELS, START, arm, blocks_of, report_of, whole
-from understudy.contract.canary_report import Arm, ArmLosses, CanaryBlock, CanaryReport
-from understudy.contract.canary_spec import CanarySpec
+from tests.unit.contract.live.canary_reports import AB, DAY, LABELS, START, arm, blocks_of, report_of, whole
+from understudy.contract.declaration.canary import CanarySpec
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.judges.canary import judge_ab, judge_step
+from understudy.contract.live.canary_report import Arm, ArmLosses, CanaryBlock, CanaryReport
 from understudy.contract.serving import Tally
 from understudy.contract.words import MirrorLoss, Verdict
 

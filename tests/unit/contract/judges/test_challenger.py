@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.contract.gates import Gate
+from understudy.contract.declaration.gates import Gate
+from understudy.contract.declaration.train import EvaluateSpec
 from understudy.contract.judges.challenger import judge
 from understudy.contract.reports import Comparison, EvaluationReport, SliceComparison
-from understudy.contract.train_spec import EvaluateSpec
 from understudy.contract.words import Verdict
 
 EVALUATE = EvaluateSpec()

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.contract.judges.monitor_reports import MONITOR, UNUSABLE, column, decide, drift, quality, report
+from understudy.contract.declaration.monitor import MonitorSpec
+from understudy.contract.declaration.spec import RetrainSpec
 from understudy.contract.judges.challenger import MIN_BLOCKS
 from understudy.contract.judges.lost_quality import judge_loss, t_quantile
-from understudy.contract.monitor_spec import MonitorSpec
-from understudy.contract.spec import RetrainSpec
 from understudy.contract.words import Trigger, Verdict
 
 

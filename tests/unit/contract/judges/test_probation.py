@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.contract.rehearsal_reports import MB, answer, gates, guard, losses, report, tally
+from tests.unit.contract.live.rehearsal_reports import MB, answer, gates, guard, losses, report, tally
 from understudy.contract.judges.rehearsal import judge_probation, judge_rehearsal
 from understudy.contract.serving import Tally
 from understudy.contract.words import MirrorLoss, Verdict

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.contract.rehearsal_reports import MB, NOON, answer, gates, guard, losses, report, tally
+from tests.unit.contract.live.rehearsal_reports import MB, NOON, answer, gates, guard, losses, report, tally
+from understudy.contract.declaration.serving import GuardSpec, ShadowSpec
 from understudy.contract.judgement import Lack
 from understudy.contract.judges.rehearsal import judge_probation, judge_rehearsal
-from understudy.contract.rehearsal import merged
+from understudy.contract.live.rehearsal import merged
 from understudy.contract.serving import LossBlock, Tally
-from understudy.contract.serving_spec import GuardSpec, ShadowSpec
 from understudy.contract.words import Lacking, MirrorLoss, Verdict
 
 PASSED, FAILED, INCONCLUSIVE = Verdict.PASSED, Verdict.FAILED, Verdict.INCONCLUSIVE

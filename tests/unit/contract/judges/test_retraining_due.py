@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tests.unit.contract.judges.monitor_reports import DAY, MOVED, NOW, RETRAIN, answer, decide, looks, quality, report
+from understudy.contract.declaration.spec import RetrainSpec
 from understudy.contract.monitoring import (
     History,
 )
-from understudy.contract.spec import RetrainSpec
 from understudy.contract.words import Trigger, Verdict
 
 

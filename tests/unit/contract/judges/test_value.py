@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.contract.canary_reports import DAY, START, report_of
-from understudy.contract.canary_report import ArmLosses, CanaryBlock, CanaryReport
-from understudy.contract.canary_spec import CanarySpec
+from tests.unit.contract.live.canary_reports import DAY, START, report_of
+from understudy.contract.declaration.canary import CanarySpec
 from understudy.contract.judgement import GateResult
 from understudy.contract.judges.value import judge_harm, judge_value
+from understudy.contract.live.canary_report import ArmLosses, CanaryBlock, CanaryReport
 from understudy.contract.words import Verdict
 
 AB = CanarySpec.model_validate({"mode": "ab", "min_requests": 100})

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.hooks.alerting.alert_desk import HOUR, SECRET, now, refuse, settings_of
 from tests.unit.hooks.alerting.receivers import MailReceiver, WebReceiver
-from understudy.contract.failed_rollback import FailedRollback
+from understudy.contract.alerts.failed_rollback import FailedRollback
 from understudy.hooks.alerting.alerts import Alerts
 from understudy.hooks.alerting.rollback_alert import rollback_alert
 from understudy.hooks.ledger.ledger import Ledger

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.contract.failed_rollback import FailedRollback
+from understudy.contract.alerts.failed_rollback import FailedRollback
 from understudy.hooks.alerting.direct_alerts import ToldDirectly
 from understudy.hooks.alerting.ledger_alert import ledger_alert
 from understudy.hooks.alerting.rollback_alert import rollback_alert

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.contract.alert import Alert
+from understudy.contract.alerts.alert import Alert
 from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alerting.life import AlertLife, alert_life, note_sweep
 from understudy.hooks.alerting.outbox import Addressed, Outbox

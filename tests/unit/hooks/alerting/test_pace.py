@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.hooks.alerting.alert_desk import HOUR, now, refuse
 from tests.unit.hooks.alerting.receivers import WebReceiver
-from understudy.contract.failed_rollback import FailedRollback
+from understudy.contract.alerts.failed_rollback import FailedRollback
 from understudy.contract.words import EntryKind, Outcome, Verdict
 from understudy.hooks.alerting import entry_alerts
 from understudy.hooks.alerting.alerts import Alerts

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.hooks.places.targets import Credulous, Good, Place
+from understudy.contract.declaration.serving import ServingSpec
 from understudy.contract.release import Bundle
 from understudy.contract.serving import Acknowledgement, ModelStatus, PrepareOrder, ServingOrder, ServingTerms
-from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.serving_target import Answered
 from understudy.contract.words import MlTask
 from understudy.hooks.places.conformance import CHECK_MODEL, check_target

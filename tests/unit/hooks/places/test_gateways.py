@@ -10,10 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from tests.integration.fake_gateway import TOKEN, FakeGateway, running
-from understudy.contract.rehearsal import RehearsalsDiffer
+from understudy.contract.declaration.serving import ServingSpec
+from understudy.contract.live.rehearsal import RehearsalsDiffer
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import Lagging, ModelStatus, PrepareOrder, RehearsalQuery, ServingOrder, ServingTerms
-from understudy.contract.serving_spec import ServingSpec
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Change, MlTask
 from understudy.hooks.places.gateway_errors import (

@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from tests.integration.fake_gateway import TOKEN, FakeGateway
-from tests.unit.contract.canary_reports import report_of
+from tests.unit.contract.live.canary_reports import report_of
 from tests.unit.operators.live_traffic import (
     RUN,
     RUN_ID,
@@ -30,8 +30,8 @@ from tests.unit.operators.live_traffic import (
     seen_by,
     serve,
 )
-from understudy.contract.canary_report import CanaryQuery, CanaryReport
-from understudy.contract.canary_spec import CanarySpec
+from understudy.contract.declaration.canary import CanarySpec
+from understudy.contract.live.canary_report import CanaryQuery, CanaryReport
 from understudy.contract.load import load_model
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.beside import end_beside

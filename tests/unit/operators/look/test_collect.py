@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.words import Watched
 from understudy.operators.look.collect import monitored, scored_as_source
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.operators.probe import context, operator
-from understudy.contract.train_spec import RuntimeSpec
+from understudy.contract.declaration.train import RuntimeSpec
 from understudy.contract.words import Isolation
 from understudy.operators.stage import plan as stage_plan
 from understudy.operators.stage.plan import isolation_of, runner_of

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from understudy.contract.train_spec import RuntimeSpec
+from understudy.contract.declaration.train import RuntimeSpec
 from understudy.operators.stage.plan import resources_of
 from understudy.settings import settings
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.words import MlTask
 from understudy.stages.measure.answers import Answers
 from understudy.stages.measure.blocks import random_blocks, time_blocks

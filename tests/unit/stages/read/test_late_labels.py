@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.stage import StageRequest
 from understudy.stages.context import Refused, StageContext
 from understudy.stages.read.late_labels import join_labels, new_labels

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from understudy.contract.data_spec import DataSpec
+from understudy.contract.declaration.data import DataSpec
 from understudy.stages.read.numerals import Numerals, typed
 from understudy.stages.read.read_source import read_file
 

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from sqlalchemy import create_engine, text
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.reports import SnapshotReport
-from understudy.contract.spec import ModelSpec
 from understudy.contract.stage import StageRequest, digest_file
 from understudy.stages import Refused, StageContext
 from understudy.stages.snapshot import run

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.stage import StageRequest
 from understudy.stages import Refused, StageContext
 from understudy.stages.errors import DatabaseUnreachable

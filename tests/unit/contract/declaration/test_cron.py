@@ -5,7 +5,7 @@ from croniter import croniter_range
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.contract.cron import INTERVALS, cron_problem, nearest_cron
+from understudy.contract.declaration.cron import INTERVALS, cron_problem, nearest_cron
 
 FOUR_YEARS = (datetime(2023, 12, 31, 23, 59, tzinfo=timezone.utc), datetime(2028, 1, 1, tzinfo=timezone.utc))
 

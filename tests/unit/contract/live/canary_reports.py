@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from understudy.contract.canary_report import Arm, ArmLosses, CanaryBlock, CanaryQuery, CanaryReport
-from understudy.contract.canary_spec import CanarySpec
+from understudy.contract.declaration.canary import CanarySpec
+from understudy.contract.live.canary_report import Arm, ArmLosses, CanaryBlock, CanaryQuery, CanaryReport
 from understudy.contract.serving import LATENCY_EDGES_MS, Tally
 from understudy.contract.words import MirrorLoss
 

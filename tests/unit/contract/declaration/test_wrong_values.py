@@ -10,13 +10,13 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from understudy.contract.declaration.gates import Gate
+from understudy.contract.declaration.search_space import Choice, FloatRange, IntRange
+from understudy.contract.declaration.spec import ModelSpec
+from understudy.contract.declaration.train import TrainSpec
 from understudy.contract.errors import SpecProblem
-from understudy.contract.gates import Gate
 from understudy.contract.load import parse_spec
 from understudy.contract.metrics import METRICS
-from understudy.contract.search_space import Choice, FloatRange, IntRange
-from understudy.contract.spec import ModelSpec
-from understudy.contract.train_spec import TrainSpec
 
 SIX_LINES = """\
 model: electricity

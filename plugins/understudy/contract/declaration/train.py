@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
+from understudy.contract.declaration.safe_path import Code
+from understudy.contract.declaration.search_space import SearchRange
 from understudy.contract.declared import Declared, Duration, PositiveDuration, parse_duration, positive
-from understudy.contract.safe_path import Code
-from understudy.contract.search_space import SearchRange
 
 SHARE = re.compile(r"^(\d{1,2}(?:\.\d+)?)%$")
 LEAST_MEMORY = "128m"  # with polars and pandera alone a process holds 140 MB, part of it pages that can be given back

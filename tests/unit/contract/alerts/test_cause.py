@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tests.unit.contract.ledger_entries import entry, record
-from understudy.contract.alert_cause import told_of
+from understudy.contract.alerts.cause import told_of
 from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import AlertKind, Change, EntryKind, Outcome, Verdict

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from understudy.contract.declaration.serving import LiveGates
 from understudy.contract.declared import Duration, PositiveDuration, parse_duration
-from understudy.contract.serving_spec import LiveGates
 from understudy.contract.words import CanaryMode
 
 LONGEST_PAUSE = timedelta(minutes=1)

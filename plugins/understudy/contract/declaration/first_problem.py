@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from understudy.contract.declaration.fields_at import Location, fields_at
+from understudy.contract.declaration.wrong_value import problem_of
 from understudy.contract.errors import SpecProblem
-from understudy.contract.fields_at import Location, fields_at
-from understudy.contract.wrong_value import problem_of
 
 RULE = re.compile(r"^([a-z_][\w.]*(?:\[\d+\][\w.]*)?): (.+)$", re.DOTALL)
 """How a rule over several fields speaks: the one that it is about, below its own place, and its sentence."""

@@ -1,7 +1,7 @@
 from datetime import datetime, timedelta, timezone
 
-from understudy.contract.alert import Alert, summary_of
-from understudy.contract.alert_rate import CRITICAL_PER_HOUR, next_turn
+from understudy.contract.alerts.alert import Alert, summary_of
+from understudy.contract.alerts.rate import CRITICAL_PER_HOUR, next_turn
 from understudy.contract.words import AlertKind
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import yaml
 
-from understudy.contract.cron import nearest_cron
+from understudy.contract.declaration.cron import nearest_cron
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import format_duration
 from understudy.contract.metrics import METRICS
-from understudy.contract.policies import Policy, parse_policy
-from understudy.contract.replay_report import PolicyResult, Recommendation
-from understudy.contract.spec import ModelSpec
+from understudy.contract.replay.policies import Policy, parse_policy
+from understudy.contract.replay.report import PolicyResult, Recommendation
 from understudy.contract.words import PolicyKind
 
 

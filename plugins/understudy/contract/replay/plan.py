@@ -4,10 +4,10 @@ from datetime import datetime, timedelta, timezone
 
 from pydantic import Field, model_validator
 
+from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import Duration, Fact, format_duration
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.policies import Policy
-from understudy.contract.spec import ModelSpec
+from understudy.contract.replay.policies import Policy
 from understudy.contract.words import PolicyKind, Takeover
 
 MIN_STEPS = 4

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from understudy.contract.declaration.wrong_value import shown
 from understudy.contract.declared import Declared
-from understudy.contract.wrong_value import shown
 
 WAY_OUT = "write {low: 1, high: 9} or {choices: [a, b]}; a fixed value stands in train.params"
 

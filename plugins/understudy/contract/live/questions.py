@@ -1,8 +1,8 @@
 """The questions that are asked of a version that answered live requests, whoever it is compared with."""
 
-from understudy.contract.histograms import p95_ms, population_stability_index
 from understudy.contract.judgement import COUNTED, SINGLE, GateResult, Judgement, Lack
-from understudy.contract.live_contest import Contest, unanswered
+from understudy.contract.live.contest import Contest, unanswered
+from understudy.contract.live.histograms import p95_ms, population_stability_index
 from understudy.contract.serving import LATENCY_EDGES_MS
 from understudy.contract.words import Lacking, Verdict
 

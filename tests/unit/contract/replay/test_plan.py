@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from understudy.contract.policies import Policy, UnknownPolicy, parse_policies, parse_policy
-from understudy.contract.recommend_policy import recommend
-from understudy.contract.replay import Grid, HistoryTooShort, NoTime, ReplayPlan, plan_grid, usual_policies
-from understudy.contract.replay_report import PolicyResult, Walk
-from understudy.contract.spec import ModelSpec
+from understudy.contract.declaration.spec import ModelSpec
+from understudy.contract.replay.plan import Grid, HistoryTooShort, NoTime, ReplayPlan, plan_grid, usual_policies
+from understudy.contract.replay.policies import Policy, UnknownPolicy, parse_policies, parse_policy
+from understudy.contract.replay.recommend import recommend
+from understudy.contract.replay.report import PolicyResult, Walk
 from understudy.contract.words import PolicyKind, Takeover
 
 OLDEST = datetime(2024, 1, 1, tzinfo=timezone.utc)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from understudy.contract.alert import Alert
+from understudy.contract.alerts.alert import Alert
 from understudy.contract.declared import Fact
 from understudy.contract.words import Severity
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy.contract.judgement import GateResult, Judgement, Lack
-from understudy.contract.live_contest import unanswered
-from understudy.contract.remaining import Remaining, remaining, spoken
+from understudy.contract.live.contest import unanswered
+from understudy.contract.live.remaining import Remaining, remaining, spoken
 from understudy.contract.words import Lacking, Verdict
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from understudy.contract.declaration.serving import LiveGates, RehearsalGates
 from understudy.contract.judgement import GateResult, Lack, is_usable
 from understudy.contract.serving import LossBlock, RehearsalReport, Tally
-from understudy.contract.serving_spec import LiveGates, RehearsalGates
 from understudy.contract.words import MirrorLoss, Verdict
 
 

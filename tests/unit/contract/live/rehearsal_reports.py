@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from understudy.contract.declaration.serving import GuardSpec, ShadowSpec
 from understudy.contract.judgement import Judgement
 from understudy.contract.serving import LATENCY_EDGES_MS, LossBlock, RehearsalReport, Tally
-from understudy.contract.serving_spec import GuardSpec, ShadowSpec
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 MB = 1_000_000

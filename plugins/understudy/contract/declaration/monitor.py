@@ -2,9 +2,9 @@
 
 from pydantic import Field, field_validator, model_validator
 
-from understudy.contract.cron import cron_problem
+from understudy.contract.declaration.cron import cron_problem
+from understudy.contract.declaration.safe_path import SafePath
 from understudy.contract.declared import Declared, PositiveDuration, parse_duration
-from understudy.contract.safe_path import SafePath
 from understudy.contract.words import Watched
 
 

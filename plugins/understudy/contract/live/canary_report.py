@@ -8,7 +8,7 @@ from datetime import datetime
 from pydantic import AwareDatetime, Field
 
 from understudy.contract.declared import Fact
-from understudy.contract.rehearsal import RehearsalsDiffer
+from understudy.contract.live.rehearsal import RehearsalsDiffer
 from understudy.contract.serving import Tally, added
 from understudy.contract.words import MirrorLoss
 

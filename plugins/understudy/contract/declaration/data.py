@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from understudy.contract.declaration.safe_path import Code, SafePath
 from understudy.contract.declared import Declared, Duration, PositiveDuration, parse_duration
-from understudy.contract.safe_path import Code, SafePath
 
 
 class ColumnClasses(Declared):

@@ -5,10 +5,16 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from understudy.contract.alert_spec import AlertsSpec
-from understudy.contract.canary_spec import CanarySpec
-from understudy.contract.cron import cron_problem
-from understudy.contract.data_spec import ChecksSpec, DataSpec
+from understudy.contract.declaration.alerts import AlertsSpec
+from understudy.contract.declaration.canary import CanarySpec
+from understudy.contract.declaration.cron import cron_problem
+from understudy.contract.declaration.data import ChecksSpec, DataSpec
+from understudy.contract.declaration.estimators import estimators_for
+from understudy.contract.declaration.gates import Gate
+from understudy.contract.declaration.monitor import MonitorSpec
+from understudy.contract.declaration.promotion import PromotionSpec
+from understudy.contract.declaration.serving import GuardSpec, ServingSpec, ShadowSpec
+from understudy.contract.declaration.train import EvaluateSpec, RuntimeSpec, SplitSpec, TrainSpec
 from understudy.contract.declared import (
     DRILL_MODEL,
     MODEL_NAME,
@@ -19,14 +25,8 @@ from understudy.contract.declared import (
     parse_duration,
     sha256_of,
 )
-from understudy.contract.estimators import estimators_for
-from understudy.contract.gates import Gate
 from understudy.contract.metrics import METRICS
-from understudy.contract.monitor_spec import MonitorSpec
-from understudy.contract.promotion_spec import PromotionSpec
-from understudy.contract.serving_spec import GuardSpec, ServingSpec, ShadowSpec
 from understudy.contract.suggest import nearest
-from understudy.contract.train_spec import EvaluateSpec, RuntimeSpec, SplitSpec, TrainSpec
 from understudy.contract.words import MlTask, StageName, Watched
 
 NAME = re.compile(MODEL_NAME)

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
+from understudy.contract.declaration.spec import RetrainSpec
 from understudy.contract.declared import Duration, Fact, format_duration, parse_duration
 from understudy.contract.errors import UnderstudyError
-from understudy.contract.spec import RetrainSpec
 from understudy.contract.suggest import nearest
 from understudy.contract.words import PolicyKind
 

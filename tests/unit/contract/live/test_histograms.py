@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from tests.unit.contract.rehearsal_reports import timed
-from understudy.contract.histograms import p95_ms, population_stability_index
+from tests.unit.contract.live.rehearsal_reports import timed
+from understudy.contract.live.histograms import p95_ms, population_stability_index
 from understudy.contract.serving import LATENCY_EDGES_MS
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.contract.canary_reports import DAY, START, arm, report_of
-from understudy.contract.canary_report import Arm, ArmLosses, CanaryBlock, CanaryReport, merged_canary
-from understudy.contract.rehearsal import RehearsalsDiffer
+from tests.unit.contract.live.canary_reports import DAY, START, arm, report_of
+from understudy.contract.live.canary_report import Arm, ArmLosses, CanaryBlock, CanaryReport, merged_canary
+from understudy.contract.live.rehearsal import RehearsalsDiffer
 from understudy.contract.serving import Tally
 from understudy.contract.words import MirrorLoss
 

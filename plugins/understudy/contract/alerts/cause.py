@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
+from understudy.contract.alerts.undecided import blind_looks, undecided_runs
 from understudy.contract.breach import breach_in
 from understudy.contract.cards.title import verdict_of, versions_of
 from understudy.contract.declared import DRILL_MODEL, Fact
 from understudy.contract.read_facts import read_as, word_of
 from understudy.contract.release import Deployment, LedgerEntry
 from understudy.contract.retrainings import Look
-from understudy.contract.undecided import blind_looks, undecided_runs
 from understudy.contract.words import AlertKind, Answer, Change, EntryKind, Outcome, Verdict
 
 AGE_GATE = "age"

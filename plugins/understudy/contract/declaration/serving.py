@@ -6,10 +6,10 @@ from datetime import timedelta
 from pydantic import Field, JsonValue, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
+from understudy.contract.declaration.train import Memory, WorkingMemory
+from understudy.contract.declaration.wrong_value import shown
 from understudy.contract.declared import Declared, PositiveDuration, format_duration, parse_duration
 from understudy.contract.sequential import MIN_VALUES
-from understudy.contract.train_spec import Memory, WorkingMemory
-from understudy.contract.wrong_value import shown
 
 CLASS_NAME = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 

@@ -1,0 +1,1 @@
+"""What people are told of, under which key, and how often at the most."""

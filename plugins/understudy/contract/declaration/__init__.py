@@ -1,0 +1,1 @@
+"""What may stand in ``model.yaml``: types, defaults, bounds, and plain words for what is wrong."""
