@@ -14,6 +14,7 @@ def test_every_outcome_has_an_exit_code_and_zero_where_nothing_is_wrong() -> Non
         Outcome.PROMOTED,
         Outcome.DRY_RUN,
         Outcome.HELD_BACK,  # what was asked for had been done already
+        Outcome.UNCHANGED,  # the same rows made the champion once more
     }
     assert (EXIT_CODES[Outcome.DECLINED], EXIT_CODES[Outcome.DATA_REFUSED], EXIT_CODES[Outcome.BROKEN]) == (3, 4, 1)
 
