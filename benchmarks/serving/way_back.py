@@ -17,6 +17,7 @@ import httpx
 
 from benchmarks.serving.models import Served, train
 from benchmarks.serving.servers import free_port
+from understudy.contract.by import By
 from understudy.contract.declaration.serving import ServingSpec
 from understudy.contract.release import Blessing
 from understudy.contract.serving import ServingTerms
@@ -202,7 +203,14 @@ def _promote(hooks: Hooks, version: Served) -> None:
     facts = blessing.model_dump(mode="json")
     hooks.ledger.append(MODEL, EntryKind.BLESSED, "benchmark", REASON, bundle.run, facts)
     places = hooks.places(TERMS)
-    promote(hooks.deployments, hooks.registry, blessing, actor="benchmark", reason=REASON, gateways=places, terms=TERMS)
+    promote(
+        hooks.deployments,
+        hooks.registry,
+        blessing,
+        by=By(actor="benchmark", reason=REASON),
+        gateways=places,
+        terms=TERMS,
+    )
 
 
 @contextmanager

@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from tests.integration.trained import trained
+from understudy.contract.by import By
 from understudy.contract.declaration.estimators import estimators_for
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change, MlTask
@@ -76,7 +77,7 @@ class Site:
         """Write who serves into the ledger, and tell no gateway."""
         epoch = 2 if previous else 1
         record = Deployment(model=MODEL, epoch=epoch, change=Change.PROMOTION, champion=champion, previous=previous)
-        self.hooks.deployments.deploy(record, epoch - 1, "ann", "because")
+        self.hooks.deployments.deploy(record, epoch - 1, By(actor="ann", reason="because"))
 
     @contextmanager
     def gateway(self) -> Iterator["Gateway"]:

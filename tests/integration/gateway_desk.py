@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tests.integration.blessed import bless
 from tests.integration.fake_gateway import TOKEN, FakeGateway, running
 from tests.integration.trained import trained, write_model
+from understudy.contract.by import By
 from understudy.contract.declaration.serving import ServingSpec
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.serving import ServingTerms
@@ -23,7 +23,7 @@ from understudy.hooks.registry.registry import Registry
 from understudy.hooks.rollback import rollback
 
 TERMS = ServingTerms(task=MlTask.BINARY, serving=ServingSpec())
-WHO: dict[str, Any] = {"actor": "ann", "reason": "weekly"}
+WHO = By(actor="ann", reason="weekly")
 
 
 class Desk:
@@ -49,8 +49,7 @@ class Desk:
             self.deployments,
             self.registry,
             blessing,
-            **WHO,
-            run=blessing.challenger.run,
+            by=WHO.model_copy(update={"run": blessing.challenger.run}),
             gateways=self.gateways,
             terms=self.terms,
             mirror=mirror,
@@ -68,8 +67,7 @@ class Desk:
             self.terms,
             challenger,
             0.5,
-            **WHO,
-            run=run,
+            by=WHO.model_copy(update={"run": run}),
             within_s=within_s,
         )
 
@@ -81,8 +79,7 @@ class Desk:
             self.terms,
             self.model,
             Change.MIRROR_ENDED,
-            **WHO,
-            run=run,
+            by=WHO.model_copy(update={"run": run}),
             within_s=within_s,
         )
 
@@ -105,8 +102,7 @@ class Desk:
             registry or self.registry,
             self.model,
             target,
-            **WHO,
-            run=run,
+            by=WHO.model_copy(update={"run": run}),
             gateways=self.gateways,
             terms=self.terms,
             within_s=within_s,

@@ -3,19 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.integration.blessed import bless
 from tests.integration.trained import trained, write_model
+from understudy.contract.by import By
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.ledger.ledger import Ledger
 from understudy.hooks.promotion import promote
 from understudy.hooks.registry.registry import Registry
 
-WHO: dict[str, Any] = {"actor": "ann", "reason": "weekly retraining"}
+WHO = By(actor="ann", reason="weekly retraining")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class Desk:
         return bless(self.deployments, challenger)
 
     def promote(self, blessing: Blessing) -> Deployment:
-        return promote(self.deployments, self.registry, blessing, **WHO, run=blessing.challenger.run)
+        return promote(
+            self.deployments, self.registry, blessing, by=WHO.model_copy(update={"run": blessing.challenger.run})
+        )
 
     def raise_champion(self, number: int) -> Deployment:
         return self.promote(self.bless(self.train(number)))

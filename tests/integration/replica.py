@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tests.integration.real_gateway import MODEL, TOKEN, Running, Trained, running, until
+from understudy.contract.by import By
 from understudy.contract.declaration.serving import ServingSpec
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingTerms
@@ -67,7 +68,7 @@ class Truth:
             champion=self.bundles[champion],
             previous=self.bundles[previous] if previous else None,
         )
-        self.deployments.deploy(record, epoch - 1, "ann", "weekly")
+        self.deployments.deploy(record, epoch - 1, By(actor="ann", reason="weekly"))
         self.deployments.confirm(MODEL, epoch, "ann", {})
 
     def dies(self) -> None:

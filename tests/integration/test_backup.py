@@ -25,6 +25,7 @@ from understudy.backup.errors import (
 )
 from understudy.backup.restore import restore
 from understudy.backup.take import take
+from understudy.contract.by import By
 from understudy.contract.declaration.estimators import estimators_for
 from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.release import Blessing, Bundle, Deployment
@@ -83,7 +84,7 @@ def raise_champion(hooks: Hooks, number: int) -> Bundle:
     )
     said = blessing.model_dump(mode="json")
     hooks.ledger.append(MODEL, EntryKind.BLESSED, "ann", "all gates passed", bundle.run, said)
-    promote(hooks.deployments, hooks.registry, blessing, actor="ann", reason="weekly", run=bundle.run)
+    promote(hooks.deployments, hooks.registry, blessing, by=By(actor="ann", reason="weekly", run=bundle.run))
     return bundle
 
 
@@ -161,9 +162,7 @@ def test_a_lost_home_comes_back_and_rolls_back(home: Path, backup: Path) -> None
     first = hooks.deployments.current(MODEL)
     assert first is not None
     assert first.previous is not None
-    record = rollback(
-        hooks.deployments, hooks.registry, MODEL, None, actor="ann", reason="it answers backwards", run=None
-    )
+    record = rollback(hooks.deployments, hooks.registry, MODEL, None, by=By(actor="ann", reason="it answers backwards"))
     assert record.champion.version == 1
     assert artefact_of(hooks.registry.keep(record.champion), home).sha256 == record.champion.model_sha256
     raise_champion(hooks, 3)
@@ -194,7 +193,7 @@ def test_a_rollback_drill_stands_in_no_backup_s_way(home: Path, tmp_path: Path) 
     assert serving is not None
     spent = serving.champion.model_copy(update={"model": DRILL_MODEL, "data_version": "generated for a drill"})
     drilled = Deployment(model=DRILL_MODEL, epoch=1, change=Change.PROMOTION, champion=spent, previous=None)
-    hooks.deployments.deploy(drilled, 0, "drill", "a model that is bad on purpose")
+    hooks.deployments.deploy(drilled, 0, By(actor="drill", reason="a model that is bad on purpose"))
 
     take(hooks, tmp_path / "backup")
     lose(home)

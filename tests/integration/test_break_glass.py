@@ -14,6 +14,7 @@ from tests.integration.fake_gateway import TOKEN, FakeGateway, running
 from tests.integration.gateway_desk import Desk
 from understudy.cli.app import app
 from understudy.contract.break_glass import BreakGlassOrder, BrokenGlass, GlassAcknowledgement
+from understudy.contract.by import By
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.break_glass import record_break_glass
 from understudy.hooks.connect import Hooks
@@ -192,7 +193,7 @@ def test_a_locked_champion_is_taken_back_as_callers_already_have_another(place: 
 def test_a_target_that_was_denied_meanwhile_gives_way_to_another_or_is_said(place: Place) -> None:
     place.raise_champion(3)
     glass = place.break_at(place.east)
-    place.deployments.deny(place.model, glass.target.model_sha256, "poisoned data", "carl")
+    place.deployments.deny(place.model, glass.target.model_sha256, By(actor="carl", reason="poisoned data"))
     record = record_break_glass(place.deployments, glass)
     assert record is not None
     assert (record.champion.version, record.previous) == (1, None)

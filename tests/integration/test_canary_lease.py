@@ -12,6 +12,7 @@ import pytest
 from tests.integration.keyed_traffic import KEYS, Callers, KeyedTraffic, canary_order
 from tests.integration.real_gateway import MODEL, PATIENCE_S, Running, Trained, order_of, until
 from tests.integration.replica import Truth, replica
+from understudy.contract.by import By
 from understudy.contract.live.canary_report import CanaryQuery
 from understudy.contract.serving import ServingOrder
 from understudy.contract.words import Change, EntryKind, Role
@@ -25,7 +26,9 @@ def leased(trained: Trained, lease_s: float, epoch: int = 2) -> ServingOrder:
 
 def tried(truth: Truth, gateway: Running, order: ServingOrder) -> None:
     """Write a record and order it, as an operator does."""
-    truth.deployments.deploy(order.record, order.record.epoch - 1, "ann", "canary of version 2", "run1")
+    truth.deployments.deploy(
+        order.record, order.record.epoch - 1, By(actor="ann", reason="canary of version 2", run="run1")
+    )
     gateway.serve(order)
 
 

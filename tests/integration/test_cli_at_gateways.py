@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from tests.integration.fake_gateway import TOKEN, running
 from tests.integration.gateway_desk import Desk
 from understudy.cli.app import app
+from understudy.contract.by import By
 from understudy.contract.words import Change
 from understudy.settings import settings
 
@@ -102,7 +103,7 @@ def test_status_shows_who_lags_and_who_is_gone(desk: Desk) -> None:
     served = desk.deployments.current(MODEL)
     assert served is not None
     newer = served.model_copy(update={"epoch": 3, "change": Change.MIRROR_ENDED})
-    desk.deployments.deploy(newer, 2, "ann", "nobody told the gateways")
+    desk.deployments.deploy(newer, 2, By(actor="ann", reason="nobody told the gateways"))
     told = typed("status", MODEL)
     assert f"served at east ({desk.east.url}): version 2, epoch 2, 1 behind\n" in told
     assert f"served at {desk.west.url}: Gateway {desk.west.url} cannot be used" in told

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from understudy.contract.by import By
 from understudy.contract.release import Blessing
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.deployments import Deployments
@@ -207,10 +208,12 @@ def test_a_death_is_repaired_by_the_next_touch(graveyard: tuple[Path, dict[str, 
     deployments, registry = hooks(home)
     if point.startswith("promote"):
         blessing = Blessing.model_validate_json((home / "blessing.json").read_text())
-        record = promote(deployments, registry, blessing, actor="ann", reason="weekly", run="run3")
+        record = promote(deployments, registry, blessing, by=By(actor="ann", reason="weekly", run="run3"))
         assert (record.epoch, record.champion.version) == (3, 3)
     else:
-        record = rollback(deployments, registry, MODEL, actor="ann", reason="it answers backwards", run="rollback-1")
+        record = rollback(
+            deployments, registry, MODEL, by=By(actor="ann", reason="it answers backwards", run="rollback-1")
+        )
         assert (record.epoch, record.champion.version) == (3, 1)
     assert deployments.current(MODEL) == record
     assert_whole(deployments, registry)

@@ -10,6 +10,7 @@ import yaml
 
 from tests.integration.fake_gateway import TOKEN, FakeGateway, running
 from tests.integration.gateway_desk import Desk
+from understudy.contract.by import By
 from understudy.contract.release import Deployment
 from understudy.contract.words import Change
 from understudy.hooks.connect import Hooks
@@ -36,7 +37,7 @@ class Place(Desk):
             mirror=self.train(mirror) if mirror else None,
             mirror_share=0.5 if mirror else 0,
         )
-        self.deployments.deploy(record, epoch - 1, "ann", "weekly")
+        self.deployments.deploy(record, epoch - 1, By(actor="ann", reason="weekly"))
         return record
 
     def declare(self, **sections: object) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.promotion_desk import Desk, desk, home, unchecked_desk
+from understudy.contract.by import By
 from understudy.contract.words import Action, EntryKind
 from understudy.hooks.acts import act
 from understudy.hooks.connect import Hooks
@@ -20,7 +21,7 @@ ROUNDS = 4
 
 
 def hold(desk: Desk, action: Action = Action.HOLD) -> None:
-    act(_hooks(desk), action, desk.model, actor="carl", reason="stocktaking")
+    act(_hooks(desk), action, desk.model, by=By(actor="carl", reason="stocktaking"))
 
 
 def _hooks(desk: Desk) -> Hooks:
@@ -48,7 +49,7 @@ def test_under_a_hold_a_champion_is_taken_back_and_none_is_promoted(desk: Desk) 
     with pytest.raises(ModelHeld):
         desk.promote(desk.bless(third))
     assert desk.deployments.current(desk.model) == second
-    back = rollback(desk.deployments, desk.registry, desk.model, actor="ann", reason="it hurts")
+    back = rollback(desk.deployments, desk.registry, desk.model, by=By(actor="ann", reason="it hurts"))
     assert back.champion == first.champion
     hold(desk, Action.RELEASE)
     assert desk.promote(desk.bless(third)).champion == third

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from understudy.contract.by import By
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.deployments import Deployments
@@ -50,27 +51,27 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_keeps_the_champion(small_disk: Path) -> None:
     deployments = Deployments(Ledger(f"sqlite:///{small_disk / 'ledger.db'}"))
-    deployments.deploy(record(1, 1), 0, "ann", "first")
+    deployments.deploy(record(1, 1), 0, By(actor="ann", reason="first"))
     filler = small_disk / "filler"
     with pytest.raises(OSError, match="No space"):
         filler.write_bytes(b"x" * 300_000)
     with pytest.raises(LedgerUnavailable, match=r"disk is full; nothing was changed\. Free some space"):
         deployments.ledger.append("demand", EntryKind.JUDGED, "ann", "x" * 50_000)
     with pytest.raises(LedgerUnavailable, match="disk is full"):
-        deployments.deploy(record(2, 2), 1, "ann", "x" * 50_000)
+        deployments.deploy(record(2, 2), 1, By(actor="ann", reason="x" * 50_000))
     assert deployments.current("demand") == record(1, 1)
     assert deployments.ledger.verify().ok
     filler.unlink()
-    deployments.deploy(record(2, 2), 1, "ann", "room again")
+    deployments.deploy(record(2, 2), 1, By(actor="ann", reason="room again"))
     assert deployments.ledger.verify().ok
 
 
 def test_a_read_only_ledger_can_be_read_but_not_changed(small_disk: Path) -> None:
     deployments = Deployments(Ledger(f"sqlite:///{small_disk / 'ledger.db'}"))
-    deployments.deploy(record(1, 1), 0, "ann", "first")
+    deployments.deploy(record(1, 1), 0, By(actor="ann", reason="first"))
     mount("-o", "remount,ro", str(small_disk))
     with pytest.raises(LedgerUnavailable, match=r"read-only; nothing was changed\. Give"):
-        deployments.deploy(record(2, 2), 1, "ann", "second")
+        deployments.deploy(record(2, 2), 1, By(actor="ann", reason="second"))
     assert deployments.current("demand") == record(1, 1)
     assert deployments.ledger.verify().ok
 

@@ -8,6 +8,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from tests.unit.hooks.alerting.receivers import web_receiver
+from understudy.contract.by import By
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change, EntryKind, Outcome
 from understudy.hooks.alerting.alerts import Alerts
@@ -80,7 +81,7 @@ def test_first_users_and_writers_at_once_lose_nothing(ledger: Ledger) -> None:
                 model="demand", epoch=epoch + 1, change=Change.PROMOTION, champion=bundle(version), previous=None
             )
             try:
-                deployments.deploy(record, epoch, "ann", "mine")
+                deployments.deploy(record, epoch, By(actor="ann", reason="mine"))
             except EpochConflict:
                 continue
             return

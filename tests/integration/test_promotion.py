@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.promotion_desk import WHO, Desk, desk, home, unchecked_desk
 from tests.keys import key_pair
+from understudy.contract.by import By
 from understudy.contract.release import Blessing, Deployment
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.errors import ChampionLocked, DigestDenied, LedgerDamaged, StaleBlessing, UnknownBlessing
@@ -103,7 +104,7 @@ def test_a_blessing_that_nobody_recorded_is_refused(desk: Desk) -> None:
 def test_a_denied_digest_is_refused(desk: Desk) -> None:
     desk.raise_champion(1)
     blessing = desk.bless(desk.train(2))
-    desk.deployments.deny(desk.model, blessing.challenger.model_sha256, "harmful", "ann")
+    desk.deployments.deny(desk.model, blessing.challenger.model_sha256, By(actor="ann", reason="harmful"))
     refused(desk, blessing, DigestDenied)
 
 
@@ -134,7 +135,7 @@ def test_a_dead_registry_keeps_the_champion(desk: Desk, tmp_path: Path) -> None:
     blessing = desk.bless(desk.train(2))
     before = desk.deployments.current(desk.model)
     with pytest.raises(RegistryUnavailable):
-        promote(desk.deployments, dead(desk, tmp_path), blessing, **WHO)
+        promote(desk.deployments, dead(desk, tmp_path), blessing, by=WHO)
     assert desk.deployments.current(desk.model) == before
 
 
@@ -163,7 +164,7 @@ def test_aliases_follow_a_record_that_was_written_meanwhile(desk: Desk, monkeypa
     def somebody_rolls_back(registry: Registry, record: Deployment) -> Any:
         if record.epoch == 2 and not newest:
             newest.append(Deployment(model=desk.model, epoch=3, change=Change.ROLLBACK, champion=first, previous=None))
-            desk.deployments.deploy(newest[0], 2, "bob", "it answers backwards")
+            desk.deployments.deploy(newest[0], 2, By(actor="bob", reason="it answers backwards"))
             real(registry, newest[0])
         return real(registry, record)
 
@@ -187,7 +188,7 @@ def test_what_cannot_be_verified_stays_unconfirmed_and_is_said(desk: Desk, tmp_p
     record = Deployment(
         model=desk.model, epoch=1, change=Change.PROMOTION, champion=bundle, previous=None, blessing=blessing
     )
-    desk.deployments.deploy(record, 0, "ann", "a death followed")
+    desk.deployments.deploy(record, 0, By(actor="ann", reason="a death followed"))
     stored = desk.stored(bundle)
     stored.rename(stored.with_name("gone"))
     done = repair(desk.deployments, desk.registry, desk.model)
@@ -203,7 +204,7 @@ def test_an_unconfirmed_champion_is_no_target_of_a_later_rollback(desk: Desk) ->
     first = desk.raise_champion(1)
     lost = desk.train(2)
     record = Deployment(model=desk.model, epoch=2, change=Change.PROMOTION, champion=lost, previous=first.champion)
-    desk.deployments.deploy(record, 1, "ann", "a death followed")
+    desk.deployments.deploy(record, 1, By(actor="ann", reason="a death followed"))
     desk.stored(lost).rename(desk.stored(lost).with_name("gone"))
     assert desk.raise_champion(3).previous == first.champion
 

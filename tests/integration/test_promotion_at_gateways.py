@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.gateway_desk import TERMS, Desk, desk_at
+from understudy.contract.by import By
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.deployments import Deployments
@@ -203,7 +204,7 @@ class TestRehearsal:
         with pytest.raises(NothingToRehearse, match=r"Version 7 of .* has the files of version 1, which serves"):
             desk.rehearse(challenger.model_copy(update={"version": 7}))
         banned = desk.train(2)
-        desk.deployments.deny(desk.model, banned.model_sha256, "harmful", "ann")
+        desk.deployments.deny(desk.model, banned.model_sha256, By(actor="ann", reason="harmful"))
         with pytest.raises(DigestDenied):
             desk.rehearse(banned)
         assert desk.end() is None

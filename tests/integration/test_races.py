@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.blessed import bless
 from tests.integration.trained import trained, write_model
+from understudy.contract.by import By
 from understudy.contract.release import Bundle
 from understudy.contract.words import Alias, Change, EntryKind
 from understudy.hooks.deployments import Deployments
@@ -154,7 +155,7 @@ def train(registry: Registry, folder: Path, model: str, number: int) -> Bundle:
 def test_of_a_hundred_promotions_over_one_epoch_one_wins(shared: Path, registry: Registry) -> None:
     deployments = Deployments(Ledger(f"sqlite:///{shared / 'ledger.db'}"))
     first = bless(deployments, train(registry, shared / "t0", MODEL, 0))
-    promote(deployments, registry, first, actor="ann", reason="first")
+    promote(deployments, registry, first, by=By(actor="ann", reason="first"))
     blessings = [bless(deployments, train(registry, shared / f"t{number}", MODEL, number)) for number in range(1, 101)]
     (shared / "blessings.json").write_text(json.dumps([blessing.model_dump(mode="json") for blessing in blessings]))
     winners = [version for version in race(OVER_ONE_EPOCH, shared) if version is not None]
@@ -204,13 +205,12 @@ def test_a_rollback_and_a_promotion_at_once_stay_in_step(
             deployments,
             registry,
             bless(deployments, train(registry, tmp_path / f"{number}", model, number)),
-            actor="ann",
-            reason="weekly",
+            by=By(actor="ann", reason="weekly"),
         )
     blessing = bless(deployments, train(registry, tmp_path / "3", model, 3))
     promoted, rolled_back = at_once(
-        lambda: promote(deployments, registry, blessing, actor="ann", reason="weekly"),
-        lambda: rollback(deployments, registry, model, actor="bob", reason="it answers backwards"),
+        lambda: promote(deployments, registry, blessing, by=By(actor="ann", reason="weekly")),
+        lambda: rollback(deployments, registry, model, by=By(actor="bob", reason="it answers backwards")),
     )
     records = [served.deployment for served in deployments.history(model)][2:]
     steps = [(record.change, record.champion.version) for record in records]
@@ -238,12 +238,13 @@ def test_two_attempts_of_one_rollback_run_go_back_once(
             deployments,
             registry,
             bless(deployments, train(registry, tmp_path / f"{number}", model, number)),
-            actor="ann",
-            reason="weekly",
+            by=By(actor="ann", reason="weekly"),
         )
 
     def act() -> object:
-        return rollback(deployments, registry, model, actor="ann", reason="it answers backwards", run="rollback-1")
+        return rollback(
+            deployments, registry, model, by=By(actor="ann", reason="it answers backwards", run="rollback-1")
+        )
 
     assert "done" in at_once(*[act] * 6)
     record = deployments.current(model)

@@ -12,6 +12,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from tests.integration.conftest import Run, Site, hourly
+from understudy.contract.by import By
 from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.load import load_spec
 from understudy.contract.release import Blessing, Deployment, LedgerEntry
@@ -96,7 +97,7 @@ def usurp(site: Site, bundle: dict[str, Any]) -> None:
         "champion": bundle,
         "previous": serving.champion,
     }
-    deployments.deploy(Deployment.model_validate(other), serving.epoch, "somebody else", "in a hurry")
+    deployments.deploy(Deployment.model_validate(other), serving.epoch, By(actor="somebody else", reason="in a hurry"))
 
 
 def test_a_first_model_is_rubber_stamped_and_promoted(story: dict[str, Act]) -> None:
@@ -203,7 +204,7 @@ def test_what_was_rolled_back_cannot_be_promoted_again(story: dict[str, Act], si
     )
     hooks.ledger.append(MODEL, EntryKind.BLESSED, "ann", "please", facts=again.model_dump(mode="json"))
     with site.here(), pytest.raises(DigestDenied, match="customers complain"):
-        promote(hooks.deployments, hooks.registry, again, actor="ann", reason="please")
+        promote(hooks.deployments, hooks.registry, again, by=By(actor="ann", reason="please"))
     assert hooks.deployments.current(MODEL) == serving
 
 

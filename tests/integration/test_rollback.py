@@ -4,13 +4,13 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.integration.blessed import bless
 from tests.integration.trained import trained, write_model
 from understudy.contract.airflow_run import AirflowRun
+from understudy.contract.by import By
 from understudy.contract.release import Blessing, Bundle, Deployment
 from understudy.contract.stage import artefact_of
 from understudy.contract.words import Alias, Change, EntryKind, LinkKind
@@ -47,7 +47,9 @@ class Desk:
             "image_digest": f"image{number}", "code_commit": f"code{number}", "decision_threshold": number / 10,
         }  # fmt: skip
         bundle = self.registry.register(trained(self.model, number, folder, **made_by))
-        promote(self.deployments, self.registry, self.bless(bundle), actor="ann", reason="weekly", run=bundle.run)
+        promote(
+            self.deployments, self.registry, self.bless(bundle), by=By(actor="ann", reason="weekly", run=bundle.run)
+        )
         return bundle
 
     def bless(self, challenger: Bundle) -> Blessing:
@@ -65,9 +67,7 @@ class Desk:
             registry or self.registry,
             self.model,
             target,
-            actor="ann",
-            reason="it answers backwards",
-            run=run,
+            by=By(actor="ann", reason="it answers backwards", run=run),
             only_since=only_since,
         )
 
@@ -103,8 +103,8 @@ def test_a_rollback_keeps_the_name_of_its_run_in_airflow_and_the_data_of_both_ve
     desk.raise_champion(1)
     desk.raise_champion(2)
     run = AirflowRun(dag_id="rollback", run_id="manual__1")
-    who: dict[str, Any] = {"actor": "ann", "reason": "it answers backwards"}
-    rollback(desk.deployments, desk.registry, desk.model, run="rollback-1", airflow=run, **who)
+    by = By(actor="ann", reason="it answers backwards", run="rollback-1", airflow=run)
+    rollback(desk.deployments, desk.registry, desk.model, by=by)
     ledger = desk.deployments.ledger
     written = ledger.entries(desk.model, [EntryKind.DEPLOYED])[-1]
     links = cards.card(ledger, written.seq).links
@@ -141,7 +141,7 @@ def test_what_was_rolled_back_is_not_promoted_again(desk: Desk) -> None:
     second = desk.raise_champion(2)
     desk.rollback()
     with pytest.raises(DigestDenied, match="it answers backwards"):
-        promote(desk.deployments, desk.registry, desk.bless(second), actor="ann", reason="again")
+        promote(desk.deployments, desk.registry, desk.bless(second), by=By(actor="ann", reason="again"))
 
 
 def test_a_version_that_never_served_is_no_target(desk: Desk) -> None:
@@ -194,7 +194,7 @@ def test_an_unconfirmed_version_is_no_target(desk: Desk) -> None:
     never = second.model_copy(update={"version": 7, "model_sha256": "f" * 64})
     for epoch, bundle in ((3, never), (4, second)):
         record = Deployment(model=desk.model, epoch=epoch, change=Change.PROMOTION, champion=bundle, previous=first)
-        desk.deployments.deploy(record, epoch - 1, "ann", "x")
+        desk.deployments.deploy(record, epoch - 1, By(actor="ann", reason="x"))
     with pytest.raises(UnfitTarget, match="never confirmed"):
         desk.rollback(7)
     assert desk.rollback().champion == first
@@ -210,7 +210,7 @@ def test_a_reason_is_required(desk: Desk, reason: str) -> None:
     for number in (1, 2):
         desk.raise_champion(number)
     with pytest.raises(ReasonMissing):
-        rollback(desk.deployments, desk.registry, desk.model, actor="ann", reason=reason)
+        rollback(desk.deployments, desk.registry, desk.model, by=By(actor="ann", reason=reason))
     assert desk.deployments.current(desk.model) is not None
     assert desk.deployments.denied(desk.model) == {}
 

@@ -176,7 +176,7 @@ def test_a_target_that_is_not_warm_is_loaded_before_anything_is_written(desk: De
 
 
 def test_a_broken_declaration_does_not_stop_it(desk: Desk) -> None:
-    record = rollback(desk.deployments, desk.registry, desk.model, **WHO, gateways=desk.gateways)
+    record = rollback(desk.deployments, desk.registry, desk.model, by=WHO, gateways=desk.gateways)
     assert desk.served() == [(1, 3), (1, 3)]
     assert desk.east.orders[desk.model].terms == TERMS
     assert desk.deployments.confirmed(desk.model) == record

@@ -12,6 +12,7 @@ import pytest
 from tests.integration.conftest import Run, Site
 from tests.integration.fake_gateway import TOKEN
 from tests.integration.gateway_process import gateway
+from understudy.contract.by import By
 from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.release import LedgerEntry
 from understudy.contract.serving import ModelStatus
@@ -153,7 +154,7 @@ def test_a_drill_is_spent_once_it_was_drilled(drill: Drill, site: Site, urls: tu
 
         digest = digest_of(folder / "models" / "bad")
         assert digest is not None
-        hooks.deployments.deny(DRILL_MODEL, digest, "drilled before", "ann")
+        hooks.deployments.deny(DRILL_MODEL, digest, By(actor="ann", reason="drilled before"))
 
     run = drill(before={"drill": deny})
     assert run.tasks["drill"] == "failed"

@@ -7,6 +7,7 @@ import typer
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.deployment import hooks
 from understudy.cli.reason import Reason, checked_reason
+from understudy.contract.by import By
 from understudy.contract.words import Action
 from understudy.hooks.account import own_account
 
@@ -48,7 +49,7 @@ def _act(action: Action, model: str, version: int | None, reason: str, *, dry_ru
     from understudy.hooks.acts import act
 
     given = checked_reason(reason)
-    acted = act(hooks(), action, model, version, actor=own_account(), reason=given, is_dry_run=dry_run)
+    acted = act(hooks(), action, model, version, by=By(actor=own_account(), reason=given), is_dry_run=dry_run)
     # A model's name stays as it is written, also where a sentence begins with it.
     begins_with_name = acted.sentence.startswith(f"{acted.model} ")
     said = acted.sentence if begins_with_name else f"{acted.sentence[0].upper()}{acted.sentence[1:]}"

@@ -10,6 +10,7 @@ from understudy.cli.break_glass import refuse_target
 from understudy.cli.deployment import hooks, require_model
 from understudy.cli.errors import BadArgument
 from understudy.cli.reason import Reason, checked_reason
+from understudy.contract.by import By
 from understudy.contract.release import Deployment
 from understudy.contract.serving import Acknowledgement, Lagging
 from understudy.hooks.account import own_account
@@ -96,9 +97,7 @@ def _rolled_back(
             connected.registry,
             model,
             to,
-            actor=own_account(),
-            reason=reason,
-            run=None,
+            by=By(actor=own_account(), reason=reason),
             gateways=places,
             terms=terms,
         )

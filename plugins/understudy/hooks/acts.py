@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from understudy.contract.airflow_run import AirflowRun
+from understudy.contract.by import By
 from understudy.contract.declared import Fact
 from understudy.contract.reason import REASON_LIMIT, reason_problem
 from understudy.contract.release import Deployment, LedgerEntry
@@ -47,10 +47,7 @@ def act(
     model: str,
     version: int | None = None,
     *,
-    actor: str,
-    reason: str,
-    run: str | None = None,
-    airflow: AirflowRun | None = None,
+    by: By,
     is_dry_run: bool = False,
 ) -> Acted:
     """Do what a person asked for, once for each run, and say what that means; with a dry run only say it.
@@ -60,26 +57,34 @@ def act(
     HeldAlready, NotHeld, LockedAlready, NotLocked, UnknownVersion, NothingServes or NothingTried, having changed
     nothing.
     """
-    if reason_problem(reason) is not None:
-        raise ReasonMissing(action.spoken, reason, REASON_LIMIT)
+    if reason_problem(by.reason) is not None:
+        raise ReasonMissing(action.spoken, by.reason, REASON_LIMIT)
     refuse_unknown(hooks, model)
     if action is Action.STOP_SHADOW:
-        return _stop(hooks, model, actor=actor, reason=reason.strip(), run=run, airflow=airflow, is_dry_run=is_dry_run)
+        return _stop(
+            hooks,
+            model,
+            by=by,
+            is_dry_run=is_dry_run,
+        )
     ledger = hooks.ledger
     if is_dry_run:
         _, acted = decide(action, model, version, ledger.entries(model, TOLD))
         return acted.model_copy(update={"is_dry_run": True})
-    key = f"{action}:{model}:{run}" if run else None
+    key = f"{action}:{model}:{by.run}" if by.run else None
     with ledger.writing() as pen:
         done = pen.entries(LEDGER.c.once_key == key) if key else []
         if done:
             return Acted.model_validate(done[0].facts["acted"])
         told = pen.entries(LEDGER.c.model == model, LEDGER.c.kind.in_([kind.value for kind in TOLD]))
         kind, acted = decide(action, model, version, told)
-        facts: dict[str, Any] = {"acted": acted.model_dump(mode="json"), **(airflow.model_dump() if airflow else {})}
+        facts: dict[str, Any] = {
+            "acted": acted.model_dump(mode="json"),
+            **by.airflow_facts,
+        }
         if action.is_about_a_version:
             facts["version"] = acted.version
-        pen.append(model, kind, actor, reason.strip(), run=run, facts=facts, once_key=key)
+        pen.append(model, kind, by.actor, by.reason, run=by.run, facts=facts, once_key=key)
     return acted
 
 
@@ -124,10 +129,7 @@ def _stop(
     hooks: Hooks,
     model: str,
     *,
-    actor: str,
-    reason: str,
-    run: str | None,
-    airflow: AirflowRun | None,
+    by: By,
     is_dry_run: bool,
 ) -> Acted:
     """End the mirror or the canary, whoever began it."""
@@ -135,14 +137,14 @@ def _stop(
         history = hooks.deployments.history(model)
         if not history:
             raise NothingServes(model)
-        mine = next((index for index, served in enumerate(history) if run is not None and served.run == run), None)
+        mine = next(
+            (index for index, served in enumerate(history) if by.run is not None and served.run == by.run), None
+        )
         record = history[-1 if mine is None else mine - 1].deployment
         acted, change = _stopped(model, record), _end_of(record)
         if is_dry_run:
             return acted.model_copy(update={"is_dry_run": True})
-        if mine is not None or _wrote_the_end(
-            hooks.deployments, record, actor=actor, reason=reason, run=run, airflow=airflow
-        ):
+        if mine is not None or _wrote_the_end(hooks.deployments, record, by=by):
             break
     # Also where an earlier try of the same run died before the gateways heard of it.
     places, terms = hooks.served_now(model)
@@ -153,9 +155,7 @@ def _stop(
         terms,
         model,
         change,
-        actor=actor,
-        reason=reason,
-        run=run,
+        by=by,
     )
     return acted
 
@@ -180,14 +180,11 @@ def _wrote_the_end(
     deployments: Deployments,
     record: Deployment,
     *,
-    actor: str,
-    reason: str,
-    run: str | None,
-    airflow: AirflowRun | None,
+    by: By,
 ) -> bool:
     """Write the record that ends it; tell whether nobody was faster."""
     try:
-        write_beside(deployments, record, _end_of(record), actor=actor, reason=reason, run=run, airflow=airflow)
+        write_beside(deployments, record, _end_of(record), by=by)
     except EpochConflict:
         return False
     return True

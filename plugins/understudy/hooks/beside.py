@@ -2,7 +2,7 @@
 
 import logging
 
-from understudy.contract.airflow_run import AirflowRun
+from understudy.contract.by import By
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Change
@@ -24,10 +24,7 @@ def write_beside(
     tried: Bundle | None = None,
     share: float = 0.0,
     *,
-    actor: str,
-    reason: str,
-    run: str | None,
-    airflow: AirflowRun | None = None,
+    by: By,
 ) -> Deployment:
     """Write a record that differs from the newest one only in what is tried beside its champion.
 
@@ -48,9 +45,7 @@ def write_beside(
             "canary_share": share if canary else 0.0,
         }
     )
-    deployments.deploy(
-        Deployment.model_validate(record.model_dump()), newest.epoch, actor, reason, run, airflow=airflow
-    )
+    deployments.deploy(Deployment.model_validate(record.model_dump()), newest.epoch, by)
     return record
 
 
@@ -79,9 +74,7 @@ def end_beside(  # noqa: PLR0917 - as bring_beside
     model: str,
     change: Change,
     *,
-    actor: str,
-    reason: str,
-    run: str | None,
+    by: By,
     within_s: float = WAIT_S,
 ) -> Deployment | None:
     """End what a run tries beside the champion and return the record; None where that is gone already.
@@ -90,13 +83,13 @@ def end_beside(  # noqa: PLR0917 - as bring_beside
     began it. A gateway that does not follow in time is only reported: the record says that nothing is tried, and its
     follower brings it the news.
     """
-    record = _ended(deployments, model, change, actor=actor, reason=reason, run=run)
+    record = _ended(deployments, model, change, by=by)
     if record is None:
         return None
     fleet = fleet_of(gateways, terms or deployments.last_terms(model))
     if fleet is not None:
         try:
-            record, confirmation = fleet.bring(deployments, record, actor, within_s)
+            record, confirmation = fleet.bring(deployments, record, by.actor, within_s)
         except EpochConflict:
             return record
         for late in confirmation.lagging:
@@ -105,18 +98,16 @@ def end_beside(  # noqa: PLR0917 - as bring_beside
     return record
 
 
-def _ended(
-    deployments: Deployments, model: str, change: Change, *, actor: str, reason: str, run: str | None
-) -> Deployment | None:
+def _ended(deployments: Deployments, model: str, change: Change, *, by: By) -> Deployment | None:
     while True:
-        newest = _newest_of(deployments.history(model), run)
+        newest = _newest_of(deployments.history(model), by.run)
         if newest is None:
             return None
         record = newest.deployment
         if _tried(record, change) is None:
             return None if record.change is not change or newest.is_confirmed else record
         try:
-            return write_beside(deployments, record, change, actor=actor, reason=reason, run=run)
+            return write_beside(deployments, record, change, by=by)
         except EpochConflict:
             continue  # a newer record ended it, or only gave it another share
 

@@ -3,6 +3,7 @@
 import logging
 
 from understudy.contract.break_glass import BrokenGlass
+from understudy.contract.by import By
 from understudy.contract.declared import sha256_of
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingTerms
@@ -26,23 +27,23 @@ def record_break_glass(deployments: Deployments, glass: BrokenGlass) -> Deployme
     hurt, and nobody who put it there knew. Where another version is champion by now, only the digest is denied, and
     that champion stays. Raise NothingToRollBackTo where no version is left that could be champion.
     """
-    model, reason = glass.model, glass.sentence
+    model, by = glass.model, By(actor=glass.actor, reason=glass.sentence)
     facts = glass.model_dump(mode="json")
     deployments.ledger.append_once(
-        f"broke_glass:{model}:{sha256_of(facts)}", model, EntryKind.BROKE_GLASS, glass.actor, reason, facts=facts
+        f"broke_glass:{model}:{sha256_of(facts)}", model, EntryKind.BROKE_GLASS, by.actor, by.reason, facts=facts
     )
     while True:
         history = deployments.history(model)
         head = history[-1].deployment if history else None
         if head is None or head.champion.model_sha256 != glass.taken_back.model_sha256:
-            deployments.deny(model, glass.taken_back.model_sha256, reason, glass.actor, bundle=glass.taken_back)
+            deployments.deny(model, glass.taken_back.model_sha256, by, bundle=glass.taken_back)
             return head
         record = _rollback(history, deployments.denied(model), glass)
         try:
-            deployments.deploy(record, head.epoch, glass.actor, reason, deny=glass.taken_back, past_lock=True)
+            deployments.deploy(record, head.epoch, by, deny=glass.taken_back, past_lock=True)
         except EpochConflict:
             continue  # somebody wrote in between: another gateway's follower, a rehearsal, a promotion
-        log.warning("%s: version %s was taken back: %s", model, glass.taken_back.version, reason)
+        log.warning("%s: version %s was taken back: %s", model, glass.taken_back.version, by.reason)
         return record
 
 

@@ -1,5 +1,6 @@
 """Tell the ledger that a canary has ended at a gateway by itself, and end it everywhere."""
 
+from understudy.contract.by import By
 from understudy.contract.canary_lease import CanaryLapse
 from understudy.contract.declared import sha256_of
 from understudy.contract.release import Deployment
@@ -30,7 +31,10 @@ def record_lapse(deployments: Deployments, lapse: CanaryLapse) -> Deployment | N
     newest = history[-1]
     try:
         return write_beside(
-            deployments, newest.deployment, Change.CANARY_ENDED, actor=actor, reason=lapse.sentence, run=newest.run
+            deployments,
+            newest.deployment,
+            Change.CANARY_ENDED,
+            by=By(actor=actor, reason=lapse.sentence, run=newest.run),
         )
     except EpochConflict:
         return None  # somebody wrote in between, and knew what serves

@@ -1,5 +1,6 @@
 """Let a challenger answer a share of the callers, and let the share rise: records beside the champion."""
 
+from understudy.contract.by import By
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Change
@@ -20,9 +21,7 @@ def start_canary(  # noqa: PLR0917 - where, under which terms, what, how much: t
     share: float,
     *,
     champion_since: int,
-    actor: str,
-    reason: str,
-    run: str,
+    by: By,
     within_s: float = WAIT_S,
 ) -> Deployment:
     """Let a challenger answer a share of the callers and return the record; a retried run goes on where it was.
@@ -40,16 +39,14 @@ def start_canary(  # noqa: PLR0917 - where, under which terms, what, how much: t
     newest = history[-1].deployment
     if newest.champion_since != champion_since:
         raise EpochConflict(challenger.model, champion_since, newest.champion_since)
-    if history[-1].run == run and newest.canary == challenger:
-        return bring_beside(deployments, registry, fleet, newest, actor, within_s)
+    if history[-1].run == by.run and newest.canary == challenger:
+        return bring_beside(deployments, registry, fleet, newest, by.actor, within_s)
     if newest.champion.model_sha256 == challenger.model_sha256:
         raise NothingToRehearse(challenger.model, challenger.version, newest.champion.version)
     registry.keep(challenger)
     fleet.prepare(challenger)
-    record = write_beside(
-        deployments, newest, Change.CANARY_STARTED, challenger, share, actor=actor, reason=reason, run=run
-    )
-    return bring_beside(deployments, registry, fleet, record, actor, within_s)
+    record = write_beside(deployments, newest, Change.CANARY_STARTED, challenger, share, by=by)
+    return bring_beside(deployments, registry, fleet, record, by.actor, within_s)
 
 
 def step_canary(  # noqa: PLR0917 - as start_canary
@@ -60,9 +57,7 @@ def step_canary(  # noqa: PLR0917 - as start_canary
     challenger: Bundle,
     share: float,
     *,
-    actor: str,
-    reason: str,
-    run: str,
+    by: By,
     within_s: float = WAIT_S,
 ) -> Deployment:
     """Give the canary of a run a larger share and return the record; one that it has already is only confirmed.
@@ -71,10 +66,8 @@ def step_canary(  # noqa: PLR0917 - as start_canary
     """
     newest = deployments.history(challenger.model)[-1]
     record = newest.deployment
-    if newest.run != run or record.canary != challenger:
+    if newest.run != by.run or record.canary != challenger:
         raise EpochConflict(challenger.model, record.epoch - 1, record.epoch)
     if record.canary_share < share:
-        record = write_beside(
-            deployments, record, Change.CANARY_STEPPED, challenger, share, actor=actor, reason=reason, run=run
-        )
-    return bring_beside(deployments, registry, Fleet(gateways, terms), record, actor, within_s)
+        record = write_beside(deployments, record, Change.CANARY_STEPPED, challenger, share, by=by)
+    return bring_beside(deployments, registry, Fleet(gateways, terms), record, by.actor, within_s)

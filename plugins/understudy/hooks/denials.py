@@ -1,5 +1,6 @@
 """Denials: an artefact that was rolled back must not serve again, under whatever version number it returns."""
 
+from understudy.contract.by import By
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, LedgerEntry
 from understudy.contract.words import EntryKind
@@ -31,9 +32,7 @@ def write_denial(
     digest: str,
     bundle: Bundle | None,
     *,
-    actor: str,
-    reason: str,
-    run: str | None,
+    by: By,
 ) -> LedgerEntry:
     """Write a denial, once, within the transaction of a pen."""
     facts = {
@@ -41,4 +40,6 @@ def write_denial(
         "version": bundle.version if bundle else None,
         "data_version": bundle.data_version if bundle else None,
     }
-    return pen.append(model, EntryKind.DENIED, actor, reason, run=run, facts=facts, once_key=f"denied:{model}:{digest}")
+    return pen.append(
+        model, EntryKind.DENIED, by.actor, by.reason, run=by.run, facts=facts, once_key=f"denied:{model}:{digest}"
+    )

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from understudy.contract.airflow_run import AirflowRun
+from understudy.contract.by import By
 from understudy.contract.declared import Fact
 from understudy.contract.release import Bundle, Deployment, LedgerEntry
 from understudy.contract.serving import Acknowledgement, ServingTerms
@@ -97,11 +97,8 @@ class Deployments:
         self,
         deployment: Deployment,
         over_epoch: int,
-        actor: str,
-        reason: str,
-        run: str | None = None,
+        by: By,
         *,
-        airflow: AirflowRun | None = None,
         deny: Bundle | None = None,
         past_lock: bool = False,
     ) -> LedgerEntry:
@@ -111,7 +108,6 @@ class Deployments:
         has done already. Raise EpochConflict, ModelHeld, ChampionLocked or DigestDenied, having written nothing. A
         record that leaves the champion and its callers as they are may be written beside a locked one.
 
-        :param airflow: the run's name in Airflow, where no other entry of the run has it.
         """
         model = deployment.model
         if deployment.epoch != over_epoch + 1:
@@ -134,17 +130,17 @@ class Deployments:
                 locks = locks_in(_read(pen, model, EntryKind.LOCKED, EntryKind.UNLOCKED))
                 _refuse(deployment.canary, found, locks, denials)
             if deny is not None:
-                write_denial(pen, model, deny.model_sha256, deny, actor=actor, reason=reason, run=run)
+                write_denial(pen, model, deny.model_sha256, deny, by=by)
             return pen.append(
                 model,
                 EntryKind.DEPLOYED,
-                actor,
-                reason,
-                run=run,
+                by.actor,
+                by.reason,
+                run=by.run,
                 facts={
                     "epoch": deployment.epoch,
                     "deployment": deployment.model_dump(mode="json"),
-                    **(airflow.model_dump() if airflow else {}),
+                    **by.airflow_facts,
                 },
                 once_key=f"deployed:{model}:{deployment.epoch}",
             )
@@ -174,15 +170,13 @@ class Deployments:
         self,
         model: str,
         digest: str,
-        reason: str,
-        actor: str,
+        by: By,
         *,
-        run: str | None = None,
         bundle: Bundle | None = None,
     ) -> LedgerEntry:
         """Record, once, that an artefact must not serve again; ``bundle`` also names its version and data."""
         with self.ledger.writing() as pen:
-            return write_denial(pen, model, digest, bundle, actor=actor, reason=reason, run=run)
+            return write_denial(pen, model, digest, bundle, by=by)
 
     def denials(self, model: str) -> list[Denial]:
         """Return what must not serve again, oldest first."""

@@ -1,5 +1,6 @@
 """Let a version answer the same requests unseen: a record beside the champion."""
 
+from understudy.contract.by import By
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Change
@@ -19,9 +20,7 @@ def start_mirror(  # noqa: PLR0917 - where, under which terms, what, how much: t
     challenger: Bundle,
     share: float,
     *,
-    actor: str,
-    reason: str,
-    run: str | None,
+    by: By,
     within_s: float = WAIT_S,
 ) -> Deployment:
     """Rehearse a challenger on a share of the champion's requests and return the record; a retried run gets the same.
@@ -33,7 +32,7 @@ def start_mirror(  # noqa: PLR0917 - where, under which terms, what, how much: t
     """
     fleet = Fleet(gateways, terms)
     history = deployments.history(challenger.model)
-    record = _mirrored_by(history, challenger, share, run)
+    record = _mirrored_by(history, challenger, share, by.run)
     if record is None:
         if not history:
             raise NothingServes(challenger.model)
@@ -48,11 +47,9 @@ def start_mirror(  # noqa: PLR0917 - where, under which terms, what, how much: t
             Change.MIRROR_STARTED,
             challenger,
             share,
-            actor=actor,
-            reason=reason,
-            run=run,
+            by=by,
         )
-    return bring_beside(deployments, registry, fleet, record, actor, within_s)
+    return bring_beside(deployments, registry, fleet, record, by.actor, within_s)
 
 
 def _mirrored_by(history: list[Served], challenger: Bundle, share: float, run: str | None) -> Deployment | None:

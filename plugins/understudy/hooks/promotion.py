@@ -2,6 +2,7 @@
 
 import logging
 
+from understudy.contract.by import By
 from understudy.contract.release import Blessing, Deployment
 from understudy.contract.serving import ServingTerms
 from understudy.contract.words import Change, EntryKind
@@ -21,9 +22,7 @@ def promote(
     registry: Registry,
     blessing: Blessing,
     *,
-    actor: str,
-    reason: str,
-    run: str | None = None,
+    by: By,
     gateways: Places | None = None,
     terms: ServingTerms | None = None,
     mirror: float | None = None,
@@ -58,19 +57,17 @@ def promote(
         registry.keep(challenger)
         if fleet is not None:
             fleet.prepare(challenger)
-        record = _written(deployments, blessing, mirror, actor=actor, reason=reason, run=run)
+        record = _written(deployments, blessing, mirror, by=by)
     if fleet is None:
-        confirm_verified(deployments, record, actor)
+        confirm_verified(deployments, record, by.actor)
     else:
-        record = fleet.serve(deployments, record, actor, within_s)
+        record = fleet.serve(deployments, record, by.actor, within_s)
     reconcile(deployments, registry, record.model)
     keep_at_hand(registry, record)
     return record
 
 
-def _written(
-    deployments: Deployments, blessing: Blessing, mirror: float | None, *, actor: str, reason: str, run: str | None
-) -> Deployment:
+def _written(deployments: Deployments, blessing: Blessing, mirror: float | None, *, by: By) -> Deployment:
     """Write the record over the newest one, as long as that has the champion of the blessing."""
     challenger = blessing.challenger
     while True:
@@ -90,7 +87,7 @@ def _written(
             mirror_share=mirror if mirror and previous else 0.0,
         )
         try:
-            deployments.deploy(record, epoch, actor, reason, run)
+            deployments.deploy(record, epoch, by)
         except EpochConflict:
             continue  # with another champion the blessing is stale, else only a rehearsal began or ended
         log.info("%s: version %s is champion, epoch %s", record.model, challenger.version, record.epoch)

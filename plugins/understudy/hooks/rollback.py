@@ -2,7 +2,7 @@
 
 import logging
 
-from understudy.contract.airflow_run import AirflowRun
+from understudy.contract.by import By
 from understudy.contract.declared import Fact
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.reason import is_seen
@@ -67,10 +67,7 @@ def rollback(
     model: str,
     target: int | None = None,
     *,
-    actor: str,
-    reason: str,
-    run: str | None = None,
-    airflow: AirflowRun | None = None,
+    by: By,
     only_since: int | None = None,
     gateways: Places | None = None,
     terms: ServingTerms | None = None,
@@ -84,19 +81,18 @@ def rollback(
     GatewayLagging where a gateway does not serve the record within ``within_s`` seconds: the others do, and the record
     stands.
 
-    :param airflow: the run's name in Airflow, kept for the decision's card.
     :param only_since: take back no other champion than the one that began to serve at this epoch.
     :param gateways, terms: where it is served and the model's terms, by default those under which it was served last.
     """
-    if not is_seen(reason) or len(reason.strip()) > REASON_LIMIT:
-        raise ReasonMissing("rollback", reason, REASON_LIMIT)
+    if not is_seen(by.reason) or len(by.reason) > REASON_LIMIT:
+        raise ReasonMissing("rollback", by.reason, REASON_LIMIT)
     fleet = fleet_of(gateways, terms or deployments.last_terms(model)) if gateways else None
     # Aliases wait until the end: a registry that is down must not hold up the record. Nor must a gateway that is.
     if fleet is None:
         confirm_pending(deployments, registry, model)
     # One reading for both questions: were a second attempt of the same run faster in between, the epoch would tell.
     history = deployments.history(model)
-    mine = _written_by(history, run)
+    mine = _written_by(history, by.run)
     if mine is None and only_since is not None and history and history[-1].deployment.champion_since != only_since:
         raise _overtaken(model, only_since, history)
     record = mine or _written(
@@ -106,18 +102,15 @@ def rollback(
         model,
         target,
         fleet=fleet,
-        actor=actor,
-        reason=reason.strip(),
-        run=run,
-        airflow=airflow,
+        by=by,
     )
     is_in_force = mine is None or history[-1].deployment.champion_since == mine.champion_since
     if fleet is None:
         if mine is None:
-            confirm_verified(deployments, record, actor)
+            confirm_verified(deployments, record, by.actor)
     elif is_in_force:
         try:
-            record = fleet.serve(deployments, record, actor, within_s)
+            record = fleet.serve(deployments, record, by.actor, within_s)
         except GatewayLagging:
             reconcile(deployments, registry, model)
             raise
@@ -135,10 +128,7 @@ def _written(
     target: int | None,
     *,
     fleet: Fleet | None,
-    actor: str,
-    reason: str,
-    run: str | None,
-    airflow: AirflowRun | None,
+    by: By,
 ) -> Deployment:
     """Write the record over the newest one, as long as that has the champion that is to be taken back."""
     while True:
@@ -150,7 +140,7 @@ def _written(
             model=model, epoch=plan.epoch, change=Change.ROLLBACK, champion=plan.target, previous=plan.previous
         )
         try:
-            deployments.deploy(record, plan.epoch - 1, actor, reason, run, airflow=airflow, deny=plan.champion)
+            deployments.deploy(record, plan.epoch - 1, by, deny=plan.champion)
         except EpochConflict as lost:
             history = deployments.history(model)
             if history[-1].deployment.champion_since != head.champion_since:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from understudy.contract.by import By
 from understudy.contract.errors import UnknownModel
 from understudy.contract.words import Action
 from understudy.hooks.acts import act
@@ -68,10 +69,12 @@ class ActOperator(BaseOperator):
                 action,
                 self.model,
                 self._chosen(action),
-                actor=actor_of(context),
-                reason=self.reason,
-                run=run_folder(context, self.model).run,
-                airflow=airflow_run(context),
+                by=By(
+                    actor=actor_of(context),
+                    reason=self.reason,
+                    run=run_folder(context, self.model).run,
+                    airflow=airflow_run(context),
+                ),
                 is_dry_run=str(self.is_dry_run).lower() == "true",
             )
         except (Refused, UnknownModel) as refused:

@@ -6,6 +6,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from understudy.contract.approval import approval, missing_approval
+from understudy.contract.by import By
 from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.load import load_model
 from understudy.contract.release import Blessing
@@ -85,9 +86,7 @@ class PromoteOperator(BaseOperator):
                 hooks.deployments,
                 hooks.registry,
                 blessing,
-                actor=actor_of(context),
-                reason="; ".join((reason_of(context), *approved)),
-                run=run,
+                by=By(actor=actor_of(context), reason="; ".join((reason_of(context), *approved)), run=run),
                 gateways=served.gateways if served else None,
                 terms=served.terms if served else None,
                 mirror=spec.guard.share if served and spec.guard else None,

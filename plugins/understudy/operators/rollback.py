@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from understudy.contract.by import By
 from understudy.contract.errors import UnknownModel
 from understudy.contract.words import Change
 from understudy.hooks.connect import connect
@@ -81,10 +82,12 @@ class RollbackOperator(BaseOperator):
                 hooks.registry,
                 self.model,
                 target,
-                actor=actor_of(context),
-                reason=self.reason,
-                run=run_folder(context, self.model).run,
-                airflow=airflow_run(context),
+                by=By(
+                    actor=actor_of(context),
+                    reason=self.reason,
+                    run=run_folder(context, self.model).run,
+                    airflow=airflow_run(context),
+                ),
                 gateways=places,
                 terms=terms,
             )

@@ -3,6 +3,7 @@
 import httpx
 
 from tests.e2e.airflow_site import Site
+from understudy.contract.by import By
 from understudy.contract.release import Blessing, Bundle
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.beside import write_beside
@@ -32,7 +33,7 @@ def rehearse_another_version(model: str) -> None:
     current = hooks.deployments.current(model)
     assert current is not None
     tried = _another_version(hooks, model)
-    write_beside(hooks.deployments, current, Change.MIRROR_STARTED, tried, 0.5, actor="ann", reason="a look", run=None)
+    write_beside(hooks.deployments, current, Change.MIRROR_STARTED, tried, 0.5, by=By(actor="ann", reason="a look"))
 
 
 def promote_another_version(model: str) -> int:
@@ -49,7 +50,14 @@ def promote_another_version(model: str) -> int:
     )
     hooks.ledger.append(model, EntryKind.BLESSED, "ann", "it passed", facts=blessing.model_dump(mode="json"))
     places, terms = hooks.served_now(model)
-    promote(hooks.deployments, hooks.registry, blessing, actor="ann", reason="the audit", gateways=places, terms=terms)
+    promote(
+        hooks.deployments,
+        hooks.registry,
+        blessing,
+        by=By(actor="ann", reason="the audit"),
+        gateways=places,
+        terms=terms,
+    )
     return blessing.challenger.version
 
 

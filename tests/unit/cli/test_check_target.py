@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from tests.unit.gateway.fake_processes import bundle
 from tests.unit.hooks.places.targets import Credulous, Good, Place
 from understudy.cli.app import app
+from understudy.contract.by import By
 from understudy.contract.declared import Declared
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import Acknowledgement, PrepareOrder, ServingOrder, ServingTerms
@@ -100,7 +101,7 @@ def declare(home: Path, serving: "dict[str, Any] | None") -> None:
 def promote() -> None:
     champion = bundle(3).model_copy(update={"model": MODEL})
     record = Deployment(model=MODEL, epoch=1, change=Change.PROMOTION, champion=champion, previous=None)
-    connect().deployments.deploy(record, 0, "ann", "weekly")
+    connect().deployments.deploy(record, 0, By(actor="ann", reason="weekly"))
 
 
 def typed(*words: str) -> tuple[int, str, str]:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from tests.unit.cli.due_look import DUE
 from understudy.cli.app import app
+from understudy.contract.by import By
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.serving import ModelStatus, WorkerStatus
 from understudy.contract.words import Change, Confinement, EntryKind, Role
@@ -98,7 +99,7 @@ def promote(monkeypatch: pytest.MonkeyPatch) -> None:
         data_version="v", run="r", reference_data="v",
     )  # fmt: skip
     record = Deployment(model="prices", epoch=1, change=Change.PROMOTION, champion=bundle, previous=None)
-    Hooks(settings()).deployments.deploy(record, 0, "me", "because")
+    Hooks(settings()).deployments.deploy(record, 0, By(actor="me", reason="because"))
 
 
 def test_a_gateway_that_lags_behind_the_ledger_is_named_with_both_epochs(

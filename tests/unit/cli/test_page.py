@@ -13,6 +13,7 @@ from tests.unit.hooks.demand import record
 from understudy.cli.app import app
 from understudy.cli.page import Page
 from understudy.cli.row import GOES_ON, print_row
+from understudy.contract.by import By
 from understudy.contract.words import Action
 from understudy.hooks.acts import act
 from understudy.hooks.connect import Hooks
@@ -29,8 +30,8 @@ def ledger_of_forgeries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__MODELS_DIR", str(tmp_path / "models"))
     settings.cache_clear()
     hooks = Hooks(settings())
-    hooks.deployments.deploy(record(1, 1), 0, "ann\x1b[1A", FORGED)
-    act(hooks, Action.HOLD, "demand", actor="ann", reason=FORGED)
+    hooks.deployments.deploy(record(1, 1), 0, By(actor="ann\x1b[1A", reason=FORGED))
+    act(hooks, Action.HOLD, "demand", by=By(actor="ann", reason=FORGED))
     yield
     settings.cache_clear()
 

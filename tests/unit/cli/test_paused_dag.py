@@ -34,7 +34,7 @@ def served(airflow: FakeAirflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__AIRFLOW_URL", airflow.api.url)
     monkeypatch.setenv("AIRFLOW__UNDERSTUDY__AIRFLOW_TOKEN", "ann's own")
     settings.cache_clear()
-    Hooks(settings()).deployments.deploy(record(1, 1), 0, *WHY)
+    Hooks(settings()).deployments.deploy(record(1, 1), 0, WHY)
     yield
     settings.cache_clear()
 

@@ -18,7 +18,7 @@ def test_an_act_cannot_bear_the_name_of_somebody_who_logs_in_to_airflow(
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
     settings.cache_clear()
-    Hooks(settings()).deployments.deploy(record(1, 1), 0, *WHY)
+    Hooks(settings()).deployments.deploy(record(1, 1), 0, WHY)
     monkeypatch.setenv("LOGNAME", "olga")
     assert CliRunner().invoke(app, ["hold", "demand", "--reason", "calm"]).exit_code == 0
     (entry,) = json.loads(CliRunner().invoke(app, ["ledger", "demand", "--last", "1", "--json"]).stdout)

@@ -1,9 +1,18 @@
 """Records of the model "demand"."""
 
+from typing import Any
+
+from understudy.contract.by import By
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change
 
-WHY = ("ann", "because")
+WHY = By(actor="ann", reason="because")
+
+
+def by(more: dict[str, Any], reason: str) -> By:
+    """Take out of keyword arguments what they say of who decides; Ann where they do not."""
+    told = {name: more.pop(name) for name in set(more) & set(By.model_fields)}
+    return By.model_validate({"actor": "ann", "reason": reason, **told})
 
 
 def bundle(version: int, digest: str | None = None) -> Bundle:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from tests.unit.hooks.demand import bundle
+from understudy.contract.by import By
 from understudy.contract.declaration.serving import ServingSpec
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Blessing, Bundle, Deployment, LedgerEntry
@@ -111,7 +112,7 @@ class Desk:
         # Another model in the same ledger, with the same version numbers and digests: what is known of it is not ours.
         self.deployments.ledger.append(OTHER, EntryKind.LOCKED, "eve", "audit", facts={"version": 2})
         self.deployments.ledger.append(OTHER, EntryKind.HELD, "eve", "stocktaking")
-        self.deployments.deny(OTHER, bundle(1).model_sha256, "spoiled", "eve")
+        self.deployments.deny(OTHER, bundle(1).model_sha256, By(actor="eve", reason="spoiled"))
 
     @property
     def epoch(self) -> int:
@@ -123,7 +124,7 @@ class Desk:
         """Make a version champion as a promotion does."""
         crowned, epoch = bundle(version, digest), self.epoch
         record = Deployment(model=MODEL, epoch=epoch + 1, change=Change.PROMOTION, champion=crowned, previous=None)
-        self.deployments.deploy(record, epoch, "bob", "weekly", run)
+        self.deployments.deploy(record, epoch, By(actor="bob", reason="weekly", run=run))
         if is_confirmed:
             self.deployments.confirm(MODEL, epoch + 1, "bob", {})
         self.touch_another()
@@ -134,14 +135,14 @@ class Desk:
         record = self.deployments.current(OTHER)
         epoch = record.epoch if record else 0
         moved = Deployment(model=OTHER, epoch=epoch + 1, change=Change.ROLLBACK, champion=bundle(9), previous=None)
-        self.deployments.deploy(moved, epoch, "eve", "another model", "run")
+        self.deployments.deploy(moved, epoch, By(actor="eve", reason="another model", run="run"))
 
     def put_beside(self, change: Change = Change.MIRROR_STARTED, **beside: Any) -> None:
         """Begin or end something beside the champion."""
         record = self.deployments.current(MODEL)
         assert record is not None
         moved = record.model_copy(update={"epoch": record.epoch + 1, "change": change, **beside})
-        self.deployments.deploy(moved, record.epoch, "carl", "rehearsal")
+        self.deployments.deploy(moved, record.epoch, By(actor="carl", reason="rehearsal"))
 
     def bless(self, challenger: Bundle, judgement: str = "j") -> Blessing:
         """Record that a version passed against what serves now."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.hooks.demand import bundle, record
+from tests.unit.hooks.demand import bundle, by, record
 from understudy.contract.airflow_run import AirflowRun, airflow_run_in
+from understudy.contract.by import By
 from understudy.contract.errors import UnknownModel
 from understudy.contract.words import Action, Change, EntryKind
 from understudy.hooks.acts import Acted, act
@@ -38,12 +39,12 @@ def hooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hooks:
         "understudy.hooks.registry.registry.Registry", lambda *_, **__: SimpleNamespace(follow=lambda record: {})
     )
     hooks = Hooks(Settings(models_dir=tmp_path / "models"))
-    hooks.deployments.deploy(record(1, 1), 0, "ann", "the first")
+    hooks.deployments.deploy(record(1, 1), 0, By(actor="ann", reason="the first"))
     return hooks
 
 
 def do(hooks: Hooks, action: Action, version: int | None = None, **more: Any) -> Acted:
-    return act(hooks, action, MODEL, version, **{"actor": "ann", "reason": "audit", **more})
+    return act(hooks, action, MODEL, version, by=by(more, "audit"), **more)
 
 
 def test_a_held_model_takes_no_challenger_until_it_is_released(hooks: Hooks) -> None:
@@ -55,11 +56,11 @@ def test_a_held_model_takes_no_challenger_until_it_is_released(hooks: Hooks) -> 
         with pytest.raises(
             ModelHeld, match=r"held by ann since \d{4}-.* UTC \(the meters are being replaced\).*Release"
         ):
-            hooks.deployments.deploy(forbidden, 1, "bob", "weekly")
+            hooks.deployments.deploy(forbidden, 1, By(actor="bob", reason="weekly"))
     with pytest.raises(ModelHeld):
         hooks.deployments.refuse(bundle(2))
     do(hooks, Action.RELEASE, actor="bob")
-    hooks.deployments.deploy(record(2, 2), 1, "bob", "weekly")
+    hooks.deployments.deploy(record(2, 2), 1, By(actor="bob", reason="weekly"))
     assert hooks.deployments.held(MODEL) is None
 
 
@@ -73,7 +74,7 @@ def test_a_hold_forbids_neither_a_rollback_nor_a_rehearsal(
 ) -> None:
     do(hooks, Action.HOLD)
     allowed = record(2, 1).model_copy(update={"change": change, **beside})
-    assert hooks.deployments.deploy(allowed, 1, "ann", "it hurts").facts["epoch"] == 2
+    assert hooks.deployments.deploy(allowed, 1, By(actor="ann", reason="it hurts")).facts["epoch"] == 2
 
 
 def test_a_hold_of_one_model_is_none_of_another(hooks: Hooks) -> None:
@@ -111,7 +112,7 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(
 
 
 def test_a_lock_is_on_the_champion_unless_a_version_is_named(hooks: Hooks) -> None:
-    hooks.deployments.deploy(record(2, 2), 1, "ann", "better")
+    hooks.deployments.deploy(record(2, 2), 1, By(actor="ann", reason="better"))
     assert do(hooks, Action.LOCK).version == 2
     assert do(hooks, Action.LOCK, 1).version == 1
     assert do(hooks, Action.UNLOCK).version == 2
@@ -122,13 +123,13 @@ def test_where_nothing_serves_nothing_is_locked_or_stopped(hooks: Hooks) -> None
     hooks.ledger.append("price", EntryKind.TRIGGERED, "ann", "first run")
     for action in (Action.LOCK, Action.STOP_SHADOW):
         with pytest.raises(NothingServes):
-            act(hooks, action, "price", actor="ann", reason="audit")
-    assert act(hooks, Action.HOLD, "price", actor="ann", reason="not before May").model == "price"
+            act(hooks, action, "price", by=By(actor="ann", reason="audit"))
+    assert act(hooks, Action.HOLD, "price", by=By(actor="ann", reason="not before May")).model == "price"
 
 
 def test_a_model_that_nobody_knows_is_not_held(hooks: Hooks) -> None:
     with pytest.raises(UnknownModel, match="No model 'demnad'"):
-        act(hooks, Action.HOLD, "demnad", actor="ann", reason="a typing mistake")
+        act(hooks, Action.HOLD, "demnad", by=By(actor="ann", reason="a typing mistake"))
     assert hooks.deployments.held("demnad") is None
 
 
@@ -197,7 +198,7 @@ def test_of_many_people_at_once_one_holds_and_the_others_are_told(hooks: Hooks) 
 def test_an_act_keeps_the_name_of_its_run_in_airflow(hooks: Hooks, action: Action) -> None:
     if action is Action.STOP_SHADOW:
         mirrored = {"epoch": 2, "change": Change.MIRROR_STARTED, "mirror": bundle(2), "mirror_share": 0.5}
-        hooks.deployments.deploy(record(1, 1).model_copy(update=mirrored), 1, "scheduled", "rehearsal")
+        hooks.deployments.deploy(record(1, 1).model_copy(update=mirrored), 1, By(actor="scheduled", reason="rehearsal"))
     if action in {Action.RELEASE, Action.UNLOCK}:
         do(hooks, Action.HOLD if action is Action.RELEASE else Action.LOCK)
     run = AirflowRun(dag_id=action.value, run_id="manual__1")
@@ -218,7 +219,7 @@ def test_what_is_tried_is_stopped_once_whoever_began_it(
     hooks: Hooks, beside: dict[str, Any], ended: Change, told: str
 ) -> None:
     started = record(1, 1).model_copy(update={"epoch": 2, "change": Change.MIRROR_STARTED, **beside})
-    hooks.deployments.deploy(started, 1, "scheduled", "rehearsal", "retrain-1")
+    hooks.deployments.deploy(started, 1, By(actor="scheduled", reason="rehearsal", run="retrain-1"))
     planned = do(hooks, Action.STOP_SHADOW, is_dry_run=True)
     assert planned.sentence.startswith(told)
     assert hooks.deployments.current(MODEL) == started
@@ -234,6 +235,6 @@ def test_what_is_tried_is_stopped_once_whoever_began_it(
 
 def test_what_is_tried_is_stopped_once_from_where_there_are_no_runs_too(hooks: Hooks) -> None:
     mirrored = {"epoch": 2, "change": Change.MIRROR_STARTED, "mirror": bundle(2), "mirror_share": 0.5}
-    hooks.deployments.deploy(record(1, 1).model_copy(update=mirrored), 1, "scheduled", "rehearsal")
+    hooks.deployments.deploy(record(1, 1).model_copy(update=mirrored), 1, By(actor="scheduled", reason="rehearsal"))
     assert do(hooks, Action.STOP_SHADOW).version == 2
     assert [served.deployment.change for served in hooks.deployments.history(MODEL)][2:] == [Change.MIRROR_ENDED]

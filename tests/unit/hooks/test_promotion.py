@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.hooks.demand import bundle
+from tests.unit.hooks.demand import bundle, by
 from tests.unit.hooks.release_desk import MODEL, TERMS, Desk
+from understudy.contract.by import By
 from understudy.contract.release import Blessing, Deployment
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.errors import ChampionLocked, DigestDenied, ModelHeld, StaleBlessing, UnknownBlessing
@@ -21,7 +22,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def raise_up(desk: Desk, blessing: Blessing, **more: Any) -> Deployment:
-    return promote(desk.deployments, desk.registry, blessing, **{"actor": "ann", "reason": "weekly", **more})
+    return promote(desk.deployments, desk.registry, blessing, by=by(more, "weekly"), **more)
 
 
 def at_gateways(desk: Desk, blessing: Blessing, **more: Any) -> Deployment:
@@ -33,7 +34,7 @@ def test_it_is_written_whole_under_the_name_of_who_asked_for_it(desk: Desk) -> N
     desk.crown(2, is_confirmed=False)
     desk.shelf.gone = {2: ArtefactTampered(MODEL, 2, "a", "b")}
     desk.crown(3)
-    desk.deployments.deny(MODEL, bundle(3).model_sha256, "spoiled", "eve")
+    desk.deployments.deny(MODEL, bundle(3).model_sha256, By(actor="eve", reason="spoiled"))
     blessing = desk.bless(bundle(4))
     before = desk.newest
     record = raise_up(desk, blessing, run="retraining-4", mirror=0.5)
@@ -104,7 +105,7 @@ def test_what_forbids_it_is_asked_before_anything_is_loaded(desk: Desk) -> None:
     with pytest.raises(ChampionLocked):
         at_gateways(desk, blessing)
     ledger.append(MODEL, EntryKind.UNLOCKED, "eve", "it is over", facts={"version": 1})
-    desk.deployments.deny(MODEL, "digest2", "spoiled", "eve")
+    desk.deployments.deny(MODEL, "digest2", By(actor="eve", reason="spoiled"))
     with pytest.raises(DigestDenied):
         at_gateways(desk, blessing)
     assert (desk.epoch, desk.gateways.told, "keep 2" in desk.shelf.asked) == (1, [], False)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.hooks.demand import bundle
 from tests.unit.hooks.release_desk import MODEL, TERMS, Desk
+from understudy.contract.by import By
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Deployment
 from understudy.contract.words import Alias, Change, EntryKind
@@ -105,8 +106,8 @@ def test_aliases_follow_what_was_written_while_they_were_set(desk: Desk, monkeyp
 
 
 def test_denied_versions_are_marked_and_digests_without_a_version_are_not(desk: Desk) -> None:
-    desk.deployments.deny(MODEL, "digest7", "spoiled", "eve", bundle=bundle(7))
-    desk.deployments.deny(MODEL, "digest8", "found elsewhere", "eve")
+    desk.deployments.deny(MODEL, "digest7", By(actor="eve", reason="spoiled"), bundle=bundle(7))
+    desk.deployments.deny(MODEL, "digest8", By(actor="eve", reason="found elsewhere"))
     mend(desk)
     assert desk.shelf.asked == ["follow demand 1", "deny demand 7 data7 spoiled"]
     with pytest.raises(DigestDenied):

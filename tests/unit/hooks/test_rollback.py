@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.hooks.demand import bundle
+from tests.unit.hooks.demand import bundle, by
 from tests.unit.hooks.release_desk import MODEL, OTHER, OTHER_TERMS, TERMS, Desk
 from understudy.contract.airflow_run import AirflowRun
+from understudy.contract.by import By
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.release import Deployment
 from understudy.contract.words import Change, EntryKind
@@ -37,9 +38,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def take_back(desk: Desk, target: int | None = None, **more: Any) -> Deployment:
-    return rollback(
-        desk.deployments, desk.registry, MODEL, target, **{"actor": "ann", "reason": "it answers backwards", **more}
-    )
+    return rollback(desk.deployments, desk.registry, MODEL, target, by=by(more, "it answers backwards"), **more)
 
 
 def at_gateways(desk: Desk, **more: Any) -> Deployment:
@@ -110,7 +109,7 @@ def test_what_stands_against_it_is_told_of_the_right_model(desk: Desk) -> None:
 def test_what_is_denied_is_no_way_back_from_the_version_that_returns_either(desk: Desk) -> None:
     first, second, third = (desk.crown(number) for number in (1, 2, 3))
     desk.crown(4)
-    desk.deployments.deny(MODEL, second.model_sha256, "spoiled", "eve")
+    desk.deployments.deny(MODEL, second.model_sha256, By(actor="eve", reason="spoiled"))
     record = take_back(desk)
     assert (record.champion, record.previous) == (third, first)
 
@@ -139,7 +138,7 @@ def test_a_target_that_cannot_return_is_refused_with_those_that_can(desk: Desk, 
     desk.crown(4)
     desk.crown(5, "twin")
     desk.crown(6, "twin")
-    desk.deployments.deny(MODEL, bundle(2).model_sha256, "spoiled", "eve")
+    desk.deployments.deny(MODEL, bundle(2).model_sha256, By(actor="eve", reason="spoiled"))
     with pytest.raises(UnfitTarget, match=rf"demand to version {target}: {problem}\. Versions to choose from: 4, 1\.$"):
         take_back(desk, target)
     assert desk.epoch == 6
@@ -202,7 +201,7 @@ def test_a_retry_does_not_vouch_for_a_record_that_its_run_left_unconfirmed_and_o
     desk.crown(1)
     desk.crown(2)
     record = Deployment(model=MODEL, epoch=3, change=Change.ROLLBACK, champion=bundle(1), previous=None)
-    desk.deployments.deploy(record, 2, "ann", "it answers backwards", "rollback-1", deny=bundle(2))
+    desk.deployments.deploy(record, 2, By(actor="ann", reason="it answers backwards", run="rollback-1"), deny=bundle(2))
     desk.crown(4)
     assert take_back(desk, run="rollback-1") == record
     assert [served.is_confirmed for served in desk.deployments.history(MODEL)] == [True, True, False, True]

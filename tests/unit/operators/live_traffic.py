@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow.triggers.base import BaseTrigger
 
 from tests.integration.fake_gateway import TOKEN, FakeGateway, running
+from understudy.contract.by import By
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.release import Blessing, Bundle, Deployment, LedgerEntry
 from understudy.contract.serving import LATENCY_EDGES_MS, RehearsalReport, Tally
@@ -105,7 +106,7 @@ def serve(version: int, *, mirror: float = 0.0, run: str | None = None) -> Deplo
         mirror=before.champion if before and mirror else None,
         mirror_share=mirror if before else 0.0,
     )
-    deployments.deploy(record, record.epoch - 1, "ann", "test", run)
+    deployments.deploy(record, record.epoch - 1, By(actor="ann", reason="test", run=run))
     deployments.confirm("price", record.epoch, "ann", {"version": version})
     return record
 

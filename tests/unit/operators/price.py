@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from understudy.contract.by import By
 from understudy.contract.release import Bundle, Deployment, LedgerEntry
 from understudy.contract.reports import Comparison, EvaluationReport
 from understudy.contract.stage import Artefact, StageResult
@@ -77,7 +78,7 @@ def artefact(path: str) -> Artefact:
 
 def serve(version: int, epoch: int) -> Deployment:
     record = Deployment(model="price", epoch=epoch, change=Change.PROMOTION, champion=bundle(version), previous=None)
-    connect().deployments.deploy(record, epoch - 1, "ann", "test")
+    connect().deployments.deploy(record, epoch - 1, By(actor="ann", reason="test"))
     return record
 
 

@@ -9,6 +9,7 @@ import pytest
 from airflow.sdk import DAG, TriggerRule
 
 from tests.unit.operators.evaluated import evaluated
+from understudy.contract.by import By
 from understudy.contract.declared import Fact
 from understudy.contract.judgement import Judgement
 from understudy.contract.release import Deployment
@@ -226,10 +227,10 @@ def test_what_a_broken_task_left_beside_the_champion_ends_with_its_run(
     deployments, bundle = connect().deployments, Evaluated.model_validate(evaluated(Verdict.PASSED, True)).bundle
     first = bundle.model_copy(update={"version": 3, "model_sha256": "b"})
     record = Deployment(model="price", epoch=1, change=Change.PROMOTION, champion=first, previous=None)
-    deployments.deploy(record, 0, "ann", "test")
+    deployments.deploy(record, 0, By(actor="ann", reason="test"))
     named = {name: bundle if name in {"mirror", "canary"} else value for name, value in tried.items()}
     beside = record.model_copy(update={"epoch": 2, "change": started, **named})
-    deployments.deploy(beside, 1, "ann", "rehearsal", run_key("manual__1"))
+    deployments.deploy(beside, 1, By(actor="ann", reason="rehearsal", run=run_key("manual__1")))
     live({("rehearse", PROBLEM_KEY): "the trigger broke"})
     current = deployments.current("price")
     assert current is not None

@@ -32,11 +32,11 @@ def hooks(tmp_path: Path) -> Hooks:
 
 
 def promoted_twice(hooks: Hooks) -> None:
-    hooks.deployments.deploy(record(1, 1), 0, *WHY)
+    hooks.deployments.deploy(record(1, 1), 0, WHY)
     second = Deployment(
         model="demand", epoch=2, change=Change.PROMOTION, champion=bundle(2), previous=bundle(1), champion_since=2
     )
-    hooks.deployments.deploy(second, 1, *WHY)
+    hooks.deployments.deploy(second, 1, WHY)
 
 
 def looked_at(hooks: Hooks, verdict: str) -> None:
@@ -55,7 +55,7 @@ def test_a_bad_champion_and_the_good_one_before_it_are_named_with_what_the_look_
 def test_where_no_bad_champion_came_about_it_is_said_why(hooks: Hooks) -> None:
     with pytest.raises(NothingBad, match="no run ended"):
         what_is_left(hooks, RUNNING, Path("/h/models"), 60.0)
-    hooks.deployments.deploy(record(1, 1), 0, *WHY)
+    hooks.deployments.deploy(record(1, 1), 0, WHY)
     facts = {"outcome": "declined", "version": 2, "champion": 1, "sentence": "too weak"}
     hooks.ledger.append("demand", EntryKind.CONCLUDED, "admin", "too weak", "run2", facts)
     with pytest.raises(NothingBad, match=r"came about: too weak\. Look into the runs of retrain__demand"):

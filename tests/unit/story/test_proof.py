@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from understudy.contract.by import By
 from understudy.contract.cause import Ask, Cause
 from understudy.contract.judgement import GateResult, Judgement
 from understudy.contract.monitoring import Decision, MonitorReport
@@ -64,7 +65,7 @@ def serve(hooks: Hooks, version: int, previous: int | None = None, change: Chang
         mirror=mirror,
         mirror_share=1.0 if mirror else 0.0,
     )
-    hooks.deployments.deploy(record, epoch, "test", "because")
+    hooks.deployments.deploy(record, epoch, By(actor="test", reason="because"))
     named = {Alias.CHAMPION: version} | ({Alias.PREVIOUS_CHAMPION: previous} if previous else {})
     hooks.registry.__dict__["named"] = named
 
@@ -167,7 +168,7 @@ def test_a_story_that_goes_as_promised_contradicts_nothing(hooks: Hooks) -> None
     assert quiet_act(hooks, proof) == ""
     assert better_act(hooks, proof) == ()
     guarded(hooks, "failed")
-    hooks.deployments.deny(MODEL, bundle(2).model_sha256, "x", "test", bundle=bundle(2))
+    hooks.deployments.deny(MODEL, bundle(2).model_sha256, By(actor="test", reason="x"), bundle=bundle(2))
     serve(hooks, 1, change=Change.ROLLBACK)
     assert proof.row(4, ACT[Scene.FAULT], happened(Outcome.ROLLED_BACK)).contradictions == ()
 

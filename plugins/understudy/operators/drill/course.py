@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
+from understudy.contract.by import By
 from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.drill import DRILL_GUARD, DrillReport
 from understudy.contract.errors import UnderstudyError
@@ -112,9 +113,11 @@ class Course(NamedTuple):
                 hooks.deployments,
                 hooks.registry,
                 DRILL_MODEL,
-                actor=GUARD,
-                reason=f"the drill's bad model was found out: {sentence}"[:REASON_LIMIT],
-                run=self.sandbox.run,
+                by=By(
+                    actor=GUARD,
+                    reason=f"the drill's bad model was found out: {sentence}"[:REASON_LIMIT],
+                    run=self.sandbox.run,
+                ),
                 only_since=record.champion_since,
                 gateways=self.sandbox.gateways,
                 terms=TERMS,

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from understudy.contract.airflow_run import AirflowRun
+from understudy.contract.by import By
 from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.drill import DRILL_SERVING
 from understudy.contract.judgement import GateResult, Judgement
@@ -57,9 +58,7 @@ class Sandbox(NamedTuple):
             hooks.deployments,
             hooks.registry,
             blessing,
-            actor=self.actor,
-            reason=why,
-            run=self.run,
+            by=By(actor=self.actor, reason=why, run=self.run),
             gateways=self.gateways,
             terms=TERMS,
             mirror=mirror,
@@ -87,7 +86,7 @@ def clear_sandbox(hooks: Hooks, gateways: Gateways, actor: str, run: str | None)
     # First, because only this costs anybody anything, and the ledger may be down.
     left = gateways.forget(DRILL_MODEL, purge=True)
     for bundle in left_by_drills(hooks):
-        hooks.deployments.deny(DRILL_MODEL, bundle.model_sha256, OVER, actor, run=run, bundle=bundle)
+        hooks.deployments.deny(DRILL_MODEL, bundle.model_sha256, By(actor=actor, reason=OVER, run=run), bundle=bundle)
     # Without gateways: nobody sends them the record.
     end_beside(
         hooks.deployments,
@@ -96,9 +95,7 @@ def clear_sandbox(hooks: Hooks, gateways: Gateways, actor: str, run: str | None)
         None,
         DRILL_MODEL,
         Change.MIRROR_ENDED,
-        actor=actor,
-        reason=OVER,
-        run=None,
+        by=By(actor=actor, reason=OVER),
     )
     hooks.registry.forget_copies(DRILL_MODEL)
     if left:

@@ -1,5 +1,6 @@
 """End what a run tries beside the champion, whichever it is."""
 
+from understudy.contract.by import By
 from understudy.contract.words import Change
 from understudy.hooks.beside import end_beside
 from understudy.hooks.connect import Hooks
@@ -18,7 +19,5 @@ def end_of_run(hooks: Hooks, model: str, run: str | None, actor: str, reason: st
         terms,
         model,
         Change.MIRROR_ENDED if current.canary is None else Change.CANARY_ENDED,
-        actor=actor,
-        reason=reason,
-        run=run,
+        by=By(actor=actor, reason=reason, run=run),
     )

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from understudy.contract.by import By
 from understudy.contract.declaration.canary import CanarySpec
 from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import format_duration
@@ -63,9 +64,7 @@ class CanaryOperator(TryingOperator):
                 evaluated.bundle,
                 gates.shares[0],
                 champion_since=evaluated.champion_epoch,
-                actor=actor_of(context),
-                reason=f"{gates.mode} of version {evaluated.bundle.version}",
-                run=run,
+                by=By(actor=actor_of(context), reason=f"{gates.mode} of version {evaluated.bundle.version}", run=run),
             )
         except GatewayLagging:
             end_of_run(hooks, self.model, run, actor_of(context), "a gateway did not follow, so nobody could watch it")
@@ -127,9 +126,11 @@ class CanaryOperator(TryingOperator):
                 watch.terms,
                 challenger,
                 share,
-                actor=actor_of(context),
-                reason=f"{watch.gates.mode} of version {challenger.version}: {_percent(watch.share)} passed",
-                run=watch.run,
+                by=By(
+                    actor=actor_of(context),
+                    reason=f"{watch.gates.mode} of version {challenger.version}: {_percent(watch.share)} passed",
+                    run=watch.run,
+                ),
             )
         except Refused as refused:
             self._give_back(context, watch, "its share may not rise")

@@ -1,5 +1,6 @@
 """Wait, without a worker, until callers' requests have decided about a canary at one share."""
 
+from understudy.contract.by import By
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.live.canary_report import CanaryReport
 from understudy.contract.words import CanaryMode, Change, Verdict
@@ -58,9 +59,7 @@ def end_watched_canary(watch: CanaryWatch, actor: str, reason: str) -> None:
             watch.terms,
             watch.model,
             Change.CANARY_ENDED,
-            actor=actor,
-            reason=reason,
-            run=watch.run,
+            by=By(actor=actor, reason=reason, run=watch.run),
         )
 
 

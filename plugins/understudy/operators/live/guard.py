@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from understudy.contract.breach import taken_back
+from understudy.contract.by import By
 from understudy.contract.declaration.serving import GuardSpec
 from understudy.contract.declared import format_duration
 from understudy.contract.judgement import GateResult, Judgement
@@ -114,9 +115,11 @@ class GuardOperator(WatchingOperator):
             served.terms,
             current.previous,
             guard.share,
-            actor=actor_of(context),
-            reason=f"probation of version {current.champion.version}",
-            run=run_folder(context, self.model).run,
+            by=By(
+                actor=actor_of(context),
+                reason=f"probation of version {current.champion.version}",
+                run=run_folder(context, self.model).run,
+            ),
         )
 
     def _earlier_breach(self, context: "Context", hooks: Hooks, deployed: Deployed) -> Guarded | None:
@@ -140,9 +143,7 @@ class GuardOperator(WatchingOperator):
                 hooks.deployments,
                 hooks.registry,
                 self.model,
-                actor=GUARD,
-                reason=guarded.sentence[:REASON_LIMIT],
-                run=run_folder(context, self.model).run,
+                by=By(actor=GUARD, reason=guarded.sentence[:REASON_LIMIT], run=run_folder(context, self.model).run),
                 only_since=since,
                 gateways=hooks.places(terms),
                 terms=terms,

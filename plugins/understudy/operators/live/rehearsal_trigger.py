@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from understudy.contract.by import By
 from understudy.contract.errors import UnderstudyError
 from understudy.contract.serving import Lagging, RehearsalReport
 from understudy.contract.words import Change, Verdict
@@ -91,9 +92,7 @@ def end_watched_mirror(watch: Watch, actor: str, reason: str) -> None:
             watch.terms,
             watch.model,
             Change.MIRROR_ENDED,
-            actor=actor,
-            reason=reason,
-            run=watch.run,
+            by=By(actor=actor, reason=reason, run=watch.run),
         )
 
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from understudy.contract.by import By
 from understudy.contract.declaration.serving import ShadowSpec
 from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import format_duration
@@ -51,9 +52,7 @@ class ShadowDeployOperator(TryingOperator):
             served.terms,
             challenger,
             shadow.share,
-            actor=actor_of(context),
-            reason=f"rehearsal of version {challenger.version}",
-            run=run,
+            by=By(actor=actor_of(context), reason=f"rehearsal of version {challenger.version}", run=run),
         )
         return Watch(
             model=self.model,

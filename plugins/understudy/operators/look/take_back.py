@@ -3,6 +3,7 @@
 from logging import Logger
 from typing import Any
 
+from understudy.contract.by import By
 from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.monitoring import Decision, MonitorReport
 from understudy.contract.release import Deployment
@@ -51,9 +52,7 @@ def take_back(hooks: Hooks, model: str, recorded: Recorded, run: str, log: "Logg
             hooks.deployments,
             hooks.registry,
             model,
-            actor=MONITOR,
-            reason=lost_within_probation(recorded.seq, sentence),
-            run=run,
+            by=By(actor=MONITOR, reason=lost_within_probation(recorded.seq, sentence), run=run),
             only_since=recorded.look.champion_since,
             gateways=places,
             terms=terms,

@@ -4,6 +4,7 @@ import logging
 from datetime import datetime, timedelta
 
 from understudy.contract.breach import taken_back
+from understudy.contract.by import By
 from understudy.contract.words import EntryKind, Outcome
 from understudy.hooks.conditions.known_runs import FAILED
 from understudy.hooks.conditions.open_breaches import OpenBreach, open_breaches
@@ -52,9 +53,11 @@ def _take_back(hooks: Hooks, breach: OpenBreach) -> int:
             hooks.deployments,
             hooks.registry,
             model,
-            actor=MONITOR if is_look else GUARD,
-            reason=lost_within_probation(entry.seq, entry.reason) if is_look else entry.reason[:REASON_LIMIT],
-            run=entry.run,
+            by=By(
+                actor=MONITOR if is_look else GUARD,
+                reason=lost_within_probation(entry.seq, entry.reason) if is_look else entry.reason[:REASON_LIMIT],
+                run=entry.run,
+            ),
             only_since=breach.record.champion_since,
             gateways=places,
             terms=terms,

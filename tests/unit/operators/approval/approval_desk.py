@@ -9,6 +9,7 @@ import yaml
 from airflow.sdk.exceptions import TaskAwaitingInput, TaskDeferred
 
 from tests.unit.operators.evaluated import evaluated
+from understudy.contract.by import By
 from understudy.contract.release import Blessing, Deployment
 from understudy.contract.words import Change, EntryKind, Verdict
 from understudy.hooks.connect import connect
@@ -115,7 +116,7 @@ def serve(version: int, epoch: int) -> None:
     found = deployments.current("price")
     for number in range(found.epoch + 1 if found else 1, epoch + 1):
         record = Deployment(model="price", epoch=number, change=Change.PROMOTION, champion=bundle, previous=None)
-        deployments.deploy(record, number - 1, "dora", "by hand")
+        deployments.deploy(record, number - 1, By(actor="dora", reason="by hand"))
 
 
 def operator(person: int = 1) -> AskApprovalOperator:

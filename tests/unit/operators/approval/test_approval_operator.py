@@ -16,6 +16,7 @@ from tests.unit.operators.approval.approval_desk import (
     serve,
     told,
 )
+from understudy.contract.by import By
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.approvals import waiting
 from understudy.hooks.connect import connect
@@ -146,7 +147,7 @@ def test_a_canary_gives_its_callers_back_before_people_are_asked(desk: Desk) -> 
     current = deployments.current("price")
     assert current is not None
     beside = {"epoch": 3, "change": Change.CANARY_STARTED, "canary": challenger, "canary_share": 0.5}
-    deployments.deploy(current.model_copy(update=beside), 2, "carl", "canary", RUN)
+    deployments.deploy(current.model_copy(update=beside), 2, By(actor="carl", reason="canary", run=RUN))
     desk.ask()
     now = deployments.current("price")
     assert now is not None

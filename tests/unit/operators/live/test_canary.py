@@ -30,6 +30,7 @@ from tests.unit.operators.live_traffic import (
     seen_by,
     serve,
 )
+from understudy.contract.by import By
 from understudy.contract.declaration.canary import CanarySpec
 from understudy.contract.live.canary_report import CanaryQuery, CanaryReport
 from understudy.contract.load import load_model
@@ -164,7 +165,7 @@ def test_a_report_of_another_share_decides_nothing(gateway: FakeGateway) -> None
 def rolled_back() -> None:
     hooks = connect()
     rollback(
-        hooks.deployments, hooks.registry, "price", actor="ann", reason="bad", gateways=hooks.gateways,
+        hooks.deployments, hooks.registry, "price", by=By(actor="ann", reason="bad"), gateways=hooks.gateways,
         terms=terms_of(load_model(settings().models_dir, "price")),
     )  # fmt: skip
 
@@ -178,7 +179,7 @@ def held() -> None:
 
 
 def denied() -> None:
-    connect().deployments.deny("price", bundle(7).model_sha256, "poisoned data", "ann")
+    connect().deployments.deny("price", bundle(7).model_sha256, By(actor="ann", reason="poisoned data"))
 
 
 @pytest.mark.parametrize(
@@ -302,11 +303,11 @@ def test_a_declared_canary_cannot_be_skipped_and_a_refused_promotion_ends_it(gat
 def test_only_one_version_is_tried_at_a_time(gateway: FakeGateway) -> None:
     hooks, terms = connect(), terms_of(load_model(settings().models_dir, "price"))
     assert hooks.gateways is not None
-    who: dict[str, Any] = {"actor": "ann", "reason": "because", "run": RUN}
-    start_mirror(hooks.deployments, hooks.registry, hooks.gateways, terms, bundle(6), 1.0, **who)
+    by = By(actor="ann", reason="because", run=RUN)
+    start_mirror(hooks.deployments, hooks.registry, hooks.gateways, terms, bundle(6), 1.0, by=by)
     begin(canary(), context())
     assert (current().mirror, current().canary) == (None, bundle(7))
-    start_mirror(hooks.deployments, hooks.registry, hooks.gateways, terms, bundle(6), 1.0, **who)
+    start_mirror(hooks.deployments, hooks.registry, hooks.gateways, terms, bundle(6), 1.0, by=by)
     assert (current().mirror, current().canary, current().canary_share) == (bundle(6), None, 0.0)
 
 
@@ -315,8 +316,8 @@ def test_a_canary_of_another_champion_s_challenger_is_refused(gateway: FakeGatew
     assert hooks.gateways is not None
     with pytest.raises(EpochConflict):
         start_canary(
-            hooks.deployments, hooks.registry, hooks.gateways, terms, bundle(7), 0.1, champion_since=9, actor="ann",
-            reason="because", run=RUN,
+            hooks.deployments, hooks.registry, hooks.gateways, terms, bundle(7), 0.1, champion_since=9,
+            by=By(actor="ann", reason="because", run=RUN),
         )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from tests.unit.operators.live_traffic import (
     seen_by,
     serve,
 )
+from understudy.contract.by import By
 from understudy.contract.load import load_model
 from understudy.contract.local_run import LocalRun
 from understudy.contract.words import Change, EntryKind
@@ -282,7 +283,7 @@ def left_behind(run: str | None = RUN, local: LocalRun | None = None) -> None:
     assert hooks.gateways is not None
     start_mirror(
         hooks.deployments, hooks.registry, hooks.gateways, terms_of(load_model(settings().models_dir, "price")),
-        bundle(7), 1.0, actor="ann", reason="rehearsal", run=run,
+        bundle(7), 1.0, by=By(actor="ann", reason="rehearsal", run=run),
     )  # fmt: skip
     facts: dict[str, Any] = {"run_id": RUN_ID, "dag_id": "retrain__price"}
     facts |= {"local": local.model_dump()} if local else {}

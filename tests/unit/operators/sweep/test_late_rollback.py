@@ -23,6 +23,7 @@ from tests.unit.operators.live_traffic import (
     seen_by,
     serve,
 )
+from understudy.contract.by import By
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.connect import connect
 from understudy.hooks.rollback import rollback
@@ -219,7 +220,7 @@ def test_a_retraining_whose_version_a_person_took_back_in_its_probation_says_so(
     from tests.unit.operators.test_conclude import GUARDED, REHEARSED, live
 
     record, hooks = current(), connect()
-    rollback(hooks.deployments, hooks.registry, "price", actor="ann", reason="callers complain")
+    rollback(hooks.deployments, hooks.registry, "price", by=By(actor="ann", reason="callers complain"))
     concluded = live(rehearsed=REHEARSED, deployed=deployed(record), guarded=GUARDED)
     assert (concluded["outcome"], concluded["champion"], concluded["bad"]) == ("rolled_back", 3, True)
     assert concluded["sentence"] == "version 7 was taken back and version 3 serves again: by ann, callers complain"

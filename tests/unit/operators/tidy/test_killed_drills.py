@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.operators.known_runs import KnownRuns
 from tests.unit.operators.live_traffic import Registry, bundle, context
+from understudy.contract.by import By
 from understudy.contract.declared import DRILL_MODEL
 from understudy.contract.drill import DRILL_DAG
 from understudy.contract.release import Blessing, Deployment
@@ -60,7 +61,7 @@ def gateways(airflow: KnownRuns, monkeypatch: pytest.MonkeyPatch) -> Gateways:
     record = Deployment(
         model=DRILL_MODEL, epoch=1, change=Change.PROMOTION, champion=bad, previous=good, mirror=good, mirror_share=1.0
     )
-    hooks.deployments.deploy(record, 0, "ann", "for the drill", "killed")
+    hooks.deployments.deploy(record, 0, By(actor="ann", reason="for the drill", run="killed"))
     return fake
 
 
