@@ -61,12 +61,7 @@ def act(
         raise ReasonMissing(action.spoken, by.reason, REASON_LIMIT)
     refuse_unknown(hooks, model)
     if action is Action.STOP_SHADOW:
-        return _stop(
-            hooks,
-            model,
-            by=by,
-            is_dry_run=is_dry_run,
-        )
+        return _stop(hooks, model, by=by, is_dry_run=is_dry_run)
     ledger = hooks.ledger
     if is_dry_run:
         _, acted = decide(action, model, version, ledger.entries(model, TOLD))
@@ -78,10 +73,7 @@ def act(
             return Acted.model_validate(done[0].facts["acted"])
         told = pen.entries(LEDGER.c.model == model, LEDGER.c.kind.in_([kind.value for kind in TOLD]))
         kind, acted = decide(action, model, version, told)
-        facts: dict[str, Any] = {
-            "acted": acted.model_dump(mode="json"),
-            **by.airflow_facts,
-        }
+        facts: dict[str, Any] = {"acted": acted.model_dump(mode="json"), **by.airflow_facts}
         if action.is_about_a_version:
             facts["version"] = acted.version
         pen.append(model, kind, by.actor, by.reason, run=by.run, facts=facts, once_key=key)
@@ -125,13 +117,7 @@ def _decide_about_model(action: Action, model: str, told: list[LedgerEntry]) -> 
     return EntryKind.RELEASED, Acted(action=action, model=model, sentence=sentence)
 
 
-def _stop(
-    hooks: Hooks,
-    model: str,
-    *,
-    by: By,
-    is_dry_run: bool,
-) -> Acted:
+def _stop(hooks: Hooks, model: str, *, by: By, is_dry_run: bool) -> Acted:
     """End the mirror or the canary, whoever began it."""
     while True:
         history = hooks.deployments.history(model)
@@ -148,15 +134,7 @@ def _stop(
             break
     # Also where an earlier try of the same run died before the gateways heard of it.
     places, terms = hooks.served_now(model)
-    end_beside(
-        hooks.deployments,
-        hooks.registry,
-        places,
-        terms,
-        model,
-        change,
-        by=by,
-    )
+    end_beside(hooks.deployments, hooks.registry, places, terms, model, change, by=by)
     return acted
 
 
@@ -176,12 +154,7 @@ def _end_of(record: Deployment) -> Change:
     return Change.MIRROR_ENDED if record.canary is None else Change.CANARY_ENDED
 
 
-def _wrote_the_end(
-    deployments: Deployments,
-    record: Deployment,
-    *,
-    by: By,
-) -> bool:
+def _wrote_the_end(deployments: Deployments, record: Deployment, *, by: By) -> bool:
     """Write the record that ends it; tell whether nobody was faster."""
     try:
         write_beside(deployments, record, _end_of(record), by=by)

@@ -26,14 +26,7 @@ def denials_in(entries: list[LedgerEntry]) -> dict[str, Denial]:
     }
 
 
-def write_denial(
-    pen: LedgerPen,
-    model: str,
-    digest: str,
-    bundle: Bundle | None,
-    *,
-    by: By,
-) -> LedgerEntry:
+def write_denial(pen: LedgerPen, model: str, digest: str, bundle: Bundle | None, *, by: By) -> LedgerEntry:
     """Write a denial, once, within the transaction of a pen."""
     facts = {
         "digest": digest,

@@ -41,14 +41,7 @@ def start_mirror(  # noqa: PLR0917 - where, under which terms, what, how much: t
             raise NothingToRehearse(challenger.model, challenger.version, champion.version)
         registry.keep(challenger)
         fleet.prepare(challenger)
-        record = write_beside(
-            deployments,
-            history[-1].deployment,
-            Change.MIRROR_STARTED,
-            challenger,
-            share,
-            by=by,
-        )
+        record = write_beside(deployments, history[-1].deployment, Change.MIRROR_STARTED, challenger, share, by=by)
     return bring_beside(deployments, registry, fleet, record, by.actor, within_s)
 
 
