@@ -38,6 +38,7 @@ from understudy.gateway.config import GatewayConfig
 from understudy.gateway.container_engine import GATEWAY_LABEL, ContainerEngine
 from understudy.gateway.containers import Containers
 from understudy.gateway.exchange import Item, Wire
+from understudy.gateway.places import HAS_OLDER_LIBRARIES
 from understudy.gateway.worker import WorkerDied, WorkerRefused, WorkerStart
 from understudy.hooks.places.gateway_errors import GatewayRefused
 from understudy.runners.docker import DockerRunner
@@ -170,9 +171,10 @@ def test_a_library_that_only_the_image_has_serves_from_training_to_the_gateways_
     home: Path, trained: Trained
 ) -> None:
     with running(home) as gateway:
-        forked = {**trained, 1: (trained[1][0], trained[1][1].model_copy(update={"own_image": ""}))}
-        with pytest.raises(GatewayRefused, match="moonlib"):
-            gateway.serve(order_of(forked, 1, 1, allow_pickle=True))
+        if not HAS_OLDER_LIBRARIES:  # on Python 3.10, nothing that a container trained is scored in a process
+            forked = {**trained, 1: (trained[1][0], trained[1][1].model_copy(update={"own_image": ""}))}
+            with pytest.raises(GatewayRefused, match="moonlib"):
+                gateway.serve(order_of(forked, 1, 1, allow_pickle=True))
 
         rehearsal = order_of(trained, 2, 1, mirror=2, change=Change.MIRROR_STARTED, allow_pickle=True, memory="1g")
         gateway.serve(rehearsal)

@@ -67,6 +67,7 @@ from pathlib import Path
 import mlflow, mlflow.tracking, mlflow.store.tracking.sqlalchemy_store, mlflow.store.model_registry.sqlalchemy_store
 from mlflow import MlflowClient
 from tests.integration.trained import trained, write_model
+from understudy.contract.by import By
 from understudy.contract.release import Blessing, Deployment
 from understudy.contract.words import EntryKind
 from understudy.hooks.deployments import Deployments
@@ -96,7 +97,7 @@ def prepare():
         deployments.ledger.append("demand", EntryKind.BLESSED, "ann", "passed", f"run{number}",
                                   blessing.model_dump(mode="json"))
         if number < 3:
-            promote(deployments, registry, blessing, actor="ann", reason="weekly", run=f"run{number}")
+            promote(deployments, registry, blessing, by=By(actor="ann", reason="weekly", run=f"run{number}"))
     (template / "blessing.json").write_text(blessing.model_dump_json())
 
 def die(point, when):
@@ -131,9 +132,10 @@ def crash(what):
     blessing = Blessing.model_validate_json((home / "blessing.json").read_text())
     die(point, when)
     if act == "promote":
-        promote(deployments, registry, blessing, actor="ann", reason="weekly", run="run3")
+        promote(deployments, registry, blessing, by=By(actor="ann", reason="weekly", run="run3"))
     else:
-        rollback(deployments, registry, "demand", actor="ann", reason="it answers backwards", run="rollback-1")
+        by = By(actor="ann", reason="it answers backwards", run="rollback-1")
+        rollback(deployments, registry, "demand", by=by)
 
 print(json.dumps({what: in_child(lambda: crash(what)) for what in points}))
 """

@@ -51,6 +51,7 @@ def together(act):
 UNTIL_ALL_SERVED = (
     START_TOGETHER
     + """
+from understudy.contract.by import By
 from understudy.contract.release import Bundle, Deployment
 from understudy.contract.words import Change
 from understudy.hooks.deployments import Deployments
@@ -66,8 +67,9 @@ def deploy(number):
         serving = deployments.current("demand")
         epoch = serving.epoch if serving else 0
         try:
-            deployments.deploy(Deployment(model="demand", epoch=epoch + 1, change=Change.PROMOTION, champion=bundle,
-                                          previous=serving.champion if serving else None), epoch, "ann", "mine")
+            record = Deployment(model="demand", epoch=epoch + 1, change=Change.PROMOTION, champion=bundle,
+                                previous=serving.champion if serving else None)
+            deployments.deploy(record, epoch, By(actor="ann", reason="mine"))
             return lost
         except EpochConflict:
             lost += 1
@@ -80,6 +82,7 @@ together(deploy)
 OVER_ONE_EPOCH = (
     START_TOGETHER
     + """
+from understudy.contract.by import By
 from understudy.contract.release import Blessing
 from understudy.hooks.deployments import Deployments
 from understudy.hooks.errors import StaleBlessing
@@ -92,8 +95,9 @@ blessings = [Blessing.model_validate(b) for b in json.loads((home / "blessings.j
 hooks[1].aliases("demand")
 
 def act(number):
+    by = By(actor=f"contender {number}", reason="race")
     try:
-        return promote(*hooks, blessings[number - 1], actor=f"contender {number}", reason="race").champion.version
+        return promote(*hooks, blessings[number - 1], by=by).champion.version
     except StaleBlessing:
         return None
 
