@@ -44,7 +44,9 @@ def create_app() -> FastAPI:
 async def _guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
     # Asked before answering: a mount writes its own place into the scope.
     is_static = request.scope["path"].startswith(f"{request.scope['root_path']}{STATIC}/")
-    response = await answer(request)
+    # No name and no reason holds a NUL, and PostgreSQL takes no question with one.
+    is_nonsense = "\0" in request.scope["path"] or "%00" in request.url.query
+    response = _refuse(request, 404, _TOLD[404]) if is_nonsense else await answer(request)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if is_static:

@@ -40,6 +40,10 @@ def test_all_of_our_own_code_is_small(server: Any) -> None:
         f"/understudy/models/{MODEL}/cards/-1",
         f"/understudy/models/{MODEL}/cards/99999999999999999999999999",
         "/understudy/models/model_0002/cards/2",  # another model's decision
+        f"/understudy/models/{MODEL}%00",  # PostgreSQL takes no question with a NUL in it
+        f"/understudy/models/{MODEL}?run=%00",
+        f"/understudy/api/models/{MODEL}/ledger?run=x%00",
+        f"/understudy/dags/retrain__{MODEL}/runs/%00",
     ],
 )
 def test_what_is_not_there_is_a_clear_404(server: Any, path: str) -> None:

@@ -81,10 +81,12 @@ def _monitored(entry: LedgerEntry, earlier: Sequence[LedgerEntry], patience: int
     if not looks or looks[0][0] != entry.seq:
         return
     since = looks[0][1].champion_since
-    # What lasted longer was told by an earlier look; a new champion is a new story.
-    reign = [(seq, look) for seq, look in looks if look.champion_since == since]
-    for kind, holds in ((AlertKind.DRIFT, _drifts), (AlertKind.CHAMPION_STALE, _is_stale)):
-        if holds(reign[0][1]) and not any(holds(look) for _, look in reign[1:2]):
+    # What lasted longer was told by an earlier look; a new champion is a new story. A look that could not say neither
+    # ends what lasts nor begins it.
+    newest, *before = (look for _, look in looks if look.champion_since == since)
+    for kind, verdict_of_it in ((AlertKind.DRIFT, _drifts), (AlertKind.CHAMPION_STALE, _is_stale)):
+        last = next((told for look in before if (told := verdict_of_it(look)) is not None), False)
+        if verdict_of_it(newest) and not last:
             yield Told(kind=kind, key=f"{kind}/{entry.model}/look/{entry.seq}")
     # Under the key of the first, and not only at the last that patience allows: patience may have been lowered since.
     blind = blind_looks([entry, *earlier]).names
@@ -106,13 +108,13 @@ def _drilled(entry: LedgerEntry, _earlier: Sequence[LedgerEntry], _patience: int
         yield Told(kind=AlertKind.ROLLBACK_FAILED, key=f"rollback_failed/{entry.model}/{entry.run}")
 
 
-def _drifts(look: Look) -> bool:
-    return look.decision.is_drifting
+def _drifts(look: Look) -> bool | None:
+    return None if look.is_blind and not look.decision.is_drifting else look.decision.is_drifting
 
 
-def _is_stale(look: Look) -> bool:
-    results = look.decision.judgement.results
-    return any(answer.gate == AGE_GATE and answer.verdict is Verdict.FAILED for answer in results)
+def _is_stale(look: Look) -> bool | None:
+    age = next((answer.verdict for answer in look.decision.judgement.results if answer.gate == AGE_GATE), None)
+    return None if age is Verdict.INCONCLUSIVE else age is Verdict.FAILED
 
 
 def _look(entry: LedgerEntry) -> Look | None:

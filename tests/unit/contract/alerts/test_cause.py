@@ -129,6 +129,16 @@ def test_drift_and_age_are_told_when_they_begin_and_again_for_the_next_champion(
     assert kinds(look(5, ("drift", "failed"), is_drifting=True, since=2), calm, later) == [AlertKind.DRIFT]
 
 
+def test_a_look_that_could_not_say_ends_no_drift_and_no_age() -> None:
+    lasts = look(1, ("drift", "failed"), ("age", "failed"), is_drifting=True)
+    unsaid = [look(seq, ("drift", "inconclusive"), ("age", "inconclusive")) for seq in (2, 3)]
+    again = look(4, ("drift", "failed"), ("age", "failed"), is_drifting=True)
+    assert kinds(again, *unsaid, lasts) == []
+    assert kinds(again, *unsaid) == [AlertKind.DRIFT, AlertKind.CHAMPION_STALE]
+    over = look(3, ("drift", "passed"), ("age", "passed"))
+    assert kinds(again, over, unsaid[0], lasts) == [AlertKind.DRIFT, AlertKind.CHAMPION_STALE]
+
+
 def test_looks_that_see_nothing_are_told_from_the_third_on_under_the_key_of_the_first() -> None:
     blind = [look(seq, ("drift", "inconclusive")) for seq in (1, 2, 3, 4)]
     told = [[one.key for one in told_of(blind[at], blind[:at], PATIENCE)] for at in range(4)]
