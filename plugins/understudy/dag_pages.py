@@ -7,7 +7,9 @@ from understudy.contract.declaration.serving import LiveGates, RehearsalGates
 from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import format_duration
 from understudy.contract.errors import SpecProblem
+from understudy.contract.metrics import METRICS
 from understudy.contract.words import CanaryMode, Watched
+from understudy.hooks.alerting.pages import runbooks_page
 
 WATCHED_IN_WORDS = {
     Watched.GATEWAY: "the requests that gateways answered",
@@ -26,7 +28,7 @@ def retraining_page(spec: ModelSpec) -> str:
         else ""
     )
     window = f"the last {format_duration(spec.data.window)}" if spec.data.window else "everything"
-    runbook = f"\n\nRunbook of the team: {spec.runbook}" if spec.runbook else ""
+    own = f"\n\nRunbook of the team: {spec.runbook}" if spec.runbook else ""
     steps = "\n".join(f"{number}. {step}" for number, step in enumerate(_steps(spec, window), start=1))
     return f"""
 ### Retrain `{spec.model}`
@@ -41,7 +43,7 @@ def retraining_page(spec: ModelSpec) -> str:
 
 **When it is red**: open *outcome*; it says in one sentence whether data or a promotion were refused or a task broke.
 Pink tasks with a red outcome are a refusal of the data, not a crash.{_taken_back(spec)}
-To take the champion back, run the DAG `rollback`.{runbook}
+To take the champion back, run the DAG `rollback`. What to do about each alert: {runbooks_page()}{own}
 """
 
 
@@ -184,11 +186,13 @@ def gate_in_words(gate: Gate) -> str:
         f"at most {gate.ceiling:g}" if gate.ceiling is not None else "",
     ]
     absolute = " and ".join(b for b in bounds if b)
-    relative = (
-        f"provably more than {gate.min_gain:g} better than the champion"
-        if gate.min_gain is not None
-        else f"provably not more than {gate.margin:.1%} worse than the champion"
-    )
+    relative = ""
+    if METRICS[gate.metric].is_quality:  # what is measured once, such as size, is held against its bounds alone
+        relative = (
+            f"provably more than {gate.min_gain:g} better than the champion"
+            if gate.min_gain is not None
+            else f"provably not more than {gate.margin:.1%} worse than the champion"
+        )
     return f"`{gate.metric}`: " + ", ".join(part for part in (absolute, relative) if part)
 
 
@@ -202,5 +206,5 @@ Its declaration cannot be used:
 > {problem}
 
 Correct the file and run `understudy check {model}`; this page and its daily red run go away by themselves.
-The other models are not affected.
+The other models are not affected. What to do about each alert: {runbooks_page()}
 """

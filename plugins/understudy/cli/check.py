@@ -8,6 +8,7 @@ import typer
 from understudy.cli.answer import AsJson, answer
 from understudy.cli.deployment import declared_models, deployment
 from understudy.cli.errors import BROKEN
+from understudy.cli.parameters import parameter_problems
 from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import Fact
 from understudy.contract.errors import SpecProblem, UnderstudyError
@@ -51,7 +52,7 @@ def _check(settings: Settings, model: str) -> Checked:
     except SpecProblem as problem:
         problems = [str(problem)]
     else:
-        found = [*_code_problems(spec, path.parent), *_source_problems(spec, settings)]
+        found = [*_code_problems(spec, path.parent), *parameter_problems(spec), *_source_problems(spec, settings)]
         problems = [f"{path}: {problem}" for problem in found]
         names_code = bool(_named_code(spec))
     links = [str(leads_out) for leads_out in links_out(path.parent) if names_code or leads_out.link != SPEC_FILE]

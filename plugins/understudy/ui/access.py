@@ -43,6 +43,15 @@ class Caller:
         if not self._may("GET", None, f"{RETRAIN_PREFIX}{model}"):
             raise Forbidden(f"You may not read the DAG {RETRAIN_PREFIX}{model}, and so not this model either.")
 
+    def require_something(self) -> None:
+        """Raise Forbidden for somebody who may read no DAG at all."""
+        auth = get_auth_manager()
+        if not (
+            auth.is_authorized_dag(method="GET", user=self.user)
+            or auth.get_authorized_dag_ids(user=self.user, method="GET")
+        ):
+            raise Forbidden("You may read no DAG here, and so none of these pages.")
+
     def may_run(self, dag_id: str) -> bool:
         """Tell whether the person may start a DAG."""
         return self._may("POST", DagAccessEntity.RUN, dag_id)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from understudy.settings import PROJECT
+from understudy.ui.access import CallerDep
 from understudy.ui.refusals import NotThere
 from understudy.ui.render import page
 
@@ -19,11 +20,13 @@ RUNBOOKS = PROJECT / "docs" / "runbooks.md"
 
 
 @router.get("/runbooks")
-def runbooks(request: Request) -> HTMLResponse:
+def runbooks(request: Request, caller: CallerDep) -> HTMLResponse:
     """Show what to do about each alert.
 
+    :raises Forbidden: to whom may read no DAG.
     :raises NotThere: where this installation has no documentation.
     """
+    caller.require_something()
     if not RUNBOOKS.is_file():
         raise NotThere(f"{RUNBOOKS} is not installed here. AIRFLOW__UNDERSTUDY__ALERTS_RUNBOOKS names another place.")
     html, headings = _rendered(RUNBOOKS.read_text(encoding="utf-8"))

@@ -34,6 +34,12 @@ def test_a_link_that_the_page_cannot_follow_is_text(server: Any) -> None:
     assert 'href="alerts.md' not in text
 
 
+def test_somebody_who_may_read_no_dag_reads_no_runbook(server: Any) -> None:
+    refused = caller(server, None).get(PAGE)
+    assert refused.status_code == 403
+    assert "You may read no DAG here" in refused.text
+
+
 def test_nobody_reads_it_without_an_account(server: Any) -> None:
     assert TestClient(server).get(PAGE).status_code == 401
 

@@ -94,6 +94,16 @@ def test_a_bad_declaration_is_refused_by_field(tmp_path: Path, changes: dict[str
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize(
+    ("point", "field"), [({"max_itr": 5}, "train.search.max_itr"), ({"max_iter": -5}, "train.search.max_iter")]
+)
+def test_a_searched_parameter_is_named_where_it_stands(tmp_path: Path, point: dict[str, int], field: str) -> None:
+    declared = spec(train={"params": {}, "search": {name: {"choices": [value]} for name, value in point.items()}})
+    with pytest.raises(Refused, match=field.rpartition(".")[0]) as caught:
+        call(trial, tmp_path, declared, params=point)
+    assert caught.value.field == field
+
+
 def test_a_target_of_one_class_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="single class 'no'"):
         call(trial, tmp_path, spec(), table().assign(bought="no"))

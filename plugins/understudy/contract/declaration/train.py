@@ -73,7 +73,7 @@ class TrainSpec(Declared):
     search: dict[str, SearchRange] = Field(default_factory=dict)
     """Parameters to search; nothing is searched when empty."""
     budget: int = Field(default=8, ge=1, le=500)
-    """How many trials to run in all."""
+    """How many trials to run in all; where the champion was searched in the same space, one round of parallelism."""
     parallelism: int = Field(default=4, ge=1, le=64)
     """How many trials run at once; also the size of a round."""
     seed: int = Field(default=0, ge=0, lt=2**31)

@@ -124,12 +124,13 @@ def _train_built_in(
 ) -> Any:
     from sklearn.utils._param_validation import InvalidParameterError
 
-    pipeline = build_pipeline(estimator, bench.features, params, bench.spec.train.seed)
+    pipeline = build_pipeline(estimator, bench.features, params, bench.spec.train.seed, bench.spec.train.search)
     try:
         return pipeline.fit(typed, labels)
     except InvalidParameterError as wrong:
         named = next((p for p in params if f"'{p}'" in str(wrong)), None)
-        raise Refused(f"train.params: {wrong}", f"train.params.{named}" if named else "train.params") from wrong
+        field = "train.search" if named in bench.spec.train.search else "train.params"
+        raise Refused(f"{field}: {wrong}", f"{field}.{named}" if named else field) from wrong
 
 
 def _train_by_team(bench: Workbench, params: dict[str, JsonValue], window: Window, typed: pd.DataFrame) -> Any:

@@ -1,5 +1,6 @@
 """The one scikit-learn pipeline that holds encoding, imputation and the estimator."""
 
+from collections.abc import Collection
 from importlib import import_module
 from typing import Any
 
@@ -17,9 +18,16 @@ OURS: dict[str, dict[str, Any]] = {
 }
 
 
-def build_pipeline(estimator: Estimator, features: Features, params: dict[str, JsonValue], seed: int) -> Any:
+def build_pipeline(
+    estimator: Estimator,
+    features: Features,
+    params: dict[str, JsonValue],
+    seed: int,
+    searched: Collection[str] = (),
+) -> Any:
     """Put encoding and imputation before an estimator; the input is the frame of :meth:`Features.of`.
 
+    :param searched: the parameters that ``train.search`` names, which the others stand in ``train.params`` beside.
     :raises Refused: for a parameter that the estimator does not have.
     """
     from sklearn.pipeline import Pipeline
@@ -29,10 +37,8 @@ def build_pipeline(estimator: Estimator, features: Features, params: dict[str, J
     known = kind().get_params()
     for param in params:
         if param not in known:
-            raise Refused(
-                f"train.params.{param}: {estimator.name} has no such parameter{nearest(param, known)}",
-                f"train.params.{param}",
-            )
+            field = f"train.{'search' if param in searched else 'params'}.{param}"
+            raise Refused(f"{field}: {estimator.name} has no such parameter{nearest(param, known)}", field)
     settings: dict[str, Any] = {**OURS.get(estimator.name, {}), **params}
     if estimator.takes_seed:
         settings.setdefault("random_state", seed)
