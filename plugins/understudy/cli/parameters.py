@@ -10,7 +10,7 @@ from understudy.contract.words import StageName
 
 def parameter_problems(spec: ModelSpec) -> list[str]:
     """Say which parameters do not exist; none where a trainer or an image of the team's own decides that."""
-    named = {"train.params": spec.train.params, "train.search": spec.train.search}
+    named = {"train.params": list(spec.train.params), "train.search": list(spec.train.search)}
     if spec.train.trainer is not None or not any(named.values()) or _has_own_image(spec):
         return []
     estimator = estimators_for(spec.task)[spec.train.estimator]
