@@ -287,6 +287,25 @@ def test_a_role_may_do_what_it_is_for_and_no_more(airflow: str, name: str, may: 
         }
 
 
+@pytest.mark.parametrize(("name", "status"), [("viewer", 403), ("oncall", 404), ("platform", 404)])
+def test_who_only_looks_may_not_answer_what_a_retraining_asks(airflow: str, name: str, status: int) -> None:
+    """Nothing is asked here: who may answer is told so, and who may not is told that."""
+    asked = f"/api/v2/dags/retrain__{MODEL}/dagRuns/nothing/taskInstances/approve/-1/hitlDetails"
+    with account(airflow, name, PASSWORD) as client:
+        answer = client.patch(asked, json={"chosen_options": ["Approve"], "params_input": {}})
+        assert answer.status_code == status, answer.text
+
+
+def test_airflow_s_own_audit_log_has_who_acted(airflow: str) -> None:
+    conf = {"model": MODEL, "reason": "asked for the audit log", "dry_run": True}
+    with account(airflow, "oncall", PASSWORD) as client:
+        run = client.post("/api/v2/dags/rollback/dagRuns", json={"logical_date": None, "conf": conf}).json()
+    with account(airflow, "platform", PASSWORD) as client:
+        told = client.get("/api/v2/eventLogs", params={"limit": 100, "order_by": "-when"}).json()["event_logs"]
+    assert run["triggering_user_name"] == "oncall"
+    assert ("trigger_dag_run", "rollback", "oncall") in [(one["event"], one["dag_id"], one["owner"]) for one in told]
+
+
 def test_who_only_looks_sees_the_models_in_the_browser_and_may_not_act(airflow: str) -> None:
     with browser(airflow, token_of(airflow, "viewer", PASSWORD)) as page:
         open_model(page, MODEL)

@@ -61,6 +61,9 @@ def test_a_stranger_finds_the_bad_model_that_practice_leaves_and_takes_it_back(
             page.enter_frame()
             page.find("a.name", "demand").click()
             page.find(".notice.bad", "Its last look found something wrong")
+            page.find(".notice.bad a", "Read why").click()
+            page.find("tr", "quality.")
+            page.find("dd a", left["model"]).click()
             would, told = "goes back from version 2 to version 1", "version 1 of demand is champion again"
             press(page, "Roll back", REASON, would=would, told=told)
             wait(lambda: answering(left) == "1", 120)
