@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from understudy.infer.disguised_nulls import WORDS
 from understudy.stages.read.column_kind import NUMERIC, is_text, kind_of
-from understudy.stages.read.numerals import Numerals, all_match, is_no_number, mostly_numbers
+from understudy.stages.read.numerals import NO_NUMBER, Numerals, all_match, is_no_number, mostly_numbers
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,12 +20,17 @@ SHOWN_TEXTS = 3
 def likely_numerals(table: "pl.DataFrame", delimiter: str | None) -> list[Numerals]:
     """List the ways to write numbers that make numbers of text columns, the one that explains most of them first.
 
-    Where 1,234 could be either, a file whose fields are not separated by commas has a decimal comma.
+    Where 1,234 could be either, a file whose fields are not separated by commas has a decimal comma. A column whose
+    values are plain numbers but for words like ``?`` speaks for no way, and against one that it cannot be read in.
     """
     ways = (*DECIMAL_POINT, *DECIMAL_COMMA) if delimiter in (None, ",") else (*DECIMAL_COMMA, *DECIMAL_POINT)
     texts = [_without_words(table[column]) for column in table.columns if is_text(table[column])]
-    explained = {way: sum(all_match(values, rf"[+-]?{way.number}") for values in texts) for way in ways}
-    return sorted((way for way in ways if explained[way]), key=lambda way: -explained[way])
+    are_plain = [_are_plain(values) for values in texts]
+    marked = [values for values, is_plain in zip(texts, are_plain, strict=True) if not is_plain]
+    plain = [values for values, is_plain in zip(texts, are_plain, strict=True) if is_plain]
+    explained = {way: sum(all_match(values, rf"[+-]?{way.number}") for values in marked) for way in ways}
+    fitting = [way for way in ways if explained[way] and all(_can_read(values, way) for values in plain)]
+    return sorted(fitting, key=lambda way: -explained[way])
 
 
 def loses_numbers(before: "pl.DataFrame", after: "pl.DataFrame") -> bool:
@@ -35,7 +40,7 @@ def loses_numbers(before: "pl.DataFrame", after: "pl.DataFrame") -> bool:
 
 def about_numerals(before: "pl.DataFrame", after: "pl.DataFrame", numerals: Numerals) -> list[str]:
     """Say in which columns the numerals made numbers of texts."""
-    changed = [c for c in before.columns if is_text(before[c]) and not is_text(after[c])]
+    changed = [c for c in before.columns if is_text(before[c]) and _reads_otherwise(before[c], after[c])]
     if not changed:
         return []
     fields = ["data.decimal"] if numerals.decimal == "," else []
@@ -92,6 +97,27 @@ def _without_words(values: "pl.Series") -> "pl.Series":
     """Leave out what stands for a missing value, which is looked for later."""
     others: pl.Series = values.filter(~values.str.to_lowercase().is_in(list(WORDS)))
     return others
+
+
+def _are_plain(values: "pl.Series") -> bool:
+    """Tell whether all values of a text column are numbers without any marks."""
+    return all_match(values, rf"[+-]?(?:{Numerals().number}|{NO_NUMBER})")
+
+
+def _can_read(plain: "pl.Series", way: Numerals) -> bool:
+    """Tell whether plain numbers stay numbers in a file that is read in this way."""
+    # Only points between thousands keep the reader from falling back on plain numbers.
+    return way.thousands != "." or all_match(plain, rf"[+-]?(?:{way.number}|{NO_NUMBER})")
+
+
+def _reads_otherwise(before: "pl.Series", after: "pl.Series") -> bool:
+    """Tell whether a text column became numbers that it does not hold when it is read plainly."""
+    import polars as pl
+
+    if kind_of(after.dtype) not in NUMERIC:
+        return False
+    plain = before.str.strip_chars().cast(pl.Float64, strict=False)
+    return bool((after.is_not_null() & plain.ne_missing(after.cast(pl.Float64))).any())
 
 
 def _telling(values: "pl.Series") -> str:

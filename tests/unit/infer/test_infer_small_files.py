@@ -169,8 +169,48 @@ def test_a_missing_value_among_decimal_commas_is_found(tmp_path: Path) -> None:
     assert spec["checks"]["columns"]["x"]["type"] == "number"
 
 
-def test_a_column_with_decimal_points_is_not_lost_to_another_with_points_between_thousands(tmp_path: Path) -> None:
-    table = frame().with_columns(far=pl.Series(thousands(frame()["z"], ".", ",")))
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("word", ["?", "-"])
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [("{:.1f}", "number"), ("{:.3f}", "number"), ("{:.0f}", "integer")],
+    ids=["decimals", "three decimals", "whole"],
+)
+def test_a_missing_value_among_plain_numbers_gives_them_no_marks(
+    tmp_path: Path, separator: str, word: str, written: str, kind: str
+) -> None:
+    texts = [word if n % 9 == 0 else written.format(x - 50) for n, x in enumerate(frame()["x"])]
+    table = frame().with_columns(x=pl.Series(texts), near=pl.Series([text.lstrip("-") or word for text in texts]))
+    table.write_csv(tmp_path / "some-data.csv", separator=separator)
+    inference = infer_spec(tmp_path / "some-data.csv", "y", "at")
+    assert not {"decimal", "thousands"} & inference.spec["data"].keys()
+    assert inference.spec["data"]["nulls"] == ["", word]
+    check, near = (inference.spec["checks"]["columns"][column] for column in ("x", "near"))
+    assert (check["type"], near["type"]) == (kind, kind)
+    assert -75 < check["min"] < -50 < 49 < check["max"] < 75
+    assert 49 < near["max"] < 75
+    assert not any("numbers with" in note for note in inference.notes)
+
+
+def test_a_missing_value_among_plain_numbers_stays_found_beside_a_decimal_comma(tmp_path: Path) -> None:
+    plain = pl.Series(["?" if n % 9 == 0 else f"{z / 1000:.3f}" for n, z in enumerate(frame()["z"])])
+    flag = pl.Series(["?" if n % 9 == 0 else "true" if z > 50 else "false" for n, z in enumerate(frame()["z"])])
+    table = frame().with_columns(z=plain, flag=flag, far=pl.Series(comma(frame()["x"])))
+    table.write_csv(tmp_path / "some-data.csv", separator=";")
+    inference = infer_spec(tmp_path / "some-data.csv", "y", "at")
+    assert inference.spec["data"]["decimal"] == ","
+    assert inference.spec["checks"]["columns"]["z"]["max"] < 1
+    assert [note for note in inference.notes if "numbers with" in note] == [
+        "far writes numbers with a comma before the decimals (0,0 is read as 0.0); data.decimal says so."
+    ]
+
+
+@pytest.mark.parametrize("word", ["", "?"])
+def test_a_column_with_decimal_points_is_not_lost_to_another_with_points_between_thousands(
+    tmp_path: Path, word: str
+) -> None:
+    holes = pl.Series([word if n % 9 == 0 else str(x) for n, x in enumerate(frame()["x"])])
+    table = frame().with_columns(x=holes, far=pl.Series(thousands(frame()["z"], ".", ",")))
     table.write_csv(tmp_path / "some-data.csv", separator=";")
     spec = infer_spec(tmp_path / "some-data.csv", "y", "at").spec
     assert "thousands" not in spec["data"]
