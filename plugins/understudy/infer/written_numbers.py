@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from understudy.infer.disguised_nulls import WORDS
+from understudy.infer.notes import listed, of_columns
 from understudy.stages.read.column_kind import NUMERIC, is_text, kind_of
 from understudy.stages.read.numerals import NO_NUMBER, Numerals, all_match, is_no_number, mostly_numbers
 
@@ -13,7 +14,6 @@ DECIMAL_COMMA = (Numerals(","), Numerals(",", "."), Numerals(",", " "), Numerals
 DECIMAL_POINT = (Numerals(".", ","), Numerals(".", " "), Numerals(".", "'"))
 UNIT = r"(?:[\p{Sc}%‰]|EUR|USD|GBP|CHF|JPY)"
 MARK_NAMES = {",": "a comma", ".": "a point", " ": "a space", "'": "an apostrophe"}
-SHOWN_COLUMNS = 5
 SHOWN_TEXTS = 3
 
 
@@ -49,7 +49,7 @@ def about_numerals(before: "pl.DataFrame", after: "pl.DataFrame", numerals: Nume
     marks += [f"{MARK_NAMES[numerals.thousands]} between the thousands"] if numerals.thousands else []
     example = _telling(before[changed[0]])
     return [
-        f"{_listed(changed)} write{'s' if len(changed) == 1 else ''} numbers with {' and '.join(marks)} "
+        f"{listed(changed)} write{'s' if len(changed) == 1 else ''} numbers with {' and '.join(marks)} "
         f"({example} is read as {_read_as(before[changed[0]], after[changed[0]], example)}); "
         f"{' and '.join(fields)} say{'s' if len(fields) == 1 else ''} so."
     ]
@@ -57,13 +57,16 @@ def about_numerals(before: "pl.DataFrame", after: "pl.DataFrame", numerals: Nume
 
 def about_units(table: "pl.DataFrame") -> list[str]:
     """Name the columns whose numbers carry a unit, which no reader takes for numbers."""
-    return [
-        f"{column} writes numbers with a unit ({example}), so they are texts here. Export them without it, or take it "
-        "off in data.prepare."
+    return of_columns(
+        (
+            column,
+            f"{column} writes numbers with a unit ({example}), so they are texts here. Export them without it, or "
+            "take it off in data.prepare.",
+        )
         for column in table.columns
         for example in [number_with_unit(table[column])]
         if example
-    ]
+    )
 
 
 def about_texts_among_numbers(table: "pl.DataFrame", numerals: Numerals) -> list[str]:
@@ -75,12 +78,13 @@ def about_texts_among_numbers(table: "pl.DataFrame", numerals: Numerals) -> list
         texts = table.filter(is_no_number(column, numerals))[column]
         shown = ", ".join(map(repr, texts.unique(maintain_order=True).head(SHOWN_TEXTS)))
         if shown:
-            notes.append(
+            note = (
                 f"{column} holds numbers but for {len(texts):,} text{'s' if len(texts) > 1 else ''} ({shown}), and so "
                 "all its values are taken for texts. If these stand for a missing value, add them to data.nulls; else "
                 "repair the source."
             )
-    return notes
+            notes.append((column, note))
+    return of_columns(notes)
 
 
 def number_with_unit(values: "pl.Series") -> str | None:
@@ -128,10 +132,3 @@ def _telling(values: "pl.Series") -> str:
 
 def _read_as(before: "pl.Series", after: "pl.Series", example: str) -> str:
     return f"{after.filter(before == example)[0]}"
-
-
-def _listed(columns: list[str]) -> str:
-    more = len(columns) - SHOWN_COLUMNS
-    if more > 0:
-        return f"{', '.join(columns[:SHOWN_COLUMNS])} and {more} more"
-    return " and ".join([", ".join(columns[:-1]), columns[-1]] if len(columns) > 1 else columns)

@@ -62,6 +62,42 @@ def test_useless_columns_are_dropped_and_said_so(tmp_path: Path, column: str, va
     assert any(note.startswith(f"{column} ") and reason in note for note in inference.notes)
 
 
+def test_many_columns_of_no_use_for_one_reason_are_told_in_one_note(tmp_path: Path) -> None:
+    constant = {f"c{n}": [f"v{n}"] * ROWS for n in range(1200)}
+    empty = {f"e{n}": [None] * ROWS for n in range(5)}
+    inference, spec = infer(tmp_path, frame(**constant, **empty))
+    assert set(spec.data.drop) == {*constant, *empty}
+    assert [note for note in inference.notes if "one value only" in note] == [
+        "c0 has one value only ('v0'), so nothing can be learnt from it. It is in data.drop. "
+        "The same goes for c1, c2, c3, c4, c5 and 1,194 more."
+    ]
+    assert len([note for note in inference.notes if "no value at all" in note]) == 5
+    assert all(f"- c{n}  # has one value only ('v{n}')" in inference.yaml for n in range(1200))
+
+
+@pytest.mark.parametrize(
+    ("names", "values", "said"),
+    [
+        ("x{}_email", ["a"] * ROWS, "(data.classes.pii)"),
+        ("code{}", [f"0{n % 40 + 1000}" for n in range(ROWS)], "begin with a zero"),
+        ("price{}", [f"{n % 40} EUR" for n in range(ROWS)], "with a unit"),
+        ("odd{}", ["n.n." if n % 100 == 7 else str(n % 40) for n in range(ROWS)], "holds numbers but for"),
+        ("far{}", [999 if n % 10 == 0 else n % 40 for n in range(ROWS)], "is 999 in"),
+        ("copy{}", list(frame()["y"]), "alone predicts y"),
+        ("after{}", [n * 31 % 40 for n in range(ROWS)], "may only be known afterwards"),
+    ],
+)
+def test_each_kind_of_note_is_told_once_for_many_columns(
+    tmp_path: Path, names: str, values: list[object], said: str
+) -> None:
+    few, many = ({names.format(n): values for n in range(count)} for count in (5, 8))
+    assert len([note for note in infer(tmp_path, frame(**few))[0].notes if said in note]) == 5
+    (told,) = (note for note in infer(tmp_path, frame(**many))[0].notes if said in note)
+    named = ", ".join(names.format(n) for n in range(1, 6))
+    assert told.startswith(f"{names.format(0)} ")
+    assert told.endswith(f" The same goes for {named} and 2 more.")
+
+
 def test_a_column_that_equals_the_target_is_a_leak(tmp_path: Path) -> None:
     table = frame().with_columns(copy=pl.when(pl.col("y") == 1).then(pl.lit("won")).otherwise(pl.lit("lost")))
     inference, spec = infer(tmp_path, table)
