@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.contract.words import MlTask
 from understudy.infer.columns import Roles
+from understudy.infer.notes import of_columns
 from understudy.stages.read.column_kind import NUMERIC, kind_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def column_checks(
     the values most likely to be wrong.
     """
     checks: dict[str, dict[str, Any]] = {}
-    notes: list[str] = []
+    tails: list[tuple[str, str]] = []
     for column in (*roles.features, *roles.sensitive, *([target] if task is MlTask.REGRESSION else [])):
         values, kind = table[column], kind_of(table.schema[column])
         asked: dict[str, Any] = {"type": kind}
@@ -36,15 +37,16 @@ def column_checks(
             asked |= _range(values)
             outside = _outside(values, asked)
             if outside:
-                notes.append(
+                note = (
                     f"{column} has a long tail: {outside:,} rows lie outside of the range in checks.columns "
                     "and would be set aside. "
                     "Widen it if they are right."
                 )
+                tails.append((column, note))
         elif kind == "text" and (levels := _stable_levels(values)):
             asked["allowed"] = levels
         checks[column] = asked
-    return checks, notes
+    return checks, of_columns(tails)
 
 
 def _null_bound(share: float) -> float:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from understudy.infer.notes import SHOWN_COLUMNS, of_columns
 from understudy.stages.read.column_kind import NUMERIC, kind_of
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ WORDS = frozenset(
 )
 SENTINELS = (-9, -99, -999, -9999, -99999)
 LOOKALIKES = (999, 9999, 99999)
-SHOWN_COLUMNS = 5
 
 
 def disguised_nulls(table: "pl.DataFrame", target: str, decimal: str = ".") -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -25,7 +25,7 @@ def disguised_nulls(table: "pl.DataFrame", target: str, decimal: str = ".") -> t
     import polars as pl
 
     where: dict[str, dict[str, float]] = defaultdict(dict)
-    doubtful: list[str] = []
+    doubtful: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for column in table.columns:
         values = table[column]
         if kind_of(values.dtype) == "text" and values.dtype == pl.String:
@@ -38,11 +38,12 @@ def disguised_nulls(table: "pl.DataFrame", target: str, decimal: str = ".") -> t
                 if number in SENTINELS:
                     where[_as_text(number, values, decimal)][column] = share
                 else:
-                    doubtful.append(
+                    note = (
                         f"{column} is {number} in {share:.1%} of the rows, far from all its other values. "
                         "If that means missing, add "
                         f'"{number}" to data.nulls.'
                     )
+                    doubtful[number].append((column, note))
     found, notes = [], []
     for text, columns in where.items():
         ordinary = target in columns or any(_holds(table[c], text) for c in table.columns if c not in columns)
@@ -56,7 +57,7 @@ def disguised_nulls(table: "pl.DataFrame", target: str, decimal: str = ".") -> t
         else:
             found.append(text)
             notes.append(f"{text!r} stands for a missing value in {named}{more}; it is listed in data.nulls.")
-    return tuple(found), (*notes, *doubtful)
+    return tuple(found), (*notes, *(note for told in doubtful.values() for note in of_columns(told)))
 
 
 def _share(hits: "pl.Series") -> float:

@@ -16,6 +16,7 @@ from understudy.infer.columns import Roles, sort_columns
 from understudy.infer.division import about_division
 from understudy.infer.errors import CannotInfer
 from understudy.infer.leaks import discard_leaks
+from understudy.infer.notes import of_columns
 from understudy.infer.reading import Reading, read
 from understudy.infer.time_column import Dated, date_rows
 from understudy.infer.write_yaml import Draft, write_yaml
@@ -151,12 +152,22 @@ def _task(values: "pl.Series") -> tuple[MlTask, list[str]]:
 
 
 def _about_roles(roles: Roles) -> list[str]:
-    notes = [f"{column} {roles.why[column]}. It is in data.drop." for column in roles.drop]
-    notes += [f"{column} {roles.why[column]} (data.classes.pii)." for column in roles.pii]
-    notes += [
-        f"{column} is {roles.why[column]} (data.classes.sensitive, evaluate.slices)." for column in roles.sensitive
-    ]
+    dropped: dict[str, list[tuple[str, str]]] = {}
+    for column in roles.drop:
+        note = f"{column} {roles.why[column]}. It is in data.drop."
+        dropped.setdefault(_kind_of_reason(roles.why[column]), []).append((column, note))
+    notes = [note for told in dropped.values() for note in of_columns(told)]
+    notes += of_columns((column, f"{column} {roles.why[column]} (data.classes.pii).") for column in roles.pii)
+    notes += of_columns(
+        (column, f"{column} is {roles.why[column]} (data.classes.sensitive, evaluate.slices).")
+        for column in roles.sensitive
+    )
     return notes
+
+
+def _kind_of_reason(why: str) -> str:
+    """Leave out what a reason says of one column alone, which stands in brackets or after a colon."""
+    return re.split(r"[(:]", why, maxsplit=1)[0]
 
 
 def _about_baseline(baseline: Baseline | None, *, is_dated: bool) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from understudy.contract.words import MlTask
 from understudy.infer.columns import Roles
 from understudy.infer.matrix import evenly, matrix
+from understudy.infer.notes import of_columns
 from understudy.stages.read.column_kind import NUMERIC, kind_of
 
 if TYPE_CHECKING:
@@ -37,16 +38,18 @@ def discard_leaks(table: "pl.DataFrame", target: str, task: MlTask, roles: Roles
         column: _score(values[:, None], answers, task)
         for column, values in zip(roles.features, matrix(rows, roles.features).T, strict=True)
     }
-    notes = []
+    given_away = []
     for column, score in scores.items():
         if score > GIVEN_AWAY:
             measure = "R²" if task is MlTask.REGRESSION else "AUC"
             roles.discard(column, f"gives {target} away: {measure} {score:.3f} from this column alone")
-            notes.append(
+            note = (
                 f"{column} alone predicts {target} almost perfectly ({measure} {score:.3f}), so it is a "
                 "leak: surely it is only known "
                 "afterwards. It is in data.drop."
             )
+            given_away.append((column, note))
+    notes = of_columns(given_away)
     if task is MlTask.REGRESSION:
         notes += _discard_sum(rows, target, answers, roles)
     return notes + _suspicious(scores, target, roles)
@@ -121,7 +124,7 @@ def _explained(columns: "list[np.ndarray]", answers: "np.ndarray", spread: float
 
 
 def _suspicious(scores: dict[str, float], target: str, roles: Roles) -> list[str]:
-    notes = []
+    strong, weak = [], []
     left = {column: score for column, score in scores.items() if column in roles.features}
     strongest = max(left.values(), default=0.0)
     for column, score in left.items():
@@ -133,10 +136,11 @@ def _suspicious(scores: dict[str, float], target: str, roles: Roles) -> list[str
                 column,
                 "its name and its strength say that it is only known afterwards; remove it here if that is wrong",
             )
-            notes.append(
+            note = (
                 f"{column} is one of the strongest single columns ({score:.2f}) and, by its name, only known "
                 "afterwards. It is in data.drop; take it out there if it is known when the model is asked."
             )
+            strong.append((column, note))
         else:
-            notes.append(f"{column} may only be known afterwards, by its name. If so, add it to data.drop.")
-    return notes
+            weak.append((column, f"{column} may only be known afterwards, by its name. If so, add it to data.drop."))
+    return [*of_columns(strong), *of_columns(weak)]

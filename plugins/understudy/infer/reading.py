@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from understudy.contract.declaration.data import DataSpec
 from understudy.infer.disguised_nulls import disguised_nulls
 from understudy.infer.errors import CannotInfer
+from understudy.infer.notes import of_columns
 from understudy.infer.written_numbers import (
     about_numerals,
     about_texts_among_numbers,
@@ -108,11 +109,14 @@ def _codes(path: Path, spec: DataSpec, scratch: Path, table: "pl.DataFrame", tar
 
 def _about_codes(codes: "dict[str, pl.Series]") -> list[str]:
     examples = {c: values.filter(values.str.contains(LEADING_ZERO))[0].strip() for c, values in codes.items()}
-    return [
-        f"{column} has numbers that begin with a zero ({example}), so they are codes and stay texts; "
-        "checks.columns says so."
+    return of_columns(
+        (
+            column,
+            f"{column} has numbers that begin with a zero ({example}), so they are codes and stay texts; "
+            "checks.columns says so.",
+        )
         for column, example in examples.items()
-    ]
+    )
 
 
 def _decode(plain: Path, name: str, scratch: Path) -> tuple[str, Path]:

@@ -62,6 +62,42 @@ def test_useless_columns_are_dropped_and_said_so(tmp_path: Path, column: str, va
     assert any(note.startswith(f"{column} ") and reason in note for note in inference.notes)
 
 
+def test_many_columns_of_no_use_for_one_reason_are_told_in_one_note(tmp_path: Path) -> None:
+    constant = {f"c{n}": [f"v{n}"] * ROWS for n in range(1200)}
+    empty = {f"e{n}": [None] * ROWS for n in range(5)}
+    inference, spec = infer(tmp_path, frame(**constant, **empty))
+    assert set(spec.data.drop) == {*constant, *empty}
+    assert [note for note in inference.notes if "one value only" in note] == [
+        "c0 has one value only ('v0'), so nothing can be learnt from it. It is in data.drop. "
+        "The same goes for c1, c2, c3, c4, c5 and 1,194 more."
+    ]
+    assert len([note for note in inference.notes if "no value at all" in note]) == 5
+    assert all(f"- c{n}  # has one value only ('v{n}')" in inference.yaml for n in range(1200))
+
+
+@pytest.mark.parametrize(
+    ("names", "values", "said"),
+    [
+        ("x{}_email", ["a"] * ROWS, "(data.classes.pii)"),
+        ("code{}", [f"0{n % 40 + 1000}" for n in range(ROWS)], "begin with a zero"),
+        ("price{}", [f"{n % 40} EUR" for n in range(ROWS)], "with a unit"),
+        ("odd{}", ["n.n." if n % 100 == 7 else str(n % 40) for n in range(ROWS)], "holds numbers but for"),
+        ("far{}", [999 if n % 10 == 0 else n % 40 for n in range(ROWS)], "is 999 in"),
+        ("copy{}", list(frame()["y"]), "alone predicts y"),
+        ("after{}", [n * 31 % 40 for n in range(ROWS)], "may only be known afterwards"),
+    ],
+)
+def test_each_kind_of_note_is_told_once_for_many_columns(
+    tmp_path: Path, names: str, values: list[object], said: str
+) -> None:
+    few, many = ({names.format(n): values for n in range(count)} for count in (5, 8))
+    assert len([note for note in infer(tmp_path, frame(**few))[0].notes if said in note]) == 5
+    (told,) = (note for note in infer(tmp_path, frame(**many))[0].notes if said in note)
+    named = ", ".join(names.format(n) for n in range(1, 6))
+    assert told.startswith(f"{names.format(0)} ")
+    assert told.endswith(f" The same goes for {named} and 2 more.")
+
+
 def test_a_column_that_equals_the_target_is_a_leak(tmp_path: Path) -> None:
     table = frame().with_columns(copy=pl.when(pl.col("y") == 1).then(pl.lit("won")).otherwise(pl.lit("lost")))
     inference, spec = infer(tmp_path, table)
@@ -169,8 +205,48 @@ def test_a_missing_value_among_decimal_commas_is_found(tmp_path: Path) -> None:
     assert spec["checks"]["columns"]["x"]["type"] == "number"
 
 
-def test_a_column_with_decimal_points_is_not_lost_to_another_with_points_between_thousands(tmp_path: Path) -> None:
-    table = frame().with_columns(far=pl.Series(thousands(frame()["z"], ".", ",")))
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("word", ["?", "-"])
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [("{:.1f}", "number"), ("{:.3f}", "number"), ("{:.0f}", "integer")],
+    ids=["decimals", "three decimals", "whole"],
+)
+def test_a_missing_value_among_plain_numbers_gives_them_no_marks(
+    tmp_path: Path, separator: str, word: str, written: str, kind: str
+) -> None:
+    texts = [word if n % 9 == 0 else written.format(x - 50) for n, x in enumerate(frame()["x"])]
+    table = frame().with_columns(x=pl.Series(texts), near=pl.Series([text.lstrip("-") or word for text in texts]))
+    table.write_csv(tmp_path / "some-data.csv", separator=separator)
+    inference = infer_spec(tmp_path / "some-data.csv", "y", "at")
+    assert not {"decimal", "thousands"} & inference.spec["data"].keys()
+    assert inference.spec["data"]["nulls"] == ["", word]
+    check, near = (inference.spec["checks"]["columns"][column] for column in ("x", "near"))
+    assert (check["type"], near["type"]) == (kind, kind)
+    assert -75 < check["min"] < -50 < 49 < check["max"] < 75
+    assert 49 < near["max"] < 75
+    assert not any("numbers with" in note for note in inference.notes)
+
+
+def test_a_missing_value_among_plain_numbers_stays_found_beside_a_decimal_comma(tmp_path: Path) -> None:
+    plain = pl.Series(["?" if n % 9 == 0 else f"{z / 1000:.3f}" for n, z in enumerate(frame()["z"])])
+    flag = pl.Series(["?" if n % 9 == 0 else "true" if z > 50 else "false" for n, z in enumerate(frame()["z"])])
+    table = frame().with_columns(z=plain, flag=flag, far=pl.Series(comma(frame()["x"])))
+    table.write_csv(tmp_path / "some-data.csv", separator=";")
+    inference = infer_spec(tmp_path / "some-data.csv", "y", "at")
+    assert inference.spec["data"]["decimal"] == ","
+    assert inference.spec["checks"]["columns"]["z"]["max"] < 1
+    assert [note for note in inference.notes if "numbers with" in note] == [
+        "far writes numbers with a comma before the decimals (0,0 is read as 0.0); data.decimal says so."
+    ]
+
+
+@pytest.mark.parametrize("word", ["", "?"])
+def test_a_column_with_decimal_points_is_not_lost_to_another_with_points_between_thousands(
+    tmp_path: Path, word: str
+) -> None:
+    holes = pl.Series([word if n % 9 == 0 else str(x) for n, x in enumerate(frame()["x"])])
+    table = frame().with_columns(x=holes, far=pl.Series(thousands(frame()["z"], ".", ",")))
     table.write_csv(tmp_path / "some-data.csv", separator=";")
     spec = infer_spec(tmp_path / "some-data.csv", "y", "at").spec
     assert "thousands" not in spec["data"]

@@ -13,13 +13,22 @@ from understudy.stages.context import Refused
 
 CHUNK_BYTES = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
+# With the mark of its first block, or of its end: a line of text can begin with BZh, too.
+BZIP2_MAGICS = tuple(b"BZh%d%b" % (level, mark) for level in range(1, 10) for mark in (b"1AY&SY", b"\x17rE8P\x90"))
+UNREAD_MAGICS = {
+    "bzip2": BZIP2_MAGICS,
+    "zip": (b"PK\x03\x04", b"PK\x05\x06"),
+    "xz": (b"\xfd7zXZ\x00",),
+}
+MAGIC_BYTES = max(len(magic) for magics in UNREAD_MAGICS.values() for magic in magics)
+WORKBOOKS = (".xlsx", ".xlsm", ".ods")
 HTML_STARTS = (b"<!doctype html", b"<html", b"<?xml", b"<head")
 
 
 def unpack(path: Path, name: str, scratch: Path) -> Path:
     """Unpack a gzip file into ``scratch``; give any other file back as it is.
 
-    :raises Refused: when the file is empty or its gzip stream is damaged.
+    :raises Refused: when the file is empty, its gzip stream is damaged, or it is compressed in another way.
     """
     if not _is_packed(path, name):
         return path
@@ -106,12 +115,25 @@ def _is_utf8(encoding: str) -> bool:
 
 def _is_packed(path: Path, name: str) -> bool:
     with path.open("rb") as stream:
-        head = stream.read(2)
+        head = stream.read(MAGIC_BYTES)
     if not head:
         raise Refused(f"{name} is empty (0 bytes); export it again", "data.source")
-    if head != GZIP_MAGIC and name.endswith(".gz"):
+    _refuse_other_compression(head, name)
+    is_gzip = head.startswith(GZIP_MAGIC)
+    if not is_gzip and name.endswith(".gz"):
         raise Refused(f"{name} ends in .gz but is not a gzip file; rename it or compress it again", "data.source")
-    return head == GZIP_MAGIC
+    return is_gzip
+
+
+def _refuse_other_compression(head: bytes, name: str) -> None:
+    for kind, magics in UNREAD_MAGICS.items():
+        if not head.startswith(magics):
+            continue
+        if kind == "zip" and name.lower().endswith(WORKBOOKS):
+            raise Refused(f"{name} is a workbook, which is not read; save its sheet as CSV", "data.source")
+        raise Refused(
+            f"{name} is compressed with {kind}, which is not read; unpack it, or compress it with gzip", "data.source"
+        )
 
 
 def _damaged(name: str, damaged: Exception) -> Refused:

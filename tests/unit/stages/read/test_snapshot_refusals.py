@@ -1,7 +1,11 @@
 """Sources that cannot be used: one sentence that names the field or file and the way out."""
 
+import bz2
 import gzip
+import io
+import lzma
 import re
+import zipfile
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,8 @@ import pytest
 
 from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.stage import StageRequest
+from understudy.infer import infer_spec
+from understudy.infer.errors import CannotInfer
 from understudy.stages import Refused, StageContext
 from understudy.stages.errors import DatabaseUnreachable
 from understudy.stages.read.read_query import read_query
@@ -142,6 +148,45 @@ def test_the_byte_of_a_wrong_character_is_right_far_into_a_large_file(tmp_path: 
 )
 def test_a_damaged_container_is_refused(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
     assert re.search(expected, refusal(tmp_path, content, name).message)
+
+
+def zipped(content: bytes) -> bytes:
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        archive.writestr("window.csv", content)
+    return body.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("window.csv.bz2", bz2.compress(GOOD.encode()), "is compressed with bzip2"),
+        ("window.csv.bz2", bz2.compress(b""), "is compressed with bzip2"),
+        ("window.csv.zip", zipped(GOOD.encode()), "is compressed with zip"),
+        ("window.csv", lzma.compress(GOOD.encode()), "is compressed with xz"),
+        ("window.parquet", lzma.compress(GOOD.encode()), "is compressed with xz"),
+        ("window.csv.gz", lzma.compress(GOOD.encode()), "is compressed with xz"),
+    ],
+)
+def test_another_compression_than_gzip_is_named_by_init_and_snapshot(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    refused = refusal(tmp_path, content, name)
+    assert refused.message == f"{name} {said}, which is not read; unpack it, or compress it with gzip"
+    assert refused.field == "data.source"
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CannotInfer) as caught:
+        infer_spec(tmp_path / name, "class", "at")
+    assert str(caught.value) == refused.message
+
+
+def test_a_workbook_is_to_be_saved_as_csv(tmp_path: Path) -> None:
+    refused = refusal(tmp_path, zipped(b""), "window.xlsx")
+    assert refused.message == "window.xlsx is a workbook, which is not read; save its sheet as CSV"
+
+
+def test_a_column_named_like_a_compression_is_no_compression(tmp_path: Path) -> None:
+    assert "is not a column" in refusal(tmp_path, "BZh9,PK\n1,2\n").message
 
 
 def test_an_empty_window_names_what_the_source_holds(tmp_path: Path) -> None:
