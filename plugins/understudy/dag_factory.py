@@ -24,10 +24,17 @@ from airflow.sdk import (
 from understudy.contract.approval import TASKS
 from understudy.contract.cause import RETRAIN_PREFIX, retrain_uri
 from understudy.contract.declaration.spec import ModelSpec
-from understudy.contract.errors import SpecProblem
+from understudy.contract.errors import SpecProblem, UnderstudyError, UnknownModel
+from understudy.contract.replay.plan import ReplayImpossible
+from understudy.contract.replay.policies import UnknownPolicy
 from understudy.contract.run_time import longest_run
+from understudy.contract.target_class import TargetUnusable
 from understudy.dag_pages import broken_page, retraining_page
-from understudy.hooks.search import rounds
+from understudy.hooks.data.sources import SourceOutOfBounds, SourceUnsupported
+from understudy.hooks.errors import EpochConflict, LedgerDamaged, Refused
+from understudy.hooks.places.errors import TargetIsAhead
+from understudy.hooks.places.serving_terms import NotServed
+from understudy.hooks.search import EveryTrialLost, rounds
 from understudy.operators.approval.approval import AskApprovalOperator
 from understudy.operators.broken_spec import BrokenSpecOperator
 from understudy.operators.conclude import ConcludeOperator
@@ -41,6 +48,13 @@ from understudy.operators.run_context import AS_OF
 from understudy.operators.snapshot import SnapshotDataOperator
 from understudy.operators.train import TrainOperator
 from understudy.operators.trial import AskTrialsOperator, TrialOperator
+from understudy.runners.errors import (
+    GpuUnavailable,
+    ImageWithoutEntryPoint,
+    LinkLeadsOut,
+    ResultTooLarge,
+    TooManyCpus,
+)
 
 TAG = "understudy"
 MOMENT = (
@@ -55,30 +69,40 @@ DAG_ID_LIMIT = 200
 PATIENCE_WITH_PEOPLE: dict[str, Any] = {"retries": 10, "retry_delay": timedelta(seconds=5)}
 """A person's answer outlives half an hour without a ledger. It also outlives Airflow's scheduler, which takes a task
 for lost that was answered, and so queued again, before the scheduler noticed that the process which asked is gone."""
+HEALS = (EpochConflict, TargetIsAhead)
+"""Refusals of what somebody else has overtaken: another try looks at what serves now and decides anew."""
+# Fails now whatever the run itself would bring along again: its declaration, its image, what it was asked for. Not here
+# is what others may put right while a task waits for its next try: a late file, a full disk, a network or an image that
+# the engine lacks (a rollout declares an image minutes before the engine has pulled it), a key, a right, a service.
+NEVER_HEALS: dict[str, tuple[type[UnderstudyError], ...]] = {
+    "the model is not declared": (UnknownModel,),
+    "model.yaml cannot be used": (SpecProblem, TargetUnusable, NotServed),
+    "the source lies where models may not read": (SourceOutOfBounds,),
+    "nothing of ours fetches the source": (SourceUnsupported,),
+    # Its trials are over before the search asks for the best one, and only a person's clearing starts them again.
+    "the trials of the search are over": (EveryTrialLost,),
+    "the image cannot run a stage": (ImageWithoutEntryPoint,),
+    "the engine's machine has not what the declaration asks for": (GpuUnavailable, TooManyCpus),
+    "the stage would be given, or would answer, the same again": (LinkLeadsOut, ResultTooLarge),
+    "the replay cannot be done as asked": (ReplayImpossible, UnknownPolicy),
+    "the ledger has to be restored": (LedgerDamaged,),
+    "the record of what serves says no": (Refused,),
+}
+"""Why trying again cannot help, and what says so."""
 
 
 def retry_policy() -> ExceptionRetryPolicy:
-    """Sort failures by what the scheduler must do: a wrong declaration fails now, everything broken is tried again.
+    """Sort failures by what the scheduler must do: what cannot heal fails now, everything broken is tried again.
 
-    Refusals and memory kills need no rule: their exceptions already forbid a retry.
+    Refusals that are raised as such and memory kills need no rule: their exceptions already forbid a retry.
     """
+    # The first rule that fits decides, so that exceptions from a base class's rule come before it.
+    healing = [RetryRule(exception=[*HEALS], action=RetryAction.DEFAULT, reason="another try reads the newer record")]
     return ExceptionRetryPolicy(
-        rules=[
-            RetryRule(
-                exception="understudy.contract.errors.UnknownModel",
-                action=RetryAction.FAIL,
-                reason="the model is not declared",
-            ),
-            RetryRule(
-                exception="understudy.contract.errors.SpecProblem",
-                action=RetryAction.FAIL,
-                reason="model.yaml cannot be used",
-            ),
-            RetryRule(
-                exception="understudy.hooks.data.sources.SourceOutOfBounds",
-                action=RetryAction.FAIL,
-                reason="the source lies where models may not read",
-            ),
+        rules=healing
+        + [
+            RetryRule(exception=[*found], action=RetryAction.FAIL, reason=reason)
+            for reason, found in NEVER_HEALS.items()
         ]
     )
 

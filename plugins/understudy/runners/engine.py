@@ -128,7 +128,9 @@ def _explained(refused: "APIError", image: str, resources: Resources | None, net
         "GPU vendor": no_gpu,  # from Docker 29 on
         "CDI devices": no_gpu,
         "Range of CPUs": TooManyCpus(resources.cpus if resources else 0, last_line),
-        "OCI runtime create failed": cannot_start,
+        # Not all that the runtime says: it also fails where the machine is short of something, which may pass.
+        'exec: "': cannot_start,
+        "executable file": cannot_start,
         "No command specified": cannot_start,
     }
     return next((error for words, error in known.items() if words in problem), EngineRefused(problem))

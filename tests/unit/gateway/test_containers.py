@@ -63,7 +63,7 @@ class Engine(docker.APIClient):
         return SimpleNamespace(_sock=ours, _response=ours)
 
     def start(self, container: Any, *args: Any, **kwargs: Any) -> Any:
-        raise APIError("no", explanation="OCI runtime create failed: python3 not found")
+        raise APIError("no", explanation="OCI runtime create failed: executable file `python3` not found")
 
     def remove_container(self, container: Any, v: bool = False, link: bool = False, force: bool = False) -> None:
         assert v

@@ -96,6 +96,8 @@ def refused(explanation: str) -> APIError:
             refused('OCI runtime create failed: exec: "python3": executable file not found in $PATH'),
             ImageWithoutEntryPoint,
         ),
+        (refused("OCI runtime create failed: executable file `python3` not found in $PATH"), ImageWithoutEntryPoint),
+        (refused("OCI runtime create failed: fork: resource temporarily unavailable"), EngineRefused),
         (refused("network team not found"), NetworkMissing),
         (refused("something else"), EngineRefused),
         (

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from understudy.contract.declared import format_duration
 from understudy.contract.stage import StageResult
 from understudy.contract.words import JobState
+from understudy.hooks.errors import Refused
 from understudy.operators.decisions import REFUSAL_KEY
 from understudy.operators.stage.answer import read_answer, read_refusal
 from understudy.operators.stage.attempt import REQUEST_LABEL, Attempt
@@ -129,7 +130,7 @@ class ResumableStage(ResumableJobMixin):
             raise
         try:
             answer = conclude(result)
-        except (AirflowSkipException, AirflowFailException):
+        except (AirflowSkipException, AirflowFailException, Refused):  # no further try comes for it
             self._clean_up(context, attempt)
             raise
         except Exception:

@@ -5,9 +5,12 @@ import time
 from typing import Any
 
 import pytest
+from airflow.sdk import RetryAction
 
 from tests.unit.operators.probe import Store, context, interrupted, jobs, operator
 from understudy.contract.words import Isolation
+from understudy.dag_factory import retry_policy
+from understudy.hooks.registry.errors import NotAModel
 from understudy.operators.stage.stage import StageOperator
 from understudy.runners.choose import choose_runner
 from understudy.runners.errors import EngineUnreachable
@@ -107,3 +110,16 @@ def test_a_conclusion_that_breaks_is_tried_again_without_running_the_stage_again
     answer = operator("count", Registering).execute(context(store, try_number=2))
     assert answer["started"] < left
     assert jobs() == []
+
+
+def test_a_conclusion_that_is_refused_is_not_tried_again_and_leaves_nothing_behind() -> None:
+    class Registering(StageOperator):
+        def conclude(self, context: Any, result: Any, folder: Any) -> dict[str, Any]:
+            raise NotAModel("probe", "its outputs hold no MLmodel file")
+
+    store = Store()
+    with pytest.raises(NotAModel) as refused:
+        operator("count", Registering).execute(context(store))
+    assert retry_policy().evaluate(refused.value, 1, 3).action is RetryAction.FAIL
+    assert jobs() == []
+    assert store == {}
