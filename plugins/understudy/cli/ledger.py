@@ -12,6 +12,7 @@ from understudy.cli.deployment import hooks, require_model
 from understudy.cli.errors import BROKEN, BadArgument
 from understudy.cli.row import print_row
 from understudy.contract.cards.card import Card, card_of
+from understudy.contract.cards.text import markdown
 from understudy.contract.moment import moment, moment_to_the_second
 from understudy.contract.release import Deployment, LedgerEntry
 
@@ -39,6 +40,9 @@ def ledger(
     card: Annotated[
         int | None, typer.Option(metavar="ENTRY", help="One decision whole: its numbers, its data, where to read on.")
     ] = None,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="With --card: as the Markdown that approvals and alerts have.")
+    ] = False,
     verify: Annotated[bool, typer.Option("--verify", help=VERIFY)] = False,
     against: Annotated[
         Path | None,
@@ -58,8 +62,8 @@ def ledger(
             "is missing",
             f"Write: understudy ledger MODEL {'--why VERSION' if why is not None else '--at TIME'}",
         )
-    if against is not None and not verify:
-        raise BadArgument("--against", "goes with --verify only", "Add --verify.")
+    _refuse_alone("--markdown", as_markdown, "--card ENTRY", card is not None)
+    _refuse_alone("--against", against is not None, "--verify", verify)
     if model is not None and not verify:
         require_model(hooks(), model)
     if verify:
@@ -70,7 +74,7 @@ def ledger(
         from understudy.hooks.cards import card as card_at
 
         found = card_at(hooks().ledger, card)
-        answer(as_json, found, lambda console: print_card(console, found))
+        answer(as_json, found, lambda console: _card(console, found, as_markdown))
     elif why is not None and model is not None:
         told = hooks().ledger.why(model, why)
         if not told:
@@ -143,6 +147,20 @@ def _list(console: "Console", entries: list[LedgerEntry]) -> None:
             f"{entry.seq:>5}  {moment_to_the_second(entry.at)}  {entry.model:<16} {entry.kind:<12} "
             f"{f'version {about}' if isinstance(about, int) else about:<11} {entry.actor}: {entry.reason}",
         )
+
+
+def _refuse_alone(option: str, is_given: bool, other: str, has_other: bool) -> None:
+    if is_given and not has_other:
+        raise BadArgument(option, f"goes with {other.partition(' ')[0]} only", f"Add {other}.")
+
+
+def _card(console: "Console", card: Card, as_markdown: bool) -> None:
+    if not as_markdown:
+        print_card(console, card)
+        return
+    from understudy.hooks.alerting.pages import pages
+
+    typer.echo(markdown(card, pages()))
 
 
 def _why(console: "Console", cards: list[Card]) -> None:

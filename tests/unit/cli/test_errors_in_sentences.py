@@ -37,6 +37,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (["ledger", "powerprise", "--why", "3"], "Did you mean 'powerprice'?"),
         (["ledger", "powerprise", "--at", "2026-01-01"], "Did you mean 'powerprice'?"),
         (["ledger", "--against", "x"], "goes with --verify only"),
+        (["ledger", "--markdown"], "goes with --card only"),
         (["ledger", "--verify", "--against", "nowhere"], "is no backup"),
         (["data", "log", "powerprise"], "Did you mean 'powerprice'?"),
         (["rollback", "powerprise", "--reason", "bad"], "Did you mean 'powerprice'?"),

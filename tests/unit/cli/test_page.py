@@ -42,6 +42,14 @@ def typed(*words: str) -> str:
     return answer.stdout
 
 
+def test_a_card_is_printed_as_the_markdown_that_others_are_sent() -> None:
+    told = typed("ledger", "--card", "2", "--markdown")
+    assert told.startswith("### demand: ")
+    assert "- **Decided by**: ann" in told
+    assert "\x1b" not in told
+    assert not [line for line in told.splitlines() if line.startswith(ROW.strip()[:2])]
+
+
 def test_a_reason_begins_no_row_of_its_own_in_the_list_of_entries() -> None:
     (line,) = typed("ledger", "demand", "--last", "1").splitlines()
     assert line.startswith("    2  ")

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from understudy.contract.cards.card import Card
-from understudy.contract.cards.text import LONGEST_LINE, measured_in_short, one_line, shortened, shown
+from understudy.contract.cards.places import NOWHERE, Pages
+from understudy.contract.cards.text import LONGEST_LINE, markdown, measured_in_short, one_line, shortened, shown
 from understudy.contract.declared import Fact
 from understudy.contract.judgement import GateResult
 from understudy.contract.words import AlertKind, Severity
@@ -33,6 +34,8 @@ class Alert(Fact):
     """The address of its card, else of the model; where it wants an answer, the address that takes one."""
     runbook: str | None = None
     """Where to read what to do."""
+    card: str = ""
+    """The decision's card in Markdown, where it is about a ledger entry."""
     is_test: bool = False
     """Whether this is only a test of the receiver."""
 
@@ -55,8 +58,13 @@ class Alert(Fact):
         return shortened(f"[{self.severity}] {self.kind.value.replace('_', ' ')}{about}", LONGEST_SUBJECT)
 
 
-def alert_of(card: Card, kind: AlertKind, key: str, *, page: str | None, runbook: str | None) -> Alert:
-    """Tell a decision by its card: the sentence, and the numbers that decided."""
+def alert_of(
+    card: Card, kind: AlertKind, key: str, *, page: str | None, runbook: str | None, pages: Pages = NOWHERE
+) -> Alert:
+    """Tell a decision by its card: the sentence, the numbers that decided, and the whole of it.
+
+    :param pages: where what the card points to can be read.
+    """
     answers = [answer for evidence in card.evidence[:1] for answer in shown(evidence.answers)]
     deciding = [answer for answer in answers if answer.verdict.value != "passed"] or answers
     return Alert(
@@ -69,6 +77,7 @@ def alert_of(card: Card, kind: AlertKind, key: str, *, page: str | None, runbook
         seq=card.seq,
         page=page,
         runbook=runbook,
+        card=markdown(card, pages),
     )
 
 
@@ -88,6 +97,7 @@ def summary_of(alerts: Sequence[Alert]) -> Alert:
                 shortened(alert.sentence, LONGEST_NUMBER) for alert in sorted(alerts, key=lambda alert: alert.at)
             )[-SHOWN_NUMBERS:],
             "at": newest.at,
+            "card": "",
         }
     )
 

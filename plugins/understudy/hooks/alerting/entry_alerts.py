@@ -8,7 +8,7 @@ from understudy.contract.alerts.undecided import TRIALS, Streak, blind_looks, un
 from understudy.contract.release import LedgerEntry
 from understudy.contract.words import AlertKind, EntryKind
 from understudy.hooks.alerting.approval_alerts import void_answer
-from understudy.hooks.alerting.pages import page_of
+from understudy.hooks.alerting.pages import page_of, pages
 from understudy.hooks.alerting.terms import alert_terms
 from understudy.hooks.cards import card_of_entry
 from understudy.hooks.ledger.ledger import Ledger
@@ -31,7 +31,14 @@ def entry_alerts(ledger: Ledger, chosen: Settings, entry: LedgerEntry) -> list[A
         return []
     card, page = card_of_entry(ledger, entry), page_of(entry.model, entry.seq)
     alerts = [
-        alert_of(card, one.kind, one.key, page=page, runbook=terms.runbook_of(one.kind, chosen.alerts_runbooks))
+        alert_of(
+            card,
+            one.kind,
+            one.key,
+            page=page,
+            runbook=terms.runbook_of(one.kind, chosen.alerts_runbooks),
+            pages=pages(),
+        )
         for one in told
     ]
     return [void_answer(ledger, entry, alert) if alert.kind is AlertKind.ANSWER_VOID else alert for alert in alerts]

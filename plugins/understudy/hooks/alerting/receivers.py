@@ -187,7 +187,15 @@ def _html(alert: Alert) -> str:
         for link, name in _links(alert)
     )
     entry = f"<p>Ledger entry {alert.seq}, {moment_to_the_second(alert.at)}</p>" if alert.seq is not None else ""
-    return f"<p>{escape(alert.sentence)}</p><ul>{numbers}</ul>{links}{entry}"
+    return f"<p>{escape(alert.sentence)}</p><ul>{numbers}</ul>{links}{entry}{_card(alert)}"
+
+
+def _card(alert: Alert) -> str:
+    if not alert.card:
+        return ""
+    from markdown_it import MarkdownIt
+
+    return f"<hr>{MarkdownIt('commonmark', {'html': False}).enable('table').render(alert.card)}"
 
 
 _KINDS: Mapping[str, Callable[["Connection", Alert, tuple[str, ...]], None]] = MappingProxyType(

@@ -23,6 +23,9 @@ def test_a_refusal_is_told_once_with_its_card_and_runbook(ledger: Ledger, chosen
     assert told["sentence"] == "price: The retraining ended: its data were refused. too few rows"
     assert told["page"] == "https://airflow.example.com/understudy/models/price/cards/1"
     assert told["runbook"] == "https://airflow.example.com/understudy/runbooks#refused"
+    title = "price: The retraining ended: its data were refused"
+    assert told["card"].startswith(f"### [{title}](https://airflow.example.com/understudy/models/price/cards/1)\n")
+    assert "too few rows" in told["card"]
     assert web.headers[0]["x-key"] == SECRET
     assert ledger.verify().ok
 
@@ -48,6 +51,7 @@ def test_each_kind_of_receiver_gets_it_in_its_own_form(
     body = letter.get_payload(0).get_payload(decode=True).decode()  # type: ignore[union-attr]
     assert "&lt;b&gt;50 % &amp; more&lt;/b&gt;" in body
     assert "<b>" not in body
+    assert '<h3><a href="https://airflow.example.com/understudy/models/price/cards/1">' in body
 
 
 def test_what_somebody_wrote_begins_no_line_of_its_own_in_a_message_or_its_head(
