@@ -12,6 +12,7 @@ from understudy.contract.errors import SpecProblem, UnderstudyError, UnknownMode
 from understudy.contract.replay.plan import HistoryTooShort, NoTime
 from understudy.contract.replay.policies import UnknownPolicy
 from understudy.contract.target_class import TargetUnusable
+from understudy.contract.words import Action
 from understudy.dag_factory import HEALS, NEVER_HEALS, retry_policy
 from understudy.hooks.credentials import ConnectionUnknown
 from understudy.hooks.data.errors import DataRegistryBusy, StoreUnreachable
@@ -148,7 +149,7 @@ REFUSED_AS_SUCH = [
     InputUnusable("data.parquet", "it does not exist"),
     BadMoment("soon"),
     PromotionRefused("churn", 4, "It is locked."),
-    ActRefused("lock", "churn", "It is locked already."),
+    ActRefused(Action.LOCK, "churn", "It is locked already."),
     RollbackRefused("churn", "nothing to go back to"),
 ]
 
