@@ -27,7 +27,7 @@ GOAL = 2.0
 
 
 def make(folder: Path, rows: int) -> None:
-    """Write 13 numbers, 4 categories, an id, a time and a label, of which 1 % of one number is out of range."""
+    """Write 13 numbers, 4 categories, an id, a time and a label, of which 0.5 % of one number is out of range."""
     import numpy as np
     import polars as pl
 
@@ -317,9 +317,10 @@ def main() -> None:
         make(Path(name), asked.rows)
         print(f"{asked.rows:,} rows × 20 columns, 0.5 % of the rows bad\n")
         print(f"{'':26} {'file':8} {'CPU s':>7} {'wall s':>7} {'peak MB':>8} {'× limit (CPU)':>14} {'bad found':>10}")
+        ours: dict[str, float] = {}
         for kind in ("parquet", "csv"):
             limit = 0.0
-            for way, (_, needs) in WAYS.items():
+            for way, (_, needs) in WAYS.items():  # each limit stands before what is held against it
                 if needs and importlib.util.find_spec(needs) is None:
                     print(f"{way:26} {kind:8} not installed, left out")
                     continue
@@ -332,13 +333,20 @@ def main() -> None:
                 )
                 facts = json.loads(done.stdout.splitlines()[-1])
                 limit = facts["cpu"] if way in LIMITS else limit
+                if way.startswith("understudy"):
+                    ours[f"{way}, {kind}"] = facts["cpu"] / limit
                 print(
                     f"{way:26} {kind:8} {facts['cpu']:7.2f} {facts['wall']:7.2f} {facts['peak']:8.0f} "
                     f"{facts['cpu'] / limit:14.1f} "
                     f"{facts['found']:10,.0f}"
                 )
+    print()
+    for what, times in ours.items():
+        print(
+            f"{'met   ' if times <= GOAL else 'missed'} {what}: {times:.2f} × the limit, at most {GOAL:g} × is the goal"
+        )
     print(
-        f"\nThe goal is at most {GOAL:g} × the limit, which is plain polars in memory. The whole stage also "
+        "\nThe limit is plain polars: one streaming query for the cells, all in memory for the whole stage. That also "
         "profiles, hashes rows to find duplicates "
         "and contradicting labels, and writes the good and the bad rows; for CSV it also proves the "
         "encoding and writes the snapshot."

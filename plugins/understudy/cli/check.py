@@ -12,7 +12,7 @@ from understudy.cli.parameters import parameter_problems
 from understudy.contract.declaration.spec import ModelSpec
 from understudy.contract.declared import Fact
 from understudy.contract.errors import SpecProblem, UnderstudyError
-from understudy.contract.load import SPEC_FILE, load_model, spec_path
+from understudy.contract.load import SPEC_FILE, lines_of, load_model, spec_path
 from understudy.contract.suggest import nearest
 from understudy.runners.links import links_out
 from understudy.settings import PROJECT, Settings
@@ -53,10 +53,21 @@ def _check(settings: Settings, model: str) -> Checked:
         problems = [str(problem)]
     else:
         found = [*_code_problems(spec, path.parent), *parameter_problems(spec), *_source_problems(spec, settings)]
-        problems = [f"{path}: {problem}" for problem in found]
+        problems = _placed(found, path)
         names_code = bool(_named_code(spec))
     links = [str(leads_out) for leads_out in links_out(path.parent) if names_code or leads_out.link != SPEC_FILE]
     return Checked(model=model, path=str(path), problems=(*links, *problems))
+
+
+def _placed(found: list[str], path: Path) -> list[str]:
+    """Put file and line before problems; each begins with its field, or else with one that is not written out."""
+    lines, placed = lines_of(path) if found else {}, []
+    for problem in found:
+        field = problem.partition(": ")[0]
+        while field and field not in lines:
+            field = field.rpartition(".")[0]
+        placed.append(f"{path}:{lines[field]}: {problem}" if field else f"{path}: {problem}")
+    return placed
 
 
 def _named_code(spec: ModelSpec) -> dict[str, str]:
@@ -143,11 +154,11 @@ def _source_problems(spec: ModelSpec, settings: Settings) -> list[str]:
         "data.drop": spec.data.drop,
         "data.classes.pii": spec.data.classes.pii,
         "data.classes.sensitive": spec.data.classes.sensitive,
-        "checks.columns": [name for name, rule in spec.checks.columns.items() if rule.required],
         "checks.references": [reference.column for reference in spec.checks.references],
         "evaluate.slices": spec.evaluate.slices,
         "evaluate.fairness": spec.evaluate.fairness,
     }
+    named |= {f"checks.columns.{name}": [name] for name, rule in spec.checks.columns.items() if rule.required}
     return [
         f"{field}: the data have no column {column!r}{nearest(column, columns)}"
         for field, wanted in named.items()

@@ -79,6 +79,12 @@ def load_spec(path: Path) -> ModelSpec:
     return spec
 
 
+def lines_of(path: Path) -> dict[str, int]:
+    """Say in which line of a declaration that can be loaded each of its fields stands, as people write them."""
+    _, lines = _parsed(_text(path), path)
+    return {dotted(at): line for at, line in lines.items()}
+
+
 def _text(path: Path) -> str:
     _refuse_link_out(path)
     try:

@@ -67,6 +67,16 @@ def test_a_column_that_the_data_lack_is_named_with_its_field(models: Path) -> No
     ]
 
 
+def test_what_is_wrong_with_the_data_has_its_line_too(models: Path) -> None:
+    folder = declare(models, data=", drop: [mooon]", rest="checks:\n  columns:\n    wave: {type: number}\n")
+    text = (folder / "model.yaml").read_text(encoding="utf-8").splitlines()
+    at = {what: next(i for i, line in enumerate(text, 1) if what in line) for what in ("drop:", "wave:")}
+    assert [problem.split(": the data")[0] for problem in problems()] == [
+        f"{folder / 'model.yaml'}:{at['drop:']}: data.drop",
+        f"{folder / 'model.yaml'}:{at['wave:']}: checks.columns.wave",
+    ]
+
+
 def test_a_semicolon_and_a_byte_order_mark_do_not_hide_columns(models: Path) -> None:
     declare(models, content="\ufeffat;height\n2024-01-01;3\n".encode())
     assert problems() == []
