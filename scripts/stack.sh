@@ -12,7 +12,7 @@ scripts/build_image.sh airflow
 "${compose[@]}" up --detach --remove-orphans
 
 waiting=
-for _ in $(seq 150); do
+for _ in $(seq 300); do
   # With --all, since version 2 leaves out what has stopped; that of `run` is nobody's service.
   waiting=$("${compose[@]}" ps --all --quiet | xargs docker inspect --format \
     '{{with .Config.Labels}}{{index . "com.docker.compose.service"}} {{index . "com.docker.compose.oneoff"}}{{end}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' \
@@ -21,7 +21,7 @@ for _ in $(seq 150); do
   sleep 2
 done
 if [ -n "$waiting" ]; then
-  echo "stack: not healthy after five minutes: ${waiting}(look at: ${compose[*]} logs ${waiting% })" >&2
+  echo "stack: not healthy after ten minutes: ${waiting}(look at: ${compose[*]} logs ${waiting% })" >&2
   exit 1
 fi
 

@@ -57,7 +57,7 @@ def test_a_service_that_is_not_well_is_named(stack: Path, state: str) -> None:
     done = started(stack, "postgres False running healthy", state)
     assert (done.returncode, done.stderr) == (
         1,
-        "stack: not healthy after five minutes: scheduler (look at: docker compose logs scheduler)\n",
+        "stack: not healthy after ten minutes: scheduler (look at: docker compose logs scheduler)\n",
     )
 
 
