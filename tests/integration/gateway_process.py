@@ -11,8 +11,6 @@ from tests.integration.fake_gateway import TOKEN
 from understudy.settings import PROJECT
 
 PATIENCE_S = 120.0
-
-
 GATEWAY = """
 import sys
 from pathlib import Path

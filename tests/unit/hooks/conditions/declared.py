@@ -8,6 +8,8 @@ from typing import Any
 from understudy.hooks.connect import Hooks
 from understudy.settings import Settings
 
+DAY = timedelta(days=1)
+
 
 def hooks_of(home: Path, **more: Any) -> Hooks:
     return Hooks(Settings(UNDERSTUDY_HOME=home, models_dir=home / "models", **more))
@@ -22,9 +24,6 @@ def declare(home: Path, model: str = "price", *, since: datetime | None = None, 
         f"data: {{source: x.csv, time: at, target: y}}\ngates: [{{metric: rmse, ceiling: 5}}]\n{more}\n"
     )
     os.utime(path, (since.timestamp(), since.timestamp()))
-
-
-DAY = timedelta(days=1)
 
 
 def now() -> datetime:

@@ -1,5 +1,6 @@
 """What stands wrong without a ledger entry; the gateway is a real server, Airflow's answer about a run is given."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -154,6 +155,42 @@ def test_a_gateway_that_is_down_is_told_once_and_again_when_it_falls_again(
         assert [told["kind"] for told in receiver.taken] == ["gateway_dead", "gateway_dead"]
         assert [told["severity"] for told in receiver.taken] == ["critical", "critical"]
         assert gateway.url in receiver.taken[0]["sentence"]
+
+
+def _spec_broken(home: Path, hooks: Hooks, is_wrong: bool) -> None:
+    declare(home, more="gate: []" if is_wrong else "")
+
+
+def _schedule_missed(home: Path, hooks: Hooks, is_wrong: bool) -> None:
+    declare(home, more="" if not is_wrong else 'retrain: {schedule: "0 3 * * *"}')
+
+
+def _champion_stale(home: Path, hooks: Hooks, is_wrong: bool) -> None:
+    declare(home, more="retrain: {max_age: 1h}" if is_wrong else "")
+    if not hooks.ledger.entries("price"):
+        hooks.ledger.append("price", EntryKind.DEPLOYED, "ann", "first", "run1", record(Change.PROMOTION, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        (AlertKind.SPEC_BROKEN, _spec_broken),
+        (AlertKind.SCHEDULE_MISSED, _schedule_missed),
+        (AlertKind.CHAMPION_STALE, _champion_stale),
+    ],
+)
+def test_what_lasts_is_told_once_and_again_when_it_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: AlertKind, make: Callable[[Path, Hooks, bool], None]
+) -> None:
+    with web_receiver() as receiver:
+        monkeypatch.setenv("AIRFLOW_CONN_HOOK", f'{{"conn_type": "http", "host": "{receiver.url}"}}')
+        hooks, at = hooks_of(tmp_path, alerts_to="hook"), now() + timedelta(hours=2)
+        for is_wrong in (True, True, True, False, True, True):
+            make(tmp_path, hooks, is_wrong)
+            at += timedelta(minutes=5)
+            hooks.alerts.sweep(found(hooks, at), [], ToldDirectly(), at)
+        assert [told["kind"] for told in receiver.taken] == [kind.value, kind.value]
+        assert {told["model"] for told in receiver.taken} == {"price"}
 
 
 def test_a_gateway_that_is_restarted_is_given_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
