@@ -11,6 +11,10 @@ import pytest
 from understudy.embedded.airflow_api import AirflowApi
 from understudy.embedded.airflow_client import _patience
 
+Answers = dict[tuple[str, str], list[tuple[int, Any]]]
+SILENT = 0
+"""Instead of a status: the connection ends without an answer."""
+
 
 class FakeAirflow:
     """Answer as scripted, the last answer for ever; remember what was asked."""
@@ -58,10 +62,3 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
     fake.server.shutdown()
     fake.server.server_close()
     _patience.cache_clear()
-
-
-Answers = dict[tuple[str, str], list[tuple[int, Any]]]
-
-
-SILENT = 0
-"""Instead of a status: the connection ends without an answer."""

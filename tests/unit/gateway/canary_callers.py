@@ -7,6 +7,8 @@ from understudy.contract.words import Change, Role
 from understudy.gateway.exchange import Item, Wire
 from understudy.gateway.waiting import Answered, Waiting
 
+ITEM = Item(Wire.MLFLOW_JSON, b"x")
+
 
 def tried(epoch: int = 2, share: float = 0.3, **serving: int) -> ServingOrder:
     change = Change.CANARY_STARTED if epoch == 2 else Change.CANARY_STEPPED
@@ -31,9 +33,6 @@ async def waiting_for(scene: Scene, role: Role, count: int = 3) -> list[Waiting]
         asked.append(scene.model.intake.ask(ITEM, number, key))
         await until(lambda: bool(worker.frames) and not scene.model.lineup.queue)
     return asked
-
-
-ITEM = Item(Wire.MLFLOW_JSON, b"x")
 
 
 def keys_of(role: Role, count: int, share: float = 0.3) -> list[str]:

@@ -14,6 +14,11 @@ QUERY = CanaryQuery(champion_version=3, canary_version=7, since=START, epoch=2, 
 ROWS = 50
 
 
+LABELS = CanarySpec(min_requests=100, min_labels=100, step_deadline=timedelta(days=30), max_score_shift=0.2)
+AB = CanarySpec.model_validate({"mode": "ab", "min_requests": 100})
+EDGES = (0.5,)
+
+
 def arm(requests: int = 500, lost: int = 0, place: int = 10, rss: int | None = 10**8, **more: Any) -> Arm:
     """Give one side: all its answers as fast as one another, each request of a caller of its own."""
     timed = tuple(requests - lost if edge == place else 0 for edge in range(len(LATENCY_EDGES_MS) + 1))
@@ -61,16 +66,7 @@ def report_of(
     )
 
 
-LABELS = CanarySpec(min_requests=100, min_labels=100, step_deadline=timedelta(days=30), max_score_shift=0.2)
-
-
-AB = CanarySpec.model_validate({"mode": "ab", "min_requests": 100})
-
-
 def whole(**more: Any) -> CanaryReport:
     """Give a report with everything that can be asked for."""
     sides = {"canary": arm(scores=(250, 250)), "baseline": arm(scores=(250, 250))}
     return report_of(**{"blocks": 30, "score_edges": EDGES, "is_valued": True, **sides, **more})
-
-
-EDGES = (0.5,)

@@ -20,6 +20,9 @@ TRACED: list[dict[str, float]] = []
 KEPT: dict[str, Path] = {}
 
 
+MOVED = 0.9
+
+
 class Registry(Nodding):
     """Remember what MLflow would draw."""
 
@@ -114,6 +117,3 @@ def quality(loss: float = 0.2) -> QualityReport:
         metric="roc_auc", rows=500, labelled_rows=500, blocks=30, value=0.8, value_error=0.01, blessed=0.8,
         blessed_error=0.01, blessed_blocks=30, loss=loss, loss_error=0.01, blessed_loss=0.2, blessed_loss_error=0.01,
     )  # fmt: skip
-
-
-MOVED = 0.9
