@@ -70,3 +70,30 @@ def test_a_dry_run_that_ends_late_says_nothing_in_another_dialog(bad_champion: S
         page.find("#act-reason").send_keys("the audit")
         page.find("#act-dry").click()
         assert "is locked" in page.find("#act-answer .notice", "This would happen").text
+
+
+def test_an_action_needs_no_mouse_and_leaves_the_reader_where_they_were(bad_champion: Site) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    with somebody(bad_champion, ONCALL) as page:
+        open_model(page, "demand")
+
+        def at() -> str:
+            found: str = page.driver.switch_to.active_element.get_attribute("id")
+            return found
+
+        def press_key(key: str) -> None:
+            page.driver.switch_to.active_element.send_keys(key)
+
+        page.find(".actions button", "Hold").send_keys(Keys.ENTER)
+        page.until(lambda _: at() == "act-reason", "the reason under the cursor")
+        press_key("no mouse at hand")
+        for _ in range(5):
+            press_key(Keys.TAB)
+            if at() == "act-dry":
+                break
+        press_key(Keys.ENTER)
+        page.find("#act-answer .notice", "This would happen: demand is held")
+        page.until(lambda _: at() == "act-do", "the press itself under the cursor")
+        press_key(Keys.ESCAPE)
+        page.until(lambda driver: driver.switch_to.active_element.text == "Hold", "the cursor where it was")

@@ -117,4 +117,8 @@ def in_the_dark_and_on_a_phone(page: Page, pictures: Path) -> None:
             assert page.driver.execute_script(width) <= 0, f"{name} {kind} is wider than its frame"
             page.picture(pictures / f"oncall-{kind}-{name}.png", size)
             page.enter_frame()
+    for told in ("understudy/runbooks", "understudy/models/nothing"):  # a page of text, and a refusal
+        open_page(page, told)
+        assert page.unreachable() == []
+    open_page(page, "understudy/models/demand")
     page.driver.set_window_size(1360, 860)

@@ -12,6 +12,7 @@ import pytest
 from tests.fleet_ledger import bundle
 from tests.integration.cockpit.api_server import MODEL, PAGES, caller, forget_what_was_read
 from understudy.contract.airflow_run import AirflowRun
+from understudy.contract.by import By
 from understudy.contract.words import Change, EntryKind
 from understudy.hooks.beside import write_beside
 from understudy.hooks.connect import connect
@@ -161,15 +162,15 @@ def test_the_fleet_says_how_what_is_tried_does(server: Any, monkeypatch: pytest.
     hooks, short = connect(), "needs about 1,900 more labels, ~4 h"
     serving = hooks.deployments.current("model_0003")
     assert serving is not None
-    who: dict[str, Any] = {"actor": "ann", "reason": "a look", "run": None}
-    mirrored = write_beside(hooks.deployments, serving, Change.MIRROR_STARTED, bundle("model_0003", 9), 0.5, **who)
+    by = By(actor="ann", reason="a look")
+    mirrored = write_beside(hooks.deployments, serving, Change.MIRROR_STARTED, bundle("model_0003", 9), 0.5, by=by)
     asked = TrialsAsked(lambda model: f"{model} {short}", patience_s=60)
     monkeypatch.setattr(fleet_page, "trials_asked", lambda: asked)
     viewer = caller(server, "viewer")
     assert viewer.get("/understudy/").text.count(f"model_0003 {short}") == 1
     told = viewer.get("/understudy/api/models").json()["models"]
     assert {one["model"]: one["progress"] for one in told if one["progress"]} == {"model_0003": f"model_0003 {short}"}
-    write_beside(hooks.deployments, mirrored, Change.MIRROR_ENDED, **who)
+    write_beside(hooks.deployments, mirrored, Change.MIRROR_ENDED, by=by)
     assert short not in viewer.get("/understudy/").text
 
 
