@@ -50,7 +50,9 @@ def _rendered(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
             headings.append((anchor_of(content.content), content.content))
         if token.children:
             token.children = _within_the_page(token.children)
-    return markdown.renderer.render(tokens, markdown.options, {}), tuple(headings)
+    html = markdown.renderer.render(tokens, markdown.options, {})
+    # On a phone, commands are wider than the screen: who has no mouse scrolls what can have the focus.
+    return html.replace("<pre>", '<pre tabindex="0">'), tuple(headings)
 
 
 def _within_the_page(tokens: "list[Token]") -> "list[Token]":

@@ -28,6 +28,11 @@ def test_what_is_written_as_a_table_is_one(server: Any) -> None:
     assert "|---" not in text
 
 
+def test_commands_that_are_wider_than_a_phone_can_have_the_focus(server: Any) -> None:
+    text = caller(server, "viewer").get(PAGE).text
+    assert text.count('<pre tabindex="0">') == text.count("<pre") > 10
+
+
 def test_a_link_that_the_page_cannot_follow_is_text(server: Any) -> None:
     text = caller(server, "viewer").get(PAGE).text
     assert "alerts.md" in text
